@@ -1,0 +1,1 @@
+"""askagain finds the question that was already asked."""

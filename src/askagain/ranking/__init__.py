@@ -1,0 +1,1 @@
+"""Ranks from vectors, and figures from ranks: Hits@K, MRR, ties."""

@@ -1,0 +1,1 @@
+"""Pretrained word vectors from word2vec, GloVe or gensim files."""
