@@ -1,35 +1,49 @@
 """Runs a Hydra entry point so that a mistake in the user's input is answered by one line and exit status 2."""
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from askagain.errors import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 
+Result = TypeVar("Result")
+
+
 def run(main: Callable[[], object]) -> None:
-    """Calls a function decorated by `hydra.main`; prints one line for a user's mistake and exits with status 2.
+    """Calls a function decorated by `hydra.main`; a mistake on the command line is answered as in `one_line_errors`."""
+    # Hydra then raises here what it finds wrong with the overrides, instead of printing it over several lines.
+    os.environ[FULL_ERROR] = "1"
+    one_line_errors(main)()
+
+
+def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Decorates a function so that a user's mistake prints one line on standard error and exits with status 2.
 
     With HYDRA_FULL_ERROR=1 in the environment nothing is caught, so that the traceback is shown.
     """
-    if os.environ.get(FULL_ERROR):
-        main()
-        return
-    os.environ[FULL_ERROR] = "1"  # Hydra then raises here instead of printing and exiting with status 1.
-    try:
-        main()
-    except USER_MISTAKES + (OSError,) as error:
-        line = _one_line(error)
-        if line is None:
-            raise
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
+
+    @functools.wraps(function)
+    def wrapped(*args: Any) -> Result:
+        try:
+            return function(*args)
+        except (*USER_MISTAKES, OSError) as error:
+            line = None if TRACEBACK_WANTED else _one_line(error)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            sys.exit(2)
+
+    return wrapped
 
 
 def _one_line(error: BaseException) -> str | None:
@@ -37,12 +51,16 @@ def _one_line(error: BaseException) -> str | None:
     mistakes = [link for link in _chain(error) if isinstance(link, InputError)]
     if mistakes:
         return _joined(str(mistakes[0]))
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename}: {error.strerror}" if error.filename else None
     if error.__cause__ is not None and not isinstance(error.__cause__, USER_MISTAKES):
         return None  # A defect of ours that Hydra wrapped while it built an object: the traceback is wanted.
     causes = [_joined(str(link)) for link in _chain(error) if str(link)]
-    return "; ".join(dict.fromkeys(causes))
+    return "; ".join(dict.fromkeys(causes)) + ("; set it on the command line" if _is_missing(error) else "")
+
+
+def _is_missing(error: BaseException) -> bool:
+    return any(isinstance(link, MissingMandatoryValue) for link in _chain(error))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -52,4 +70,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _joined(message: str) -> str:
-    return " ".join(message.split())
+    """The message on one line, without what Hydra and OmegaConf add for those who write configs."""
+    line = " ".join(message.split())
+    for addition in (" Config search path:", " full_key:"):
+        line = line.split(addition)[0]
+    return line

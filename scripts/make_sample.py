@@ -1,0 +1,42 @@
+"""Writes a synthetic corpus: the built-in sample, or with `rows=...` a scaled one with the size of the real corpus."""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from askagain.apps.command import one_line_errors, run
+from askagain.errors import InputError
+
+SCALED = ("rows", "validation_rows", "candidates", "seed", "vocabulary")
+
+
+@hydra.main(version_base="1.3", config_path="../configs", config_name="make_sample")
+@one_line_errors
+def main(cfg: DictConfig) -> None:
+    """Writes train.tsv, validation.tsv and test.tsv into the folder `out`."""
+    folder = Path(cfg.out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out={folder}: this is a file; name a folder, it is made if need be")
+    if cfg.rows is None:
+        from askagain.corpus.sample import write_sample
+
+        write_sample(folder, seed=_whole_number(cfg, "seed"))
+        name = "the built-in sample"
+    else:
+        from askagain.corpus.sample_scaled import write_scaled
+
+        write_scaled(folder, **{name: _whole_number(cfg, name) for name in SCALED})
+        name = f"a scaled corpus of {cfg.rows:,} rows"
+    print(f"wrote {name} (synthetic, seed {cfg.seed}): train.tsv, validation.tsv, test.tsv in {folder.resolve()}")
+
+
+def _whole_number(cfg: DictConfig, name: str) -> int:
+    value = cfg[name]
+    if type(value) is not int:  # true and false are of type bool
+        raise InputError(f"{name}={value}: it must be a whole number")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)

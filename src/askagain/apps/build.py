@@ -1,0 +1,38 @@
+"""Builds what a command works with from its config."""
+
+from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.corpus.sample import write_sample
+from askagain.errors import InputError
+
+Built = TypeVar("Built")
+
+
+def construct(section: str, factory: Callable[..., Built], **inputs: Any) -> Built:
+    """Calls a factory that a config section was made into; raises InputError for a setting that it does not know."""
+    try:
+        signature(factory).bind(**inputs)
+    except TypeError as error:
+        raise InputError(f"{section}: {error}; check the settings of {section}") from error
+    return factory(**inputs)
+
+
+def build_corpus(cfg: DictConfig) -> Corpus:
+    """The corpus of `cfg.data`; the synthetic sample is generated where it is asked for and not there yet."""
+    data = cfg.data
+    cache = Cache(Path(cfg.paths.cache_dir))
+    folder = data.dir
+    if data.sample is not None:
+        settings = dict(data.sample)
+        folder = str(cache.entry("sample", {"settings": settings}, lambda path: write_sample(path, **settings)))
+    files = CorpusFiles.locate(folder, data.train_path, data.validation_path, data.test_path, data.corpus_path)
+    return Corpus(files, instantiate(cfg.preprocessor), cache, data.on_bad_row)

@@ -1,0 +1,47 @@
+"""A folder of results that took time, each named by a digest of all that it depends on."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from askagain.atomic import replacing
+
+log = logging.getLogger(__name__)
+
+
+class Cache:
+    """Keeps built folders. An entry is written under a temporary name and renamed, so it is whole or absent; a lock
+    an entry makes a second process wait for the first and read what it built, instead of building it again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def entry(self, kind: str, key: dict[str, object], build: Callable[[Path], None]) -> Path:
+        """The folder for `key`; `build(empty_folder)` fills it where it is not there yet.
+
+        `kind` starts the folder's name. `key`: all that the content depends on, as plain JSON values.
+        """
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+        path = self.folder / f"{kind}-{digest}"
+        if path.is_dir():
+            log.debug("%s: read from the cache, %s", kind, path)
+            return path
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(path) + ".lock"):
+            if not path.is_dir():
+                with replacing(path) as temporary:
+                    temporary.mkdir()
+                    build(temporary)
+                log.info("%s: written to the cache, %s", kind, path)
+        return path
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,78 @@
+"""Which questions of a group are trained as a pair of duplicates."""
+
+import numpy as np
+
+from askagain.errors import InputError
+from askagain.text.bags import Bags, offsets_of
+
+STRATEGIES = ("first_two", "star", "all", "random")
+
+
+def pairs_of_groups(
+    groups: Bags, strategy: str, max_pairs_per_group: int | None, seed: int, epoch: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of texts, and the group of each: ([pairs, 2] text indices, [pairs] group indices).
+
+    `groups`: one bag of text indices a group. `strategy`:
+    `first_two`, the first two questions of a group; `star`, the first with each other; `all`, each with each other;
+    `random`, neighbours in an order of the group that is drawn anew for every `epoch`, so that every question takes
+    part in one or two pairs. A group gives `max_pairs_per_group` pairs at most (None: no bound): the first ones of
+    `star`, a sample that is fixed by `seed` for `all`, a fresh one every epoch for `random`. A text that stands twice
+    in its group counts once.
+    Raises InputError for an unknown strategy or a bound below 1.
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"data.pairs={strategy}: not one of {', '.join(STRATEGIES)}")
+    if max_pairs_per_group is not None and max_pairs_per_group < 1:
+        raise InputError(f"data.max_pairs_per_group={max_pairs_per_group}: at least 1, or null for no bound")
+    groups = _distinct_within(groups)
+    sizes = groups.lengths
+    if strategy == "random":
+        rng = np.random.default_rng([seed, epoch])
+        groups = _shuffled_within(groups, rng)
+    if strategy == "all":
+        group, first, second = _all(sizes, max_pairs_per_group, np.random.default_rng(seed))
+    else:
+        bound = 1 if strategy == "first_two" else max_pairs_per_group
+        counts = np.maximum(sizes - 1, 0) if bound is None else np.clip(sizes - 1, 0, bound)
+        group, place = _places(counts)
+        first, second = (place if strategy == "random" else np.zeros_like(place)), place + 1
+    starts = groups.offsets[group]
+    return np.stack([groups.ids[starts + first], groups.ids[starts + second]], axis=1).astype(np.int64), group
+
+
+def _distinct_within(groups: Bags) -> Bags:
+    """The groups without repeats of a text, in the order of first mention."""
+    group_of_text = np.repeat(np.arange(len(groups)), groups.lengths)
+    order = np.lexsort((groups.ids, group_of_text))  # stable: of equal texts the first mention comes first
+    ids, group = groups.ids[order], group_of_text[order]
+    kept = np.ones(len(ids), dtype=bool)
+    kept[1:] = (ids[1:] != ids[:-1]) | (group[1:] != group[:-1])
+    mentions = np.sort(order[kept])
+    counts = np.bincount(group_of_text[mentions], minlength=len(groups))
+    return Bags(groups.ids[mentions], offsets_of(counts))
+
+
+def _places(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each group g, counts[g] entries: the group, and the running number 0, 1, ... within it."""
+    group = np.repeat(np.arange(len(counts)), counts)
+    return group, np.arange(len(group)) - offsets_of(counts)[group]
+
+
+def _shuffled_within(groups: Bags, rng: np.random.Generator) -> Bags:
+    group_of_text = np.repeat(np.arange(len(groups)), groups.lengths)
+    return Bags(groups.ids[np.lexsort((rng.random(len(groups.ids)), group_of_text))], groups.offsets)
+
+
+def _all(sizes: np.ndarray, bound: int | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Group, first and second place of every unordered pair within each group, or of a sample of `bound` of them."""
+    counts = sizes * (sizes - 1) // 2
+    kept = counts if bound is None else np.minimum(counts, bound)
+    group, number = _places(kept)
+    for large in np.flatnonzero(kept < counts):
+        number[group == large] = np.sort(rng.choice(counts[large], size=bound, replace=False))
+    # Pair (i, j), i < j, has the number j (j - 1) / 2 + i; the square root gives j up to a rounding that is mended.
+    second = ((1 + np.sqrt(1 + 8 * number)) / 2).astype(np.int64)
+    second -= second * (second - 1) // 2 > number
+    second += second * (second + 1) // 2 <= number
+    return group, number - second * (second - 1) // 2, second

@@ -1,0 +1,82 @@
+"""The encoder of all three rungs: the sum or mean of table rows, one row a word or letter trigram of the text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from askagain.errors import InputError
+from askagain.text.bags import Bags
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.word_bags import word_bags
+
+POOLINGS = ("sum", "mean")
+TEXTS_A_BLOCK = 16_384
+
+
+class BagEncoder(nn.Module):
+    """Cleans a text, looks up the table rows of its features and pools them; satisfies `Encoder`.
+
+    `table`: [features.size, dim] float32. `pooling`: `sum` or `mean` over the features of a text. `normalize`: scale
+    vectors to length 1 (zero vectors stay zero).
+    """
+
+    def __init__(
+        self,
+        preprocessor: TextPreprocessor,
+        features: Features,
+        table: torch.Tensor,
+        pooling: str = "sum",
+        normalize: bool = False,
+    ) -> None:
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise InputError(f"pooling={pooling}: not one of {', '.join(POOLINGS)}")
+        if len(table) != features.size:
+            raise InputError(f"the table has {len(table)} rows, the features need {features.size}")
+        self.preprocessor = preprocessor
+        self.features = features
+        self.normalize = normalize
+        rows, dim = table.shape
+        self.bag = nn.EmbeddingBag(rows, dim, mode=pooling, include_last_offset=True, _weight=table)
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return self.bag.embedding_dim
+
+    @property
+    def pooling(self) -> str:
+        """`sum` or `mean`."""
+        return self.bag.mode
+
+    def with_preprocessor(self, preprocessor: TextPreprocessor) -> "BagEncoder":
+        """The same table behind another preprocessor."""
+        return BagEncoder(preprocessor, self.features, self.bag.weight.data, self.pooling, self.normalize)
+
+    def tokenize(self, texts: Sequence[str]) -> Bags:
+        """The feature ids of each text."""
+        return self.features.of_texts(word_bags(texts, self.preprocessor))
+
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """The vectors of bags of feature ids: [tokens] and [bags + 1] int64 give [bags, dim]."""
+        vectors = self.bag(ids, offsets)
+        return nn.functional.normalize(vectors, dim=1, eps=1e-12) if self.normalize else vectors
+
+    @torch.no_grad()
+    def embed(self, bags: Bags) -> np.ndarray:
+        """The vectors of tokenized texts: [len(bags), dim] float32."""
+        vectors = np.empty((len(bags), self.dim), dtype=np.float32)
+        device = self.bag.weight.device
+        for start in range(0, len(bags), TEXTS_A_BLOCK):
+            offsets = np.asarray(bags.offsets[start : start + TEXTS_A_BLOCK + 1])
+            ids = torch.from_numpy(bags.ids[offsets[0] : offsets[-1]].astype(np.int64))
+            block = self(ids.to(device), torch.from_numpy(offsets - offsets[0]).to(device))
+            vectors[start : start + len(block)] = block.float().cpu().numpy()
+        return vectors
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
+        return self.embed(self.tokenize(texts))

@@ -1,0 +1,72 @@
+"""An encoder as a folder: JSON for what is text, safetensors for the table. Nothing in it is ever unpickled."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from askagain.atomic import replacing, write_json
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+
+SETTINGS = "encoder.json"
+TABLE = "table.safetensors"
+FORMAT = 1
+
+
+def save_encoder(encoder: BagEncoder, folder: Path) -> None:
+    """Writes `encoder.json`, `words.json`, `trigrams.json` and `table.safetensors`, replacing `folder` in one step."""
+    settings = {
+        "format": FORMAT,
+        "dim": encoder.dim,
+        "pooling": encoder.pooling,
+        "normalize": encoder.normalize,
+        "features": encoder.features.kind,
+        "preprocessor": encoder.preprocessor.to_dict(),
+    }
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        write_json(temporary / SETTINGS, settings, indent=2)
+        encoder.features.save(temporary)
+        save_file({"table": encoder.bag.weight.detach().cpu().contiguous()}, temporary / TABLE)
+
+
+def load_encoder(path: str | Path) -> BagEncoder:
+    """The encoder saved in `path`: an encoder folder, a run folder with one in it, or a checkpoint of such a run.
+
+    A checkpoint (`RUN/checkpoints/last.ckpt`) gives its own weights; the words come from the run's encoder folder.
+    Raises InputError for a path that holds no encoder or a damaged one.
+    """
+    path = Path(path)
+    if path.suffix == ".ckpt":
+        return _from_checkpoint(path)
+    folder = path if (path / SETTINGS).is_file() else path / "encoder"
+    if not (folder / SETTINGS).is_file():
+        raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        features = Features.load(folder, settings["features"])
+        table = load_file(folder / TABLE)["table"]
+        preprocessor = TextPreprocessor(**settings["preprocessor"])
+        return BagEncoder(preprocessor, features, table, settings["pooling"], settings["normalize"])
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise InputError(f"{folder}: damaged encoder folder ({error}); save the encoder again") from error
+
+
+def _from_checkpoint(path: Path) -> BagEncoder:
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    encoder = load_encoder(path.parent.parent)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        trained = next(weights for name, weights in state.items() if name.endswith("bag.weight"))
+        # What a run trains are the last rows of its encoder's table; the trigram regressor's known words stay fixed.
+        with torch.no_grad():
+            encoder.bag.weight[-len(trained) :] = trained
+    except Exception as error:  # torch.load raises whatever a damaged file makes it raise
+        raise InputError(f"{path}: not a checkpoint of the run {path.parent.parent} ({error})") from error
+    return encoder

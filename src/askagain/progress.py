@@ -1,0 +1,42 @@
+"""The progress bar of long work outside of training: how far, how fast, how long to go. On standard error."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+Item = TypeVar("Item")
+
+
+class _Rate(ProgressColumn):
+    """Items a second since the start."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+def progress_bar() -> Progress:
+    """A bar with a rate that is removed when it is done; nothing is drawn where standard error is no terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def with_progress(items: Iterable[Item], total: int, description: str, every: int = 1000) -> Iterator[Item]:
+    """Yields the items and draws how far it is, moving the bar once in `every` items."""
+    with progress_bar() as bar:
+        task = bar.add_task(description, total=total)
+        for done, item in enumerate(items):
+            if done % every == 0:
+                bar.update(task, completed=done)
+            yield item

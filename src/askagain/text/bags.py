@@ -1,0 +1,63 @@
+"""Bags of ids kept flat: one array of ids and one of offsets, so that nobody loops over tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Bags:
+    """A sequence of bags; bag `i` is `ids[offsets[i]:offsets[i + 1]]`, and may be empty.
+
+    `ids`: [tokens] integers. `offsets`: [bags + 1] int64, rising, from 0 to the number of tokens. Either may be
+    memory-mapped.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens in each bag, [bags] int64."""
+        return np.diff(self.offsets)
+
+    def bag(self, index: int) -> np.ndarray:
+        """The ids of one bag."""
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def take(self, rows: np.ndarray) -> "Bags":
+        """The bags at `rows` ([n] integers), in that order, repeats allowed."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[np.asarray(rows) + 1] - starts
+        offsets = offsets_of(lengths)
+        positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        return Bags(self.ids[positions], offsets)
+
+    def expand(self, expansion: "Bags") -> "Bags":
+        """Puts bag `expansion[id]` in the place of each id: words become features, for all texts at once."""
+        expanded = expansion.take(self.ids)
+        return Bags(expanded.ids, expanded.offsets[self.offsets])
+
+    def sorted_within(self) -> "Bags":
+        """The same bags with ids in rising order, so that equal bags are summed in the same order and tie exactly."""
+        bag_of_token = np.repeat(np.arange(len(self)), self.lengths)
+        return Bags(self.ids[np.lexsort((self.ids, bag_of_token))], self.offsets)
+
+    @staticmethod
+    def from_lists(lists: Sequence[Sequence[int]]) -> "Bags":
+        """Bags from a list of lists of ids."""
+        lengths = np.fromiter((len(ids) for ids in lists), dtype=np.int64, count=len(lists))
+        offsets = offsets_of(lengths)
+        ids = np.fromiter((i for ids in lists for i in ids), dtype=np.int32, count=int(offsets[-1]))
+        return Bags(ids, offsets)
+
+
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """Offsets [n + 1] int64 of consecutive runs with the given lengths [n]."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets

@@ -1,0 +1,83 @@
+"""Which rows of the embedding table a word stands for: itself, its letter trigrams, or both."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from askagain.errors import InputError
+from askagain.text.bags import Bags
+from askagain.text.trigrams import TrigramTokenizer
+from askagain.text.vocabulary import WordVocabulary
+from askagain.text.word_bags import WordBags
+
+KINDS = ("words", "trigrams", "words_trigrams", "words_else_trigrams")
+
+
+class Features:
+    """Maps a word to feature ids; the known words come first, the known trigrams after them.
+
+    `kind`: `words`, `trigrams`, `words_trigrams` (both), or `words_else_trigrams` (trigrams stand in for unknown
+    words only).
+    """
+
+    def __init__(self, kind: str, vocabulary: WordVocabulary, tokenizer: TrigramTokenizer) -> None:
+        if kind not in KINDS:
+            raise InputError(f"features.kind={kind}: not one of {', '.join(KINDS)}")
+        self.kind = kind
+        self.vocabulary = vocabulary
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def from_word_bags(
+        cls,
+        texts: WordBags,
+        kind: str,
+        min_count: int = 1,
+        max_words: int | None = None,
+        max_trigrams: int | None = None,
+    ) -> "Features":
+        """The features of the given texts: words that occur `min_count` times or more, and trigrams of all words."""
+        words, trigrams = WordVocabulary([]), TrigramTokenizer([])
+        if "words" in kind:
+            words = WordVocabulary.from_counts(texts.words, texts.counts, min_count, max_words)
+        if "trigrams" in kind:
+            trigrams = TrigramTokenizer.from_words(texts.words, max_size=max_trigrams)
+        return cls(kind, words, trigrams)
+
+    @property
+    def size(self) -> int:
+        """Rows that an embedding table needs."""
+        return len(self.vocabulary) + self.tokenizer.vocab_size
+
+    def of_words(self, words: Sequence[str]) -> Bags:
+        """One bag of feature ids a word; empty where nothing of the word is known."""
+        return Bags.from_lists([self._of_word(word) for word in words])
+
+    def of_texts(self, texts: WordBags) -> Bags:
+        """One bag of feature ids a text, ids in rising order."""
+        return texts.bags.expand(self.of_words(texts.words)).sorted_within()
+
+    def _of_word(self, word: str) -> list[int]:
+        row = self.vocabulary.index.get(word)
+        ids = [] if row is None else [row]
+        if row is None or self.kind != "words_else_trigrams":
+            ids += [len(self.vocabulary) + i for i in self.tokenizer.indices(word)]
+        return ids
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what ids depend on, for cache keys."""
+        digest = hashlib.sha256(self.kind.encode())
+        for names in (self.vocabulary.words, self.tokenizer.trigrams):
+            digest.update("\n".join(names).encode() + b"\0")
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Writes `words.json` and `trigrams.json` into `folder`."""
+        self.vocabulary.save(folder / "words.json")
+        self.tokenizer.save(folder / "trigrams.json")
+
+    @classmethod
+    def load(cls, folder: Path, kind: str) -> "Features":
+        """Reads what `save` wrote."""
+        return cls(kind, WordVocabulary.load(folder / "words.json"), TrigramTokenizer.load(folder / "trigrams.json"))

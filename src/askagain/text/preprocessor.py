@@ -1,0 +1,117 @@
+"""Turns a question into its words: lower case, characters to spaces, splitting, stop words and short words dropped."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from askagain.errors import InputError
+from askagain.text.stop_words import stop_words
+
+SPLITS = ("whitespace", "wordpunct", "regex")
+
+
+class TextPreprocessor:
+    """Cleans a text and splits it into words, in this order.
+
+    1. With `lowercase`, the text is lower-cased.
+    2. `protected_terms` (c++, .net, node.js) that stand alone, with no letter or digit beside them, are words as they
+       are: none of the following steps touches them.
+    3. Every one of `characters` (a string, or a tuple or list of characters) becomes a space.
+    4. The text is split: `whitespace`, `wordpunct` (NLTK's, which parts letters from punctuation), or `regex`, where
+       every match of `pattern` is a word.
+    5. `stopwords` (see `askagain.text.stop_words.stop_words`) and words shorter than `min_word_length` are dropped.
+
+    Raises InputError for an unknown split, a bad regular expression, a "character" longer than one, or stop words
+    that cannot be had.
+    """
+
+    def __init__(
+        self,
+        characters: str | Iterable[str] = "",
+        min_word_length: int = 1,
+        stopwords: str | Iterable[str] = "none",
+        protected_terms: Iterable[str] = (),
+        lowercase: bool = True,
+        split: str = "whitespace",
+        pattern: str | None = None,
+    ) -> None:
+        self.characters = list(characters)
+        self.min_word_length = min_word_length
+        self.stopwords = stop_words(stopwords)
+        self.protected_terms = [term.lower() if lowercase else term for term in protected_terms if term]
+        self.lowercase = lowercase
+        self.split = split
+        self.pattern = pattern
+        too_long = [character for character in self.characters if len(character) != 1]
+        if too_long:
+            raise InputError(f"preprocessor.characters: {too_long[0]!r} is not one character")
+        self._spaces = str.maketrans(dict.fromkeys(self.characters, " "))
+        self._protected = _standing_alone(self.protected_terms)
+        self._split = _splitter(split, pattern)
+
+    def __call__(self, text: str) -> str:
+        """The cleaned text: its words joined by single spaces."""
+        return " ".join(self.words(text))
+
+    def words(self, text: str) -> list[str]:
+        """The words of one text, in order; none is a fair answer."""
+        if self.lowercase:
+            text = text.lower()
+        if self._protected is None or not self._protected.search(text):
+            return self._plain_words(text)
+        words = []
+        end = 0
+        for match in self._protected.finditer(text):
+            words += self._plain_words(text[end : match.start()])
+            words.append(match.group())
+            end = match.end()
+        return words + self._plain_words(text[end:])
+
+    def _plain_words(self, text: str) -> list[str]:
+        words = self._split(text.translate(self._spaces))
+        return [word for word in words if len(word) >= self.min_word_length and word not in self.stopwords]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values, stop words spelled out: `TextPreprocessor(**settings)` is this one again."""
+        return {
+            "characters": "".join(self.characters),
+            "min_word_length": self.min_word_length,
+            "stopwords": sorted(self.stopwords),
+            "protected_terms": self.protected_terms,
+            "lowercase": self.lowercase,
+            "split": self.split,
+            "pattern": self.pattern,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all settings, for cache keys."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
+    """A pattern for the terms, longest first, with no letter, digit or further + or # at either side."""
+    if not terms:
+        return None
+    alternatives = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
+    return re.compile(rf"(?<![\w+#])(?:{alternatives})(?![\w+#])")
+
+
+def _splitter(split: str, pattern: str | None) -> Callable[[str], list[str]]:
+    if split == "whitespace":
+        return str.split
+    if split == "wordpunct":
+        from nltk.tokenize import WordPunctTokenizer
+
+        return WordPunctTokenizer().tokenize
+    if split == "regex":
+        if not pattern:
+            raise InputError("preprocessor.split=regex needs preprocessor.pattern, whose matches are the words")
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise InputError(f"preprocessor.pattern={pattern}: not a regular expression: {error}") from error
+        return lambda text: [match.group() for match in compiled.finditer(text) if match.group()]
+    raise InputError(f"preprocessor.split={split}: not one of {', '.join(SPLITS)}")

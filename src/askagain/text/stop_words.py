@@ -1,0 +1,74 @@
+"""Where stop words come from: our own short list, NLTK, scikit-learn, gensim, or a file."""
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+
+from askagain.errors import InputError
+
+NAMES = ("english", "nltk", "sklearn", "gensim", "none")
+
+
+def stop_words(source: str | Iterable[str]) -> frozenset[str]:
+    """The stop words that `source` stands for.
+
+    `source`: one of `NAMES`, the path of a UTF-8 file with one word a line, or the words themselves.
+    Raises InputError where a name is unknown, a file cannot be read, or NLTK's list is neither here nor reachable.
+    """
+    if not isinstance(source, str):
+        return frozenset(source)
+    if source in _READERS:
+        return _READERS[source]()
+    return _from_file(Path(source))
+
+
+def _english() -> frozenset[str]:
+    return _lines(resources.files("askagain.text").joinpath("english_stop_words.txt").read_text(encoding="utf-8"))
+
+
+def _nltk() -> frozenset[str]:
+    import nltk
+    from nltk.corpus import stopwords
+
+    try:
+        return frozenset(stopwords.words("english"))
+    except LookupError:
+        nltk.download("stopwords", quiet=True)
+    try:
+        return frozenset(stopwords.words("english"))
+    except LookupError as error:
+        raise InputError(
+            "stopwords=nltk: NLTK's stop-word corpus is not here and could not be downloaded; on a machine with "
+            "internet run `python -m nltk.downloader stopwords` and copy its nltk_data folder to your home folder, "
+            "or choose stopwords=english, sklearn or gensim"
+        ) from error
+
+
+def _sklearn() -> frozenset[str]:
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS)
+
+
+def _gensim() -> frozenset[str]:
+    from gensim.parsing.preprocessing import STOPWORDS
+
+    return frozenset(STOPWORDS)
+
+
+def _from_file(path: Path) -> frozenset[str]:
+    try:
+        return _lines(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        names = ", ".join(NAMES)
+        raise InputError(f"stopwords={path}: no such list and no such file; lists are {names}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: not UTF-8; convert the file to UTF-8") from error
+
+
+def _lines(text: str) -> frozenset[str]:
+    return frozenset(word for line in text.splitlines() if (word := line.strip()))
+
+
+_READERS = {"english": _english, "nltk": _nltk, "sklearn": _sklearn, "gensim": _gensim, "none": frozenset}

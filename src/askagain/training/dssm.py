@@ -1,0 +1,73 @@
+"""Rung 3: an EmbeddingBag encoder trained with NT-Xent on pairs of duplicates."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.training.batches import DuplicateBatch
+from askagain.training.nt_xent import nt_xent
+from askagain.training.schedules import optimizer_and_schedule
+
+
+class DSSM(LightningModule):
+    """Trains one encoder for both sides of a pair.
+
+    `dim`: the length of a vector. `init_std`: standard deviation of the table's first values. `temperature`, `eps`,
+    `mask_same_group`: see `nt_xent`. `optimizer` takes the parameters; `scheduler` takes the optimizer and
+    `total_steps`.
+    Source: Huang et al., "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data", CIKM 2013.
+    """
+
+    def __init__(
+        self,
+        preprocessor: TextPreprocessor,
+        features: Features,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LambdaLR],
+        dim: int = 300,
+        init_std: float = 0.05,
+        temperature: float = 0.1,
+        eps: float = 1e-8,
+        mask_same_group: bool = True,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise InputError(f"model.temperature={temperature}: must be above 0")
+        if dim < 1:
+            raise InputError(f"model.dim={dim}: must be at least 1")
+        table = torch.empty(features.size, dim).normal_(std=init_std)
+        self.encoder = BagEncoder(preprocessor, features, table, pooling="sum", normalize=True)
+        self.temperature = temperature
+        self.eps = eps
+        self.mask_same_group = mask_same_group
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+
+    def loss(self, batch: DuplicateBatch) -> torch.Tensor:
+        """The NT-Xent loss of one batch, a scalar."""
+        queries, positives = self.encoder.bag(*batch.queries), self.encoder.bag(*batch.positives)
+        groups = batch.groups if self.mask_same_group else None
+        return nt_xent(queries, positives, groups, self.temperature, self.eps)
+
+    def training_step(self, batch: DuplicateBatch, batch_idx: int) -> torch.Tensor:
+        """Logs the loss of the batch as `train/loss`, and its mean over the epoch as `train/loss_epoch`."""
+        loss = self.loss(batch)
+        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=len(batch.groups))
+        return loss
+
+    def validation_step(self, batch: DuplicateBatch, batch_idx: int) -> None:
+        """Logs the mean loss over the held-out pairs as `val/loss`."""
+        self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=len(batch.groups))
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer, its learning rate scheduled by step."""
+        return optimizer_and_schedule(self, self._optimizer, self._scheduler)

@@ -1,0 +1,146 @@
+"""The LightningDataModule of word vectors: letter trigrams of known words, and the vectors to predict from them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import LightningDataModule
+from sklearn.model_selection import train_test_split
+from torch.utils.data import DataLoader
+
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.token_store import TokenStore
+from askagain.errors import InputError
+from askagain.text.bags import Bags
+from askagain.text.trigrams import TrigramTokenizer
+from askagain.training.batches import BatchOrder, EpochExamples, WordVectorCollator, batch_loader, ranks_of
+from askagain.vectors.word_vectors import WordVectors
+
+CHOICES = ("top", "evaluation", "all")
+
+
+def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
+    """The rows of the first `limit` plain words (ASCII letters only); vectors list the most frequent words first."""
+    return np.flatnonzero([word.isascii() and word.isalpha() for word in words])[:limit]
+
+
+class KnownWords(LightningDataModule):
+    """Known words to learn letter trigrams from.
+
+    `words`: which of the known words. `top`, the `limit` most frequent plain ones (ASCII letters only); `evaluation`,
+    the known words of the validation ranking set; `all`. `max_trigrams`: keep the commonest ones only (None: all).
+    `validation_fraction`: the share of these words that is held out for the validation loss. `seed` fixes the held-out
+    words and the order of batches. Raises InputError for an unknown choice, or where no word is left to learn from.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        vectors: WordVectors,
+        words: str = "top",
+        limit: int | None = 50_000,
+        max_trigrams: int | None = None,
+        validation_fraction: float = 0.02,
+        batch_size: int = 512,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if words not in CHOICES:
+            raise InputError(f"words.choice={words}: not one of {', '.join(CHOICES)}")
+        self.corpus = corpus
+        self.vectors = vectors
+        self.words = words
+        self.limit = limit
+        self.max_trigrams = max_trigrams
+        self.validation_fraction = validation_fraction
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+
+    def ranking(self, split: str) -> TokenStore:
+        """The ranking set `validation` or `test`."""
+        return self.corpus.ranking(split)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The rows, in the vectors' table, of the words to learn from."""
+        if self.words == "top":
+            rows = plain_rows(self.vectors.words, self.limit)
+        elif self.words == "evaluation":
+            found = self.vectors.rows(self.ranking("validation").words(self.corpus.preprocessor).words)
+            rows = np.sort(found[found >= 0])
+        else:
+            rows = np.arange(len(self.vectors))
+        if not len(rows):
+            raise InputError(f"words.choice={self.words}: {self.vectors.name} has no such word to learn from")
+        return rows
+
+    @cached_property
+    def tokenizer(self) -> TrigramTokenizer:
+        """The trigrams of the words to learn from."""
+        return TrigramTokenizer.from_words([self.vectors.words[row] for row in self.rows], max_size=self.max_trigrams)
+
+    @cached_property
+    def trigrams(self) -> Bags:
+        """One bag of trigram indices for each of `rows`."""
+        return Bags.from_lists([self.tokenizer.indices(self.vectors.words[row]) for row in self.rows])
+
+    @cached_property
+    def split(self) -> tuple[np.ndarray, np.ndarray]:
+        """The places in `rows` trained on, and those held out."""
+        places = np.arange(len(self.rows))
+        held_out = round(self.validation_fraction * len(places))
+        if held_out in (0, len(places)):
+            return places, places[:0]
+        return tuple(train_test_split(places, test_size=held_out, random_state=self.seed))
+
+    def model_inputs(self) -> dict[str, Any]:
+        """What a model is made from, beside its own settings."""
+        return {"preprocessor": self.corpus.preprocessor, "vectors": self.vectors, "tokenizer": self.tokenizer}
+
+    def frequent_unknown_words(self, count: int) -> list[str]:
+        """The `count` unknown words with a known trigram that occur most often in the validation ranking set."""
+        texts = self.ranking("validation").words(self.corpus.preprocessor)
+        unknown = self.vectors.rows(texts.words) < 0
+        order = np.argsort(-texts.counts, kind="stable")
+        words = (texts.words[i] for i in order if unknown[i] and self.tokenizer.indices(texts.words[i]))
+        return list(islice(words, count))
+
+    def counts(self) -> dict[str, float]:
+        """Words and trigrams learned from, and of the ranking set's distinct words the known and the unknown ones:
+        those with a known trigram, which get a predicted vector, and those without.
+        """
+        words = self.ranking("validation").words(self.corpus.preprocessor).words
+        unknown = [word for word, row in zip(words, self.vectors.rows(words), strict=True) if row < 0]
+        with_trigrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)
+        return {
+            "words_learned_from": len(self.split[0]),
+            "held_out_words": len(self.split[1]),
+            "trigrams": self.tokenizer.vocab_size,
+            "validation_words": len(words),
+            "known": len(words) - len(unknown),
+            "unknown": len(unknown),
+            "unknown_with_known_trigrams": with_trigrams,
+            "unknown_without": len(unknown) - with_trigrams,
+        }
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the words trained on, shuffled anew every epoch."""
+        return self._loader(self.split[0], shuffle=True)
+
+    def val_dataloader(self) -> DataLoader | list:
+        """Batches of the held-out words, the same every epoch and on every rank; none held out, none here."""
+        return self._loader(self.split[1], shuffle=False) if len(self.split[1]) else []
+
+    def _loader(self, places: np.ndarray, shuffle: bool) -> DataLoader:
+        examples = EpochExamples(lambda epoch: (places,))
+        ranks = ranks_of(self.trainer) if shuffle else {}
+        order = BatchOrder(examples, self.batch_size, shuffle, self.seed, **ranks)
+        return batch_loader(examples, order, WordVectorCollator(self.trigrams, self._targets), self.num_workers)
+
+    @cached_property
+    def _targets(self) -> np.ndarray:
+        return np.ascontiguousarray(self.vectors.table[self.rows])

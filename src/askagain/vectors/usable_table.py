@@ -1,0 +1,40 @@
+"""What every table of word vectors must satisfy, whatever file it came from."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from askagain.errors import InputError
+
+ROWS_AT_ONCE = 1 << 14
+
+
+def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Callable[[int], str]) -> np.ndarray:
+    """The table as float32 [n_words, dim], without a copy where it is that already.
+
+    `place` says for a row where it is in the file. Raises InputError where there are no vectors, where words and
+    vectors do not match, and where a number is not finite.
+    """
+    if table.ndim != 2 or table.dtype.kind != "f":
+        raise InputError(
+            f"{path} holds a {table.dtype} array of shape {table.shape}, not rows of vectors: save it again"
+        )
+    if len(words) != len(table):
+        raise InputError(f"{path} holds {len(words)} words and {len(table)} vectors: save or download it again")
+    if not table.size:
+        raise InputError(f"{path} holds no vectors: save or download it again")
+    with np.errstate(over="ignore"):  # A float64 too large for float32 becomes infinite and is refused below.
+        table = table.astype(np.float32, copy=False)
+    row = _first_not_finite(table)
+    if row is not None:
+        raise InputError(f"{place(row)}: the vector of '{words[row]}' holds NaN or an infinite number: remove the word")
+    return table
+
+
+def _first_not_finite(table: np.ndarray) -> int | None:
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        finite = np.isfinite(table[start : start + ROWS_AT_ONCE]).all(axis=1)
+        if not finite.all():
+            return start + int(np.argmin(finite))
+    return None

@@ -1,0 +1,19 @@
+"""Trains a rung and evaluates it: `python train.py experiment=dssm data=tsv data.dir=DIR`; `--help` tells more."""
+
+import hydra
+from omegaconf import DictConfig
+
+from askagain.apps.command import one_line_errors, run
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+@one_line_errors
+def main(cfg: DictConfig) -> float:
+    """Trains as the config says and returns the metric that a sweep compares."""
+    from askagain.apps.train import train  # heavy imports wait until there is something to train
+
+    return train(cfg)
+
+
+if __name__ == "__main__":
+    run(main)
