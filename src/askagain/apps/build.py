@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -14,16 +14,18 @@ from askagain.corpus.files import CorpusFiles
 from askagain.corpus.sample import write_sample
 from askagain.errors import InputError
 
-Built = TypeVar("Built")
 
+def factory(cfg: DictConfig, section: str) -> Callable[..., Any]:
+    """What makes the object of a config section, with the section's settings filled in.
 
-def construct(section: str, factory: Callable[..., Built], **inputs: Any) -> Built:
-    """Calls a factory that a config section was made into; raises InputError for a setting that it does not know."""
+    Raises InputError for a setting that it does not take.
+    """
+    made = instantiate(cfg[section])
     try:
-        signature(factory).bind(**inputs)
-    except TypeError as error:
-        raise InputError(f"{section}: {error}; check the settings of {section}") from error
-    return factory(**inputs)
+        signature(made)
+    except ValueError as error:
+        raise InputError(f"{section}: {error.__cause__ or error}; see the file of {section} in configs") from error
+    return made
 
 
 def build_corpus(cfg: DictConfig) -> Corpus:

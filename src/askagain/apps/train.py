@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from askagain.apps.build import build_corpus, construct
+from askagain.apps.build import build_corpus, factory
 from askagain.apps.evaluate import evaluate_encoder
 from askagain.apps.report import prefixed, print_counts, print_figures, write_metrics
 from askagain.corpus.corpus import Corpus
@@ -50,11 +50,11 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> dict[str, float]:
 
 def _train(cfg: DictConfig, corpus: Corpus) -> dict[str, float]:
     pl.seed_everything(cfg.seed, verbose=False)
-    datamodule = construct("datamodule", instantiate(cfg.datamodule), corpus=corpus)
+    datamodule = factory(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
     print_counts(f"data: {corpus.files.train or corpus.files.validation}", counts)
-    learning = {"optimizer": instantiate(cfg.optimizer), "scheduler": instantiate(cfg.scheduler)}
-    module = construct("model", instantiate(cfg.model), **datamodule.model_inputs(), **learning)
+    learning = {"optimizer": factory(cfg, "optimizer"), "scheduler": factory(cfg, "scheduler")}
+    module = factory(cfg, "model")(**datamodule.model_inputs(), **learning)
     trainer = _trainer(cfg)
     for logger in trainer.loggers:
         logger.log_hyperparams({**_plain(cfg), "data_counts": counts})
@@ -102,7 +102,11 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     on_terminal = sys.stderr.isatty()
     if not on_terminal:  # a bar drawn into a file is noise; HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, pl.callbacks.ProgressBar)]
-    return instantiate(cfg.trainer)(callbacks=callbacks, logger=loggers or False, enable_progress_bar=on_terminal)
+    settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
+    try:
+        return factory(cfg, "trainer")(**settings)
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {error}") from error
 
 
 def _callbacks(trainer: pl.Trainer, kind: type[Kind]) -> list[Kind]:
