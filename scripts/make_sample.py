@@ -15,7 +15,7 @@ SCALED = ("rows", "validation_rows", "candidates", "seed", "vocabulary")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     """Writes train.tsv, validation.tsv and test.tsv into the folder `out`."""
-    folder = Path(cfg.out)
+    folder = Path(str(cfg.out))
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out={folder}: this is a file; name a folder, it is made if need be")
     if cfg.rows is None:

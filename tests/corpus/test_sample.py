@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, TfidfVectorizer
 
 from askagain.corpus.sample import write_lines, write_sample
-from askagain.corpus.sample_questions import Draws, gerund, question_groups
+from askagain.corpus.sample_questions import Draws, draw_meaning, gerund, question_groups, vary_meaning
 from askagain.corpus.sample_scaled import JOINERS, OPENINGS, invented_words, write_scaled
 from askagain.errors import InputError
 from askagain.text.stop_words import stop_words
@@ -150,6 +150,18 @@ def test_tfidf_ranks_better_than_random_vectors_and_leaves_room(sample: dict[str
     tfidf_mrr = mean_reciprocal_rank(rows, dict(zip(texts, tfidf_vectors, strict=True)))
     assert 0.2 < random_mrr < tfidf_mrr - 0.1
     assert tfidf_mrr < 0.6
+
+
+def test_a_meaning_holds_only_what_its_questions_say() -> None:
+    """Otherwise two groups could ask the same."""
+    draws = Draws(0)
+    meanings = [draw_meaning(draws) for _ in range(2_000)]
+    meanings += [vary_meaning(meaning, draws) for meaning in meanings]
+    comparisons = [meaning for meaning in meanings if meaning.task is None]
+    assert len(comparisons) > 20
+    assert all(meaning.circumstance is None and meaning.error is None for meaning in comparisons)
+    assert all(len(set(meaning.things)) == (2 if meaning.task is None else 1) for meaning in meanings)
+    assert not any(meaning.circumstance and meaning.error for meaning in meanings)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +334,8 @@ def test_the_script_answers_a_mistake_with_one_line_and_status_2(
 
 
 def test_the_script_and_the_library_agree_on_the_size_of_the_scaled_corpus() -> None:
-    config = OmegaConf.load(ROOT / "configs" / "make_sample.yaml")
+    config = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "make_sample.yaml"))
+    assert isinstance(config, dict)
     defaults = {name: parameter.default for name, parameter in inspect.signature(write_scaled).parameters.items()}
     for name in ("validation_rows", "candidates", "seed", "vocabulary"):
         assert config[name] == defaults[name]

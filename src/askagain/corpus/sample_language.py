@@ -210,7 +210,7 @@ TASKS = (
     _concept("serialize ~|marshal ~|dump ~", "collection code value"),
     _concept("update ~|modify ~|edit ~|change ~", "database screen file collection"),
     _concept("group ~|aggregate ~|bucket ~|partition ~", "database collection"),
-    _concept("back up ~|restore ~|make dump of ~|migrate ~", "database file"),
+    _concept("back up ~|make backup of ~|archive ~|take snapshot of ~", "database file"),
     _concept("call ~|invoke ~|execute ~|run ~", "code network"),
     _concept("pass ~ as argument|use ~ as parameter|hand over ~", "code collection value"),
     _concept("return ~|give back ~|yield ~", "collection value code"),

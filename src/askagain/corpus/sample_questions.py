@@ -85,12 +85,13 @@ class Meaning:
 
     def makes_sense(self) -> bool:
         """Whether the concepts exist in the topic and go together."""
-        known = all(concept.fits(self.topic) for concept in (*self.things, self.error) if concept is not None)
+        if not all(concept.fits(self.topic) for concept in (*self.things, self.error) if concept is not None):
+            return False
+        details = [detail for detail in (self.circumstance, self.error) if detail is not None]
         if self.task is None:
             first, *others = self.things  # in one order only: "a or b" asks what "b or a" asks
-            return known and len(others) == 1 and first.goes_with(others[0]) and first.forms < others[0].forms
-        alone = len(self.things) == 1 and (self.circumstance is None or self.error is None)
-        return known and alone and self.task.goes_with(self.things[0])
+            return not details and len(others) == 1 and first.goes_with(others[0]) and first.forms < others[0].forms
+        return len(details) < 2 and len(self.things) == 1 and self.task.goes_with(self.things[0])
 
 
 def question_groups(draws: Draws) -> Iterator[list[str]]:

@@ -22,7 +22,7 @@ ZIPF_SHIFT = 10.0  # Zipf-Mandelbrot: the concept of rank r has frequency 1 / (r
 SECOND_WORD_SHARE = 0.35  # how often a concept is said by its second word
 STRAY_SHARE = 0.1  # how often a question says another concept in place of one of its group
 
-# Only words that every English stop word list knows, so that the content words are the invented ones.
+# Only stop words, so that the content words are the invented ones.
 OPENINGS = ("", "", "", "how to ", "how do i ", "how can i ", "what is the ", "why does the ", "is it ", "can i ")
 JOINERS = ("", "", "", "", "", " a", " the", " in", " of", " to", " with", " for", " and", " on", " from")
 

@@ -1,0 +1,46 @@
+"""What several tests share: the real data where it is at hand, and the commands a user types."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def askubuntu() -> Path:
+    """The folder of real AskUbuntu titles."""
+    folder = REAL_DATA / "askubuntu"
+    if not (folder / "validation.tsv").is_file():
+        pytest.skip(f"the AskUbuntu titles are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all commands of a session, so that the sample is generated once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def command(cache_folder: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `python SCRIPT WORDS...` in the project's folder, runs going to tmp_path/runs; returns what it printed."""
+
+    def run(script: str, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+        if script in ("train.py", "evaluate.py") and not any(word.startswith("--") for word in words):
+            words = (f"paths.runs_dir={tmp_path / 'runs'}", *words)
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *words],
+            cwd=cwd,
+            env=os.environ | {"ASKAGAIN_CACHE": str(cache_folder), "COLUMNS": "140"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run

@@ -1,0 +1,148 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from askagain.corpus import token_store
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.corpus.token_store import TokenStore
+from askagain.errors import InputError
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+
+GROUPS = "mount usb disk\tHow to mount a disk\t???\nwhere am i\tmount usb disk\n"
+CLEAN = TextPreprocessor("?", stopwords="english")
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text(GROUPS)
+    return path
+
+
+def open_store(path, tmp_path) -> TokenStore:
+    return TokenStore(path, 2, "error", Cache(tmp_path / "cache"))
+
+
+def contents(store: TokenStore, preprocessor=CLEAN):
+    features = Features.from_word_bags(store.words(preprocessor), "words_trigrams")
+    bags = store.features(preprocessor, features)
+    return list(store.texts), store.rows.ids.tolist(), bags.ids.tolist(), bags.offsets.tolist()
+
+
+def test_each_distinct_text_is_kept_once_and_rows_point_at_it(path, tmp_path):
+    store = open_store(path, tmp_path)
+    assert list(store.texts) == ["mount usb disk", "How to mount a disk", "???", "where am i"]
+    assert [store.rows.bag(row).tolist() for row in range(2)] == [[0, 1, 2], [3, 0]]
+
+
+def test_words_are_those_of_the_preprocessor_and_an_empty_question_keeps_its_place(path, tmp_path):
+    words = open_store(path, tmp_path).words(CLEAN)
+    split = [[words.words[i] for i in words.bags.bag(row)] for row in range(4)]
+    assert split == [["mount", "usb", "disk"], ["mount", "disk"], [], []]
+
+
+def test_a_second_start_reads_the_cache_and_cleans_nothing(path, tmp_path, monkeypatch):
+    first = contents(open_store(path, tmp_path))
+
+    def refuse(*_):
+        raise AssertionError("read or cleaned again")
+
+    monkeypatch.setattr(token_store, "read_rows", refuse)
+    monkeypatch.setattr(token_store, "word_bags", refuse)
+    assert contents(open_store(path, tmp_path)) == first
+
+
+def test_a_changed_file_another_preprocessor_and_another_vocabulary_are_built_anew(path, tmp_path):
+    store = open_store(path, tmp_path)
+    first = contents(store)
+    assert contents(store, TextPreprocessor())[2] != first[2]
+    words_only = Features.from_word_bags(store.words(CLEAN), "words")
+    assert store.features(CLEAN, words_only).ids.tolist() != first[2]
+    path.write_text(GROUPS.replace("disk", "drive"))
+    assert "mount usb drive" in open_store(path, tmp_path).texts
+    assert contents(open_store(path, tmp_path))[0] != first[0]
+
+
+def test_arrays_are_memory_mapped_and_read_only(path, tmp_path):
+    store = open_store(path, tmp_path)
+    assert isinstance(store.rows.ids, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        store.rows.ids[0] = 1
+
+
+def test_a_failed_build_leaves_no_entry_behind(tmp_path):
+    cache = Cache(tmp_path / "cache")
+
+    def fail(folder):
+        (folder / "half").write_text("x")
+        raise InputError("bad")
+
+    with pytest.raises(InputError):
+        cache.entry("rows", {}, fail)
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert (cache.entry("rows", {}, lambda folder: (folder / "whole").write_text("x")) / "whole").exists()
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from askagain.corpus.cache import Cache
+from askagain.corpus.token_store import TokenStore
+from askagain.text.preprocessor import TextPreprocessor
+store = TokenStore(Path(sys.argv[1]), 2, "error", Cache(Path(sys.argv[2])))
+print(len(store.texts), store.words(TextPreprocessor()).bags.ids.sum())
+"""
+
+
+def test_processes_that_start_at_once_do_not_spoil_the_cache(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("".join(f"question {i} about {i % 97}\tabout {i % 89} asked {i}\n" for i in range(20_000)))
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", BUILD, str(path), str(tmp_path / "cache")], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    answers = {process.communicate(timeout=120)[0] for process in starts}
+    assert [process.returncode for process in starts] == [0, 0, 0]
+    assert len(answers) == 1 and answers.pop().startswith("40000 ")
+    entries = [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert sorted(name.split("-")[0] for name in entries) == ["rows", "words"]
+
+
+def test_corpus_files_are_found_plain_or_gzip_and_a_given_path_wins(tmp_path):
+    (tmp_path / "train.tsv").write_text("a\tb\n")
+    (tmp_path / "validation.tsv.gz").write_bytes(b"")
+    other = tmp_path / "other.tsv"
+    other.write_text("c\td\n")
+    files = CorpusFiles.locate(str(tmp_path), train_path=str(other))
+    assert files.groups() == other
+    assert files.ranking("validation") == tmp_path / "validation.tsv.gz"
+    assert files.test is None and files.corpus is None
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: CorpusFiles.locate(str(folder / "nope")), "data.dir=.*nope: no such folder"),
+        (lambda folder: CorpusFiles.locate(None, test_path=str(folder / "t.tsv")), "data.test_path=.*no such file"),
+        (lambda folder: CorpusFiles.locate(str(folder)).groups(), "no train.tsv in data.dir"),
+        (lambda folder: CorpusFiles.locate(str(folder)).ranking("test"), "no test.tsv in data.dir"),
+        (lambda folder: CorpusFiles.locate(str(folder)).ranking("dev"), "validation, test"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named(tmp_path, call, message):
+    with pytest.raises(InputError, match=message):
+        call(tmp_path)
+
+
+def test_unlabelled_texts_are_read_where_there_are_any(tmp_path):
+    (tmp_path / "corpus.txt").write_text("one title\nanother title\n")
+    corpus = Corpus(CorpusFiles.locate(str(tmp_path)), CLEAN, Cache(tmp_path / "cache"))
+    assert corpus.unlabelled is not None
+    assert list(corpus.unlabelled.texts) == ["one title", "another title"]

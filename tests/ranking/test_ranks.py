@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+import askagain.ranking.ranks as ranks_module
+from askagain.ranking.ranks import rank_duplicates
+from askagain.text.bags import Bags
+
+SEED = 11
+
+
+def ranked(vectors: np.ndarray, rows: list[list[int]]):
+    bags = Bags.from_lists(rows)
+    return rank_duplicates(vectors.astype(np.float32), bags.ids, bags.offsets)
+
+
+def test_above_and_tied_are_counted_against_the_duplicate():
+    vectors = np.array([[1, 0], [1, 1], [2, 0.1], [0, 1], [2, 2], [-1, 0]])
+    result = ranked(vectors, [[0, 1, 2, 3, 4, 5]])
+    assert result.above.tolist() == [1]  # [2, 0.1]
+    assert result.tied.tolist() == [1]  # [2, 2] points where the duplicate points
+
+
+def test_rows_may_differ_in_length():
+    vectors = np.array([[1, 0], [0, 1], [1, 0.1], [1, 0.2]])
+    result = ranked(vectors, [[0, 1, 2], [0, 1, 2, 3], [0, 2, 1, 3, 1]])
+    assert result.above.tolist() == [1, 2, 0]
+    assert result.tied.tolist() == [0, 0, 0]
+
+
+def test_a_zero_question_ties_with_everything():
+    result = ranked(np.array([[0, 0], [1, 0], [0, 1], [-1, 0]]), [[0, 1, 2, 3]])
+    assert (result.above.tolist(), result.tied.tolist()) == ([0], [2])
+
+
+def test_a_zero_duplicate_is_at_similarity_zero():
+    result = ranked(np.array([[1, 0], [0, 0], [1, 1], [-1, 0], [0, 1]]), [[0, 1, 2, 3, 4]])
+    assert (result.above.tolist(), result.tied.tolist()) == ([1], [1])
+
+
+def test_equal_vectors_tie_exactly_wherever_they_stand(monkeypatch):
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    vectors = rng.standard_normal((400, 37))
+    vectors[200:] = vectors[1]  # every second half of the pool equals the duplicate
+    result = ranked(vectors, [[0, 1, *range(200, 400)]] * 3)
+    assert result.tied.tolist() == [200] * 3
+    assert result.above.tolist() == [0] * 3
+
+
+def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size(monkeypatch):
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    vectors = rng.standard_normal((300, 16))
+    rows = [rng.integers(0, 300, size).tolist() for size in rng.integers(3, 80, 50)]
+    result = ranked(vectors, rows)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for row, above in zip(rows, result.above, strict=True):
+        scores = units[row[1:]] @ units[row[0]]
+        assert above == ((scores[1:] > scores[0] + 1e-12) & (np.array(row[2:]) != row[1])).sum()
+    monkeypatch.setattr(ranks_module, "BLOCK_BYTES", 1)
+    assert ranked(vectors, rows).above.tolist() == result.above.tolist()
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e15])
+def test_the_length_of_vectors_does_not_matter(scale):
+    vectors = np.array([[1, 0], [1, 1], [2, 0.1], [0, 1]])
+    assert ranked(vectors * scale, [[0, 1, 2, 3]]).above.tolist() == [1]

@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+
+from askagain.errors import InputError
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.trigrams import TrigramTokenizer, letter_trigrams
+from askagain.text.vocabulary import WordVocabulary
+from askagain.text.word_bags import word_bags
+
+TEXTS = ["mount disk", "mount usb disk disk", "", "where usb"]
+
+
+def bags_of(texts=TEXTS):
+    return word_bags(texts, TextPreprocessor())
+
+
+def test_trigrams_of_where():
+    assert letter_trigrams("where") == ["#wh", "whe", "her", "ere", "re#"]
+
+
+def test_a_word_of_one_letter_has_one_trigram():
+    assert letter_trigrams("c") == ["#c#"]
+
+
+def test_unknown_trigrams_are_skipped_and_repeats_kept():
+    tokenizer = TrigramTokenizer.from_words(["banana"])
+    assert tokenizer.tokenize("banana") == ["#ba", "ban", "ana", "nan", "ana", "na#"]
+    assert tokenizer.tokenize("bananx") == ["#ba", "ban", "ana", "nan"]
+    assert tokenizer.indices("xyz") == []
+    assert [tokenizer.trigrams[i] for i in tokenizer.indices("banana")] == tokenizer.tokenize("banana")
+    assert tokenizer.vocab_size == 5
+
+
+def test_the_commonest_trigrams_are_kept_where_their_number_is_bounded():
+    tokenizer = TrigramTokenizer.from_words(["where", "there", "here"], max_size=2)
+    assert sorted(tokenizer.trigrams) == ["ere", "re#"] or sorted(tokenizer.trigrams) == ["ere", "her"]
+    assert TrigramTokenizer.from_words(["where", "there"], min_count=2).trigrams == ["her", "ere", "re#"]
+
+
+def test_vocabulary_keeps_frequent_words_first_and_the_order_of_ties():
+    vocabulary = WordVocabulary.from_counts(["a", "b", "c", "d"], np.array([2, 5, 2, 1]), min_count=2)
+    assert vocabulary.words == ["b", "a", "c"]
+    assert WordVocabulary.from_counts(["a", "b", "c"], np.array([2, 5, 2]), max_size=2).words == ["b", "a"]
+
+
+def test_vocabulary_gives_minus_one_for_an_unknown_word():
+    vocabulary = WordVocabulary(["x", "y"])
+    assert vocabulary.indices(["y", "z", "x"]).tolist() == [1, -1, 0]
+    assert "x" in vocabulary and "z" not in vocabulary
+
+
+def test_word_counts_and_the_share_of_known_words():
+    bags = bags_of()
+    assert dict(zip(bags.words, bags.counts.tolist(), strict=True)) == {"mount": 2, "disk": 3, "usb": 2, "where": 1}
+    assert bags.known_share(WordVocabulary(["disk", "usb"])) == pytest.approx(5 / 8)
+    assert bags_of([""]).known_share(WordVocabulary([])) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("words", [["disk"], []]),
+        ("trigrams", [["#di", "dis", "isk", "sk#"], ["#di", "dis"]]),
+        ("words_trigrams", [["disk", "#di", "dis", "isk", "sk#"], ["#di", "dis"]]),
+        ("words_else_trigrams", [["disk"], ["#di", "dis"]]),
+    ],
+)
+def test_which_features_a_known_and_an_unknown_word_has(kind, expected):
+    vocabulary = WordVocabulary(["disk"] if "words" in kind else [])
+    tokenizer = TrigramTokenizer.from_words(["disk"] if "trigrams" in kind else [])
+    features = Features(kind, vocabulary, tokenizer)
+    names = vocabulary.words + tokenizer.trigrams
+    assert features.size == len(names)
+    found = features.of_words(["disk", "disx"])
+    assert [[names[i] for i in found.bag(row)] for row in range(2)] == expected
+
+
+def test_a_text_is_the_bag_of_its_words_features_and_an_empty_text_an_empty_bag():
+    features = Features.from_word_bags(bags_of(), "words")
+    lengths = features.of_texts(bags_of()).lengths
+    assert lengths.tolist() == [2, 4, 0, 2]
+
+
+def test_the_order_of_words_does_not_change_the_bag():
+    features = Features.from_word_bags(bags_of(), "words_trigrams")
+    bags = features.of_texts(bags_of(["mount usb disk", "disk mount usb"]))
+    assert bags.bag(0).tolist() == bags.bag(1).tolist()
+
+
+def test_features_are_saved_as_json_and_read_back(tmp_path):
+    features = Features.from_word_bags(bags_of(), "words_trigrams")
+    features.save(tmp_path)
+    assert json.loads((tmp_path / "words.json").read_text()) == features.vocabulary.words
+    assert Features.load(tmp_path, "words_trigrams").fingerprint == features.fingerprint
+
+
+def test_another_kind_is_refused():
+    with pytest.raises(InputError, match="words_trigrams"):
+        Features("letters", WordVocabulary([]), TrigramTokenizer([]))

@@ -1,0 +1,118 @@
+import pytest
+
+from askagain.errors import InputError
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.stop_words import stop_words
+
+
+def test_text_is_lower_cased_and_white_space_collapses():
+    assert TextPreprocessor()("  How \t do\u00a0I\n\nSTOP  it ") == "how do i stop it"
+
+
+def test_case_stays_where_lower_casing_is_off():
+    assert TextPreprocessor(lowercase=False)("NullPointerException in Java") == "NullPointerException in Java"
+
+
+@pytest.mark.parametrize("characters", ["?,-", ("?", ",", "-"), ["?", ",", "-"]])
+def test_given_characters_become_spaces_as_string_tuple_or_list(characters):
+    assert TextPreprocessor(characters)("apt-get, dpkg? a.b") == "apt get dpkg a.b"
+
+
+def test_words_shorter_than_the_minimum_are_dropped():
+    assert TextPreprocessor(min_word_length=3)("go to the io bus") == "the bus"
+
+
+def test_stop_words_are_dropped():
+    assert TextPreprocessor(stopwords=["how", "to"])("How to mount how-to") == "mount how-to"
+
+
+def test_protected_terms_survive_characters_length_and_stop_words():
+    preprocessor = TextPreprocessor("().+#/,", 3, ["c++"], ["c++", "C#", ".net", "node.js"])
+    words = preprocessor.words("(C++)/c# or .NET, node.js. Done.")
+    assert words == ["c++", "c#", ".net", "node.js", "done"]
+
+
+def test_a_protected_term_inside_a_longer_word_is_not_protected():
+    preprocessor = TextPreprocessor(".+#", protected_terms=[".net", "c++", "c"])
+    assert preprocessor.words("foo.net c++11 abc c") == ["foo", "net", "c", "11", "abc", "c"]
+
+
+def test_the_longest_protected_term_wins():
+    assert TextPreprocessor(".", protected_terms=[".net", "asp.net"]).words("asp.net") == ["asp.net"]
+
+
+def test_wordpunct_parts_letters_from_punctuation():
+    assert TextPreprocessor(split="wordpunct").words("can't boot (12.04)") == [
+        *("can", "'", "t", "boot", "(", "12", ".", "04", ")")
+    ]
+
+
+def test_every_match_of_a_regular_expression_is_a_word_groups_or_not():
+    assert TextPreprocessor(split="regex", pattern=r"(\d+)\.(\d+)|[a-z]+").words("Ubuntu 12.04!") == ["ubuntu", "12.04"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"split": "spaces"}, "whitespace, wordpunct, regex"),
+        ({"split": "regex"}, "pattern"),
+        ({"split": "regex", "pattern": "("}, "not a regular expression"),
+        ({"characters": ["ab"]}, "'ab' is not one character"),
+        ({"stopwords": "klingon"}, "no such list and no such file"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        TextPreprocessor(**settings)
+
+
+@pytest.mark.parametrize("name", ["english", "sklearn", "gensim"])
+def test_named_lists_hold_function_words_and_no_content_words(name):
+    words = stop_words(name)
+    assert {"the", "how", "is"} <= words
+    assert not {"ubuntu", "install", "error", "python"} & words
+
+
+def test_no_stop_words_with_none():
+    assert stop_words("none") == frozenset()
+
+
+def test_stop_words_come_from_a_file(tmp_path):
+    path = tmp_path / "stop.txt"
+    path.write_bytes(b"\xef\xbb\xbfmount\r\n\r\n disk \n")
+    assert stop_words(str(path)) == {"mount", "disk"}
+
+
+def test_a_stop_word_file_that_is_not_utf8_is_named_with_its_line(tmp_path):
+    path = tmp_path / "stop.txt"
+    path.write_bytes(b"one\ntwo\nca\xe9\n")
+    with pytest.raises(InputError, match=r"stop\.txt, line 3: not UTF-8"):
+        stop_words(str(path))
+
+
+def test_nltk_stop_words_are_read_or_the_remedy_is_said(monkeypatch):
+    try:
+        assert "the" in stop_words("nltk")
+    except InputError as error:
+        assert "python -m nltk.downloader stopwords" in str(error)
+
+
+def test_settings_make_the_same_preprocessor_again():
+    one = TextPreprocessor("?.", 2, "english", ["c#"], split="regex", pattern=r"\S+")
+    other = TextPreprocessor(**one.to_dict())
+    assert other.fingerprint == one.fingerprint
+    assert other("How do I use C# here?") == one("How do I use C# here?") == "use c#"
+
+
+def test_another_setting_gives_another_fingerprint():
+    prints = {
+        TextPreprocessor(**settings).fingerprint
+        for settings in (
+            {},
+            {"characters": "?"},
+            {"stopwords": "english"},
+            {"lowercase": False},
+            {"min_word_length": 2},
+        )
+    }
+    assert len(prints) == 5
