@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
-from askagain.corpus.sample import write_sample
+from askagain.corpus.sample import generator_digest, write_sample
 from askagain.errors import InputError
 
 
@@ -35,6 +35,7 @@ def build_corpus(cfg: DictConfig) -> Corpus:
     folder = data.dir
     if data.sample is not None:
         settings = dict(data.sample)
-        folder = str(cache.entry("sample", {"settings": settings}, lambda path: write_sample(path, **settings)))
+        key = {"settings": settings, "generator": generator_digest()}
+        folder = str(cache.entry("synthetic-sample", key, lambda path: write_sample(path, **settings)))
     files = CorpusFiles.locate(folder, data.train_path, data.validation_path, data.test_path, data.corpus_path)
     return Corpus(files, instantiate(cfg.preprocessor), cache, data.on_bad_row)

@@ -3,6 +3,7 @@
 The questions are generated from a grammar and say nothing about any real corpus.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,12 @@ def write_sample(folder: Path, seed: int = 0, groups: int = 4_000, rows: int = 3
         ranked = list(islice(source, held_out))
         draws = Draws(3 * seed + number)
         write_lines(folder / name, _ranking_rows(ranked, rows, negatives, draws))
+
+
+def generator_digest() -> str:
+    """A digest of the generator's source; it tells whether a sample in a cache is the one that is written today."""
+    sources = sorted(Path(__file__).parent.glob("sample*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _ranking_rows(groups: Sequence[list[str]], rows: int, negatives: int, draws: Draws) -> Iterator[list[str]]:

@@ -1,0 +1,136 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import askagain
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import save_encoder
+from askagain.models.mean_of_vectors import mean_of_vectors
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.trigrams import TrigramTokenizer
+from askagain.text.vocabulary import WordVocabulary
+from askagain.vectors.word_vectors import WordVectors
+
+VECTORS = WordVectors(["disk", "mount", "usb"], np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32), "three words")
+CLEAN = TextPreprocessor("?", stopwords=["how", "to"])
+
+
+def encoder(**settings) -> BagEncoder:
+    features = Features("words_trigrams", WordVocabulary(["disk"]), TrigramTokenizer.from_words(["disk", "mount"]))
+    table = torch.randn(features.size, 4, generator=torch.Generator().manual_seed(1))
+    return BagEncoder(CLEAN, features, table, **settings)
+
+
+def test_the_mean_of_known_words_vectors_and_zero_where_none_is_known():
+    found = mean_of_vectors(CLEAN, VECTORS).encode(["How to mount usb disk?", "usb unheard disk", "unheard", ""])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[4 / 3, 5 / 3], [2, 1.5], [0, 0], [0, 0]], rtol=1e-6)
+
+
+def test_no_text_gives_no_row():
+    assert mean_of_vectors(CLEAN, VECTORS).encode([]).shape == (0, 2)
+
+
+def test_sum_and_mean_point_the_same_way_and_normalized_vectors_have_length_one():
+    texts = ["mount the disk", "disk", "xyz"]
+    total, mean, unit = (encoder(**s).encode(texts) for s in ({}, {"pooling": "mean"}, {"normalize": True}))
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), [1, 1, 0], atol=1e-6)
+    for row in range(2):
+        cosine = total[row] @ mean[row] / np.linalg.norm(total[row]) / np.linalg.norm(mean[row])
+        assert cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_equal_bags_give_bitwise_equal_rows_wherever_they_stand():
+    texts = [f"disk {i}" for i in range(500)] + ["mount usb disk", "disk usb mount"]
+    first = encoder().encode(texts)
+    assert np.array_equal(first[-1], first[-2])
+    assert np.array_equal(first[-1], encoder().encode(["disk mount usb"])[0])
+
+
+def test_a_large_batch_is_embedded_in_blocks_with_the_same_result(monkeypatch):
+    texts = [f"disk mount {i}" for i in range(50)]
+    whole = encoder().encode(texts)
+    monkeypatch.setattr("askagain.models.bag_encoder.TEXTS_A_BLOCK", 7)
+    assert np.array_equal(encoder().encode(texts), whole)
+
+
+@pytest.mark.parametrize("where", ["", "encoder"])
+def test_a_saved_encoder_loads_from_its_folder_and_from_the_run_and_encodes_the_same(tmp_path, where):
+    one = encoder(pooling="mean", normalize=True)
+    save_encoder(one, tmp_path / "run" / "encoder")
+    other = askagain.load(tmp_path / "run" / where)
+    texts = ["How to mount?", "disk", ""]
+    assert np.array_equal(other.encode(texts), one.encode(texts))
+    assert other.dim == 4 and other.normalize
+
+
+def test_what_is_saved_is_json_and_safetensors_and_nothing_pickled(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    names = sorted(path.name for path in (tmp_path / "encoder").iterdir())
+    assert names == ["encoder.json", "table.safetensors", "trigrams.json", "words.json"]
+    assert json.loads((tmp_path / "encoder" / "words.json").read_text()) == ["disk"]
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]  # no temporary folder is left behind
+
+
+def test_saving_again_replaces_the_folder(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    save_encoder(mean_of_vectors(CLEAN, VECTORS), tmp_path / "encoder")
+    assert askagain.load(tmp_path / "encoder").dim == 2
+
+
+def break_json(folder):
+    (folder / "words.json").write_text("[")
+
+
+def break_table(folder):
+    (folder / "table.safetensors").write_bytes(b"x" * 100)
+
+
+def shorten_table(folder):
+    save_file({"table": torch.zeros(2, 4)}, folder / "table.safetensors")
+
+
+def lose_words(folder):
+    (folder / "words.json").unlink()
+
+
+@pytest.mark.parametrize("damage", [break_json, break_table, shorten_table, lose_words])
+def test_a_damaged_folder_is_named(tmp_path, damage):
+    save_encoder(encoder(), tmp_path / "encoder")
+    damage(tmp_path / "encoder")
+    with pytest.raises(InputError, match="damaged encoder folder"):
+        askagain.load(tmp_path)
+
+
+def test_a_path_without_encoder_is_named(tmp_path):
+    with pytest.raises(InputError, match="no encoder here"):
+        askagain.load(tmp_path)
+    with pytest.raises(InputError, match="no such checkpoint"):
+        askagain.load(tmp_path / "last.ckpt")
+
+
+class Malicious:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('unpickled')",))
+
+
+def test_a_checkpoint_is_never_unpickled(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    (tmp_path / "checkpoints").mkdir()
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    path.write_bytes(pickle.dumps({"state_dict": Malicious()}))
+    with pytest.raises(InputError, match="not a checkpoint of the run"):
+        askagain.load(path)
+
+
+def test_another_pooling_and_a_table_that_does_not_fit_are_refused():
+    with pytest.raises(InputError, match="sum, mean"):
+        encoder(pooling="max")
+    with pytest.raises(InputError, match="the features need"):
+        BagEncoder(CLEAN, encoder().features, torch.zeros(1, 4))

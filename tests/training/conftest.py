@@ -1,0 +1,33 @@
+"""A small corpus, and word vectors in which words with like letters have like vectors."""
+
+import numpy as np
+import pytest
+
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.corpus.sample import write_sample
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.vectors.word_vectors import WordVectors
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Corpus:
+    folder = tmp_path_factory.mktemp("corpus")
+    write_sample(folder, seed=1, groups=300, rows=40, negatives=60)
+    files = CorpusFiles.locate(str(folder))
+    return Corpus(files, TextPreprocessor("?!.,()", 2, "english"), Cache(folder / "cache"))
+
+
+@pytest.fixture(scope="session")
+def vectors(corpus) -> WordVectors:
+    """Vectors of every second word of the ranking set: sums of hidden trigram vectors and a little noise."""
+    from askagain.text.trigrams import letter_trigrams
+
+    rng = np.random.default_rng(2)
+    words = corpus.ranking("validation").words(corpus.preprocessor).words[::2]
+    hidden: dict[str, np.ndarray] = {}
+    table = np.stack(
+        [sum(hidden.setdefault(t, rng.standard_normal(8)) for t in letter_trigrams(word)) for word in words]
+    )
+    return WordVectors(words, (table + 0.1 * rng.standard_normal(table.shape)).astype(np.float32), "test vectors")

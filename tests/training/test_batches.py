@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from askagain.text.bags import Bags
+from askagain.training.batches import (
+    BatchOrder,
+    DuplicateCollator,
+    EpochExamples,
+    WordVectorCollator,
+    batch_loader,
+)
+
+LISTS = [[1, 2], [], [3], [4, 5, 6], [7]]
+BAGS = Bags.from_lists(LISTS)
+
+
+def as_lists(bags):
+    return [bags.ids[start:end].tolist() for start, end in zip(bags.offsets[:-1], bags.offsets[1:], strict=True)]
+
+
+def examples(count):
+    """Pairs that hold their own number and the epoch."""
+    return EpochExamples(lambda epoch: (np.stack([np.arange(count), np.full(count, epoch)], 1), np.arange(count)))
+
+
+def order(count, batch_size, shuffle=True, epoch=0, **ranks):
+    made = BatchOrder(examples(count), batch_size, shuffle, seed=3, **ranks)
+    made.set_epoch(epoch)
+    return [batch.tolist() for batch in made]
+
+
+def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_their_place():
+    batch = DuplicateCollator(BAGS)((np.array([[0, 1], [3, 4], [1, 2]]), np.array([5, 6, 5])))
+    assert as_lists(batch.queries) == [[1, 2], [4, 5, 6], []]
+    assert as_lists(batch.positives) == [[], [7], [3]]
+    assert batch.groups.tolist() == [5, 6, 5]
+    assert batch.queries.ids.dtype == batch.queries.offsets.dtype == torch.int64
+
+
+def test_word_vector_batches_hold_trigrams_and_targets():
+    vectors = np.arange(10, dtype=np.float32).reshape(5, 2)
+    batch = WordVectorCollator(BAGS, vectors)(np.array([4, 1, 0]))
+    assert as_lists(batch.trigrams) == [[7], [], [1, 2]]
+    assert batch.vectors.tolist() == [[8, 9], [2, 3], [0, 1]]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_loader_gives_every_example_once_an_epoch_and_those_of_the_epoch(num_workers):
+    for epoch in (0, 1):
+        drawn = examples(10)
+        batches = BatchOrder(drawn, 4, shuffle=True)
+        batches.set_epoch(epoch)
+        loader = batch_loader(drawn, batches, lambda found: found, num_workers)
+        found = [pairs for pairs, _ in loader]
+        assert [len(pairs) for pairs in found] == [4, 4, 2]
+        assert sorted(np.concatenate(found)[:, 0].tolist()) == list(range(10))
+        assert set(np.concatenate(found)[:, 1].tolist()) == {epoch}
+
+
+def test_the_order_is_fixed_by_seed_and_epoch():
+    assert order(20, 6) == order(20, 6)
+    assert order(20, 6) != order(20, 6, epoch=1)
+    assert order(20, 6, shuffle=False) == [list(range(i, min(i + 6, 20))) for i in range(0, 20, 6)]
+
+
+@pytest.mark.parametrize("count", [16, 17, 18, 19])
+def test_ranks_share_each_batch_of_one_device_with_as_many_pairs(count):
+    alone = order(count, 8)
+    parts = [order(count, 4, rank=rank, world_size=2) for rank in range(2)]
+    assert len(parts[0]) == len(parts[1])
+    together = [first + second for first, second in zip(*parts, strict=True)]
+    whole = [batch for batch in alone if len(batch) >= 2]
+    assert together == whole

@@ -1,0 +1,188 @@
+"""The two trained rungs through the Lightning trainer, on a small synthetic corpus."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import lsqr
+
+import askagain
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.ranking.figures import mean_reciprocal_rank
+from askagain.ranking.ranks import rank_duplicates
+from askagain.training.best_encoder import BestEncoder
+from askagain.training.dssm import DSSM
+from askagain.training.duplicates import DuplicateQuestions
+from askagain.training.hits_at_k import HitsAtK
+from askagain.training.known_words import KnownWords
+from askagain.training.schedules import warmup_decay
+from askagain.training.trigram_regressor import TrigramRegressor
+
+SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
+
+
+def dssm(data, lr=0.01, **settings):
+    pl.seed_everything(0, verbose=False)
+    return DSSM(
+        **data.model_inputs(), optimizer=partial(torch.optim.Adam, lr=lr), scheduler=SCHEDULE, dim=32, **settings
+    )
+
+
+def trainer(folder, epochs, *callbacks):
+    return pl.Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        devices=1,
+        max_epochs=epochs,
+        callbacks=[*callbacks],
+        logger=CSVLogger(folder, name="", version=""),
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+    )
+
+
+def kept(folder):
+    return ModelCheckpoint(folder, filename="best", save_last=True, save_on_train_epoch_end=True)
+
+
+def test_the_dssm_ranks_better_after_training_and_the_best_epoch_is_kept(corpus, tmp_path):
+    data = DuplicateQuestions(corpus, batch_size=128)
+    hits, best = HitsAtK(), BestEncoder(str(tmp_path / "encoder"), "val/mrr")
+    fit = trainer(tmp_path, 4, hits, best)
+    fit.fit(dssm(data), datamodule=data)
+    assert float(fit.callback_metrics["val/mrr"]) > hits.start["mrr"] + 0.1
+    ranking = corpus.ranking("validation")
+    vectors = askagain.load(tmp_path / "encoder").encode(ranking.texts)
+    kept_mrr = mean_reciprocal_rank(rank_duplicates(vectors, ranking.rows.ids, ranking.rows.offsets))
+    assert kept_mrr == pytest.approx(best.best, abs=1e-6)
+
+
+def test_the_callback_embeds_each_distinct_text_once_an_evaluation(corpus, tmp_path, monkeypatch):
+    embedded = []
+    embed = BagEncoder.embed
+    monkeypatch.setattr(BagEncoder, "embed", lambda self, bags: embedded.append(len(bags)) or embed(self, bags))
+    data = DuplicateQuestions(corpus, batch_size=128)
+    trainer(tmp_path, 2, HitsAtK()).fit(dssm(data), datamodule=data)
+    assert embedded == [len(corpus.ranking("validation").texts)] * 3  # before training, and after each of two epochs
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus, tmp_path):
+    def fit(folder, epochs, resume=None):
+        data = DuplicateQuestions(corpus, batch_size=128)
+        module = dssm(data)
+        made = trainer(folder, epochs, HitsAtK(), kept(folder))
+        # The schedule must know the whole run, also in the part that is interrupted.
+        module._scheduler = lambda optimizer, total_steps: SCHEDULE(optimizer, total_steps=40)
+        made.fit(module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None)
+        return module.encoder.bag.weight.detach()
+
+    whole = fit(tmp_path / "whole", 4)
+    fit(tmp_path / "first half", 2)
+    resumed = fit(tmp_path / "second half", 4, tmp_path / "first half" / "last.ckpt")
+    assert torch.equal(whole, resumed)
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["in place", "moved away"])
+def test_a_resumed_run_keeps_the_earlier_best_encoder_where_it_is_still_there(corpus, tmp_path, moved):
+    def fit(folder, epochs, resume=None):
+        data = DuplicateQuestions(corpus, batch_size=128)
+        best = BestEncoder(str(folder / "encoder"), "val/mrr", mode="min")  # so that the first epoch stays the best
+        trainer(folder, epochs, HitsAtK(), best, kept(folder)).fit(
+            dssm(data), datamodule=data, ckpt_path=resume, weights_only=True if resume else None
+        )
+        return best
+
+    first = fit(tmp_path / "first", 2)
+    if moved:
+        (tmp_path / "first" / "encoder").rename(tmp_path / "elsewhere")
+    second = fit(tmp_path / "second", 3, tmp_path / "first" / "last.ckpt")
+    kept_words = askagain.load(tmp_path / "second").features.vocabulary.words
+    assert kept_words == DuplicateQuestions(corpus).features.vocabulary.words
+    assert first.best_epoch == 0
+    assert second.best_epoch == (2 if moved else 0)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(corpus, tmp_path):
+    def fit(seed):
+        data = DuplicateQuestions(corpus, batch_size=128, seed=seed)
+        module = dssm(data)
+        trainer(tmp_path / str(seed), 1).fit(module, datamodule=data)
+        return module.encoder.bag.weight.detach()
+
+    first = fit(0)
+    assert torch.equal(first, fit(0))
+    assert not torch.equal(first, fit(1))
+
+
+def test_masking_leaves_other_members_of_a_group_out(corpus):
+    data = DuplicateQuestions(corpus, pairs="all", batch_size=200, validation_fraction=0.0)
+    batch = next(iter(data.train_dataloader()))
+    assert len(set(batch.groups.tolist())) < len(batch.groups)
+    masked, unmasked = (dssm(data, mask_same_group=mask).loss(batch).item() for mask in (True, False))
+    assert masked < unmasked
+
+
+def test_a_monitored_metric_that_is_not_logged_is_named(corpus, tmp_path):
+    data = DuplicateQuestions(corpus, batch_size=128)
+    with pytest.raises(InputError, match=r"metric\.name=val/mmr.*val/mrr"):
+        trainer(tmp_path, 1, HitsAtK(), BestEncoder(str(tmp_path), "val/mmr")).fit(dssm(data), datamodule=data)
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": -1.0}])
+def test_a_temperature_must_be_positive(corpus, settings):
+    with pytest.raises(InputError, match="temperature"):
+        dssm(DuplicateQuestions(corpus), **settings)
+
+
+def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, vectors, tmp_path):
+    data = KnownWords(corpus, vectors, words="all", validation_fraction=0.0, batch_size=32)
+    inputs = data.model_inputs()
+    module = TrigramRegressor(**inputs, optimizer=partial(torch.optim.Adam, lr=0.03), scheduler=SCHEDULE)
+    trainer(tmp_path, 60, HitsAtK()).fit(module, datamodule=data)
+    rows = np.repeat(np.arange(len(data.trigrams)), data.trigrams.lengths)
+    design = csr_matrix((np.ones(len(rows)), (rows, data.trigrams.ids)))
+    targets = vectors.table.astype(np.float64)
+    solution = np.stack([lsqr(design, targets[:, i], atol=1e-12, btol=1e-12)[0] for i in range(vectors.dim)], axis=1)
+    optimum = np.mean((design @ solution - targets) ** 2)
+    found = np.mean((module.predict(vectors.words).numpy() - targets) ** 2)
+    untrained = np.mean(targets**2)
+    print(f"mean squared error: optimum {optimum:.5f}, found {found:.5f}, all zero {untrained:.5f}")
+    assert optimum <= found < optimum + 0.02 * (untrained - optimum)
+
+
+def test_known_words_keep_their_vectors_and_unknown_words_get_predicted_ones(corpus, vectors, tmp_path):
+    data = KnownWords(corpus, vectors, words="all", batch_size=32)
+    module = TrigramRegressor(
+        **data.model_inputs(), optimizer=partial(torch.optim.Adam, lr=0.03), scheduler=SCHEDULE, init_std=0.1
+    )
+    known, unknown = vectors.words[3], data.frequent_unknown_words(1)[0]
+    found = module.encoder.encode([known, unknown, f"{known} {unknown}"])
+    np.testing.assert_allclose(found[0], vectors.table[3], rtol=1e-6)
+    np.testing.assert_allclose(found[1], module.predict([unknown])[0].numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found[2], found[0] + found[1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_schedule_warms_up_and_decays_to_zero():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    schedule = warmup_decay(optimizer, total_steps=10, warmup_share=0.2, decay="linear")
+    rates = []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+    with pytest.raises(InputError, match="none, linear, cosine"):
+        warmup_decay(optimizer, 10, 0.1, "step")
+    with pytest.raises(InputError, match="warmup_share"):
+        warmup_decay(optimizer, 10, 1.0, "none")
