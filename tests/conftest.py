@@ -33,7 +33,7 @@ def command(cache_folder: Path, tmp_path: Path) -> Callable[..., subprocess.Comp
 
     def run(script: str, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
         if script in ("train.py", "evaluate.py") and not any(word.startswith("--") for word in words):
-            words = (f"paths.runs_dir={tmp_path / 'runs'}", *words)
+            words = (*words, f"paths.runs_dir={tmp_path / 'runs'}")
         return subprocess.run(
             [sys.executable, str(ROOT / script), *words],
             cwd=cwd,

@@ -35,7 +35,12 @@ def build_corpus(cfg: DictConfig) -> Corpus:
     folder = data.dir
     if data.sample is not None:
         settings = dict(data.sample)
-        key = {"settings": settings, "generator": generator_digest()}
+        key: dict[str, object] = {"settings": settings, "generator": generator_digest()}
         folder = str(cache.entry("synthetic-sample", key, lambda path: write_sample(path, **settings)))
     files = CorpusFiles.locate(folder, data.train_path, data.validation_path, data.test_path, data.corpus_path)
     return Corpus(files, instantiate(cfg.preprocessor), cache, data.on_bad_row)
+
+
+def data_name(cfg: DictConfig, path: Path) -> str:
+    """What to call a file of the corpus; the built-in sample is always called synthetic."""
+    return f"the synthetic sample, {path}" if cfg.data.sample is not None else str(path)

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from askagain.apps.build import build_corpus
+from askagain.apps.build import build_corpus, data_name
 from askagain.apps.report import prefixed, print_figures, write_metrics
 from askagain.corpus.corpus import Corpus
 from askagain.models.encoder import Encoder
@@ -28,7 +28,7 @@ def evaluate(cfg: DictConfig) -> float:
     ranking = corpus.ranking(split)
     found = evaluate_encoder(encoder, corpus, split, cfg.ks, cfg.ties)
     chosen = HydraConfig.get().runtime.choices["encoder"]
-    print_figures(f"{ranking.path}: {len(ranking.rows):,} rows", {chosen: found}, cfg.ties)
+    print_figures(f"{data_name(cfg, ranking.path)}: {len(ranking.rows):,} rows", {chosen: found}, cfg.ties)
     write_metrics(Path(cfg.paths.run_dir), prefixed(PREFIXES[split], found))
     return found[cfg.metric.name.split("/")[-1]]
 

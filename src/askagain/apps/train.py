@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from askagain.apps.build import build_corpus, factory
+from askagain.apps.build import build_corpus, data_name, factory
 from askagain.apps.evaluate import evaluate_encoder
 from askagain.apps.report import prefixed, print_counts, print_figures, write_metrics
 from askagain.corpus.corpus import Corpus
@@ -43,7 +44,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> dict[str, float]:
     encoder = instantiate(cfg.encoder)
     raw = encoder.with_preprocessor(instantiate(cfg.raw))
     rows = {"raw text": _figures(cfg, raw, corpus), "preprocessed text": _figures(cfg, encoder, corpus)}
-    print_figures(f"{cfg.name} on {corpus.ranking('validation').path}", rows, cfg.ties)
+    print_figures(f"{cfg.name} on {data_name(cfg, corpus.files.ranking('validation'))}", rows, cfg.ties)
     save_encoder(encoder, Path(cfg.paths.run_dir) / "encoder")
     return prefixed("raw/val", rows["raw text"]) | prefixed("val", rows["preprocessed text"])
 
@@ -52,19 +53,20 @@ def _train(cfg: DictConfig, corpus: Corpus) -> dict[str, float]:
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule = factory(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
-    print_counts(f"data: {corpus.files.train or corpus.files.validation}", counts)
+    print_counts(f"data: {data_name(cfg, corpus.files.train or corpus.files.ranking('validation'))}", counts)
     learning = {"optimizer": factory(cfg, "optimizer"), "scheduler": factory(cfg, "scheduler")}
     module = factory(cfg, "model")(**datamodule.model_inputs(), **learning)
     trainer = _trainer(cfg)
-    for logger in trainer.loggers:
-        logger.log_hyperparams({**_plain(cfg), "data_counts": counts})
-    trainer.fit(module, datamodule=datamodule, ckpt_path=_checkpoint(cfg.ckpt_path), weights_only=True)
-
-    trained = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
-    metrics = prefixed("data", counts) | trained | {"train/epochs": trainer.current_epoch}
-    if not trainer.is_global_zero:
-        return metrics | {cfg.metric.name: float(trainer.callback_metrics[cfg.metric.name])}
-    return metrics | _report(cfg, corpus, trainer, module)
+    try:
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**_plain(cfg), "data_counts": counts})
+        trainer.fit(module, datamodule=datamodule, ckpt_path=_checkpoint(cfg.ckpt_path), weights_only=True)
+        metrics = prefixed("data", counts) | {"train/epochs": trainer.current_epoch} | _train_metrics(trainer)
+        if not trainer.is_global_zero:
+            return metrics | {cfg.metric.name: float(trainer.callback_metrics[cfg.metric.name])}
+        return metrics | _report(cfg, corpus, trainer, module)
+    finally:
+        _close_wandb(trainer)
 
 
 def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, float]:
@@ -89,7 +91,7 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     for keeper in _callbacks(trainer, BestEncoder):
         if keeper.best_epoch is not None:
             metrics["train/best_epoch"] = keeper.best_epoch
-    print_figures(f"{cfg.name}: {corpus.ranking('validation').path}", rows, cfg.ties)
+    print_figures(f"{cfg.name} on {data_name(cfg, corpus.files.ranking('validation'))}", rows, cfg.ties)
     print(f"encoder: {folder}")
     return metrics
 
@@ -107,6 +109,18 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         return factory(cfg, "trainer")(**settings)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
+
+
+def _train_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """The losses of the last batch and the last epoch."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+
+
+def _close_wandb(trainer: pl.Trainer) -> None:
+    """Ends the W&B run, so that the next run of a sweep gets one of its own."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
 
 
 def _callbacks(trainer: pl.Trainer, kind: type[Kind]) -> list[Kind]:

@@ -17,7 +17,7 @@ def wandb_logger(offline: bool | None = None, **settings: Any) -> WandbLogger:
     written offline is sent later with `wandb sync`.
     """
     if offline is None and not os.environ.get("WANDB_MODE"):
-        offline = wandb.api.api_key is None
+        offline = not wandb.login(prompt=False, verify=False)
         if offline:
-            log.info("W&B: no API key, so this run is written offline; `wandb login` sends the next one")
-    return WandbLogger(offline=bool(offline), **settings)
+            log.info("W&B: no API key here, so this run is written offline; `wandb sync` sends it after `wandb login`")
+    return WandbLogger(mode="offline" if offline else None, **settings)

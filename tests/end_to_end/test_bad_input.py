@@ -1,0 +1,96 @@
+"""Every mistake in what a user gives is answered by one line that names it, and status 2."""
+
+import gzip
+import os
+import shutil
+
+import pytest
+
+from tests.end_to_end.conftest import QUICK, metrics_of, refused, succeeded
+
+FILES = {
+    "too few columns": ("train.tsv", b"a\tb\nalone\n", r"train.tsv, line 2: 1 column, at least 2 needed"),
+    "too few columns in a ranking file": ("validation.tsv", b"a\tb\n", "validation.tsv, line 1: 2 columns, at least 3"),
+    "empty cell": ("train.tsv", b"a\tb\nc\t\td\n", "train.tsv, line 2: column 2 is empty"),
+    "invalid UTF-8": ("train.tsv", b"a\tb\nc\td\n\xff\tx\n", "train.tsv, line 3: byte 1 of the line is not UTF-8"),
+    "empty file": ("train.tsv", b"", "train.tsv: the file is empty"),
+    "missing file": ("validation.tsv", None, "no validation.tsv in data.dir"),
+    "damaged gzip": ("train.tsv", gzip.compress(b"a\tb\n" * 999)[:40], "train.tsv: damaged gzip file"),
+    "bad unlabelled text": ("corpus.txt", b"fine\n\xe9\n", "corpus.txt, line 2: byte 1 of the line is not UTF-8"),
+}
+
+
+@pytest.fixture
+def folder(small, tmp_path):
+    return shutil.copytree(small, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(("name", "content", "message"), FILES.values(), ids=FILES)
+def test_a_bad_file_is_named_and_no_figures_are_written(command, folder, tmp_path, name, content, message):
+    (folder / name).unlink(missing_ok=True)
+    if content is not None:
+        (folder / name).write_bytes(content)
+    line = refused(command("train.py", "data=tsv", f"data.dir={folder}", *QUICK))
+    assert message in line
+    assert not list((tmp_path / "runs").rglob("metrics.json"))
+
+
+def test_bad_rows_are_skipped_and_counted_where_asked_for(command, folder):
+    good = (folder / "train.tsv").read_bytes()
+    (folder / "train.tsv").write_bytes(b"alone\nca\xe9\tx\n\t\n" + good)
+    result = command("train.py", "data=tsv", f"data.dir={folder}", *QUICK, "data.on_bad_row=skip")
+    metrics = metrics_of(succeeded(result))
+    assert metrics["data/skipped_rows"] == 3 and metrics["data/groups"] == good.count(b"\n")
+    assert "skipped 3 bad rows" in result.stderr
+
+
+SETTINGS = {
+    "unknown experiment": (("experiment=dsm",), "Could not find 'experiment/dsm'"),
+    "unknown setting": (("optimizer.lrr=1",), "Could not override 'optimizer.lrr'"),
+    "no folder given": (("data=tsv",), "Missing mandatory value: data.dir"),
+    "no such folder": (("data=tsv", "data.dir=nowhere"), "data.dir=nowhere: no such folder"),
+    "no such file": (("data.train_path=nowhere.tsv",), "data.train_path=nowhere.tsv: no such file"),
+    "unknown pair strategy": (("data.pairs=some",), "data.pairs=some: not one of first_two, star, all, random"),
+    "unknown stop words": (("preprocessor.stopwords=klingon",), "stopwords=klingon: no such list and no such file"),
+    "unknown split": (("preprocessor.split=comma",), "preprocessor.split=comma: not one of whitespace"),
+    "unknown ties": (("ties=lucky",), "ties=lucky: not one of expected, optimistic, pessimistic"),
+    "no word vectors chosen": (("experiment=trigram", "vectors=none"), "choose vectors=glove_50"),
+    "missing vectors": (
+        ("experiment=word_vectors", "vectors=google_news"),
+        "https://code.google.com/archive/p/word2vec",
+    ),
+    "unknown words": (("experiment=trigram", "words=some"), "Could not find 'words/some'"),
+    "temperature of zero": (("model.temperature=0",), "model.temperature=0"),
+    "unknown setting added": (("+model.depth=3",), "model: got an unexpected keyword argument 'depth'"),
+    "no such checkpoint": (("ckpt_path=nowhere",), "ckpt_path=nowhere: no checkpoint there"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), SETTINGS.values(), ids=SETTINGS)
+def test_a_mistake_in_a_setting_is_named(command, words, message):
+    assert message in refused(command("train.py", *words))
+
+
+EVALUATE = {
+    "no path given": ((), "Missing mandatory value: encoder.path"),
+    "no such run": (("encoder.path=nowhere",), "nowhere: no encoder here"),
+    "no such checkpoint": (("encoder.path=nowhere.ckpt",), "nowhere.ckpt: no such checkpoint"),
+    "word vectors not chosen": (("encoder=word_vectors",), "choose vectors=glove_50"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), EVALUATE.values(), ids=EVALUATE)
+def test_a_mistake_in_what_to_evaluate_is_named(command, words, message):
+    assert message in refused(command("evaluate.py", *words))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to_is_named(command, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    assert "locked" in refused(command("train.py", f"paths.cache_dir={locked}"))
+
+
+def test_a_traceback_is_there_for_those_who_want_it(command):
+    result = command("train.py", "data=tsv", "data.dir=nowhere", HYDRA_FULL_ERROR="1")
+    assert result.returncode == 1 and "Traceback" in result.stderr and "no such folder" in result.stderr

@@ -1,0 +1,27 @@
+"""The two commands of the README."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_quickstart_trains_on_the_sample_and_says_what_to_type_next(tmp_path, cache_folder):
+    if Path(sys.prefix) != ROOT / ".venv":
+        pytest.skip("runs in the environment that the script makes")
+    result = subprocess.run(
+        ["bash", "scripts/quickstart.sh", "trainer.max_epochs=2", f"paths.runs_dir={tmp_path}", "model.dim=32"],
+        cwd=ROOT,
+        env=os.environ | {"ASKAGAIN_CACHE": str(cache_folder)},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert result.returncode == 0, result.stderr
+    for piece in ("before training", "best epoch", "hits@10", "metrics: ", "python evaluate.py encoder.path="):
+        assert piece in result.stdout

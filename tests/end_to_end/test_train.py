@@ -1,0 +1,226 @@
+"""train.py as a user types it."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb.proto import wandb_internal_pb2
+
+import askagain
+from tests.end_to_end.conftest import QUICK, column, metrics_of, succeeded
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
+KS = (1, 5, 10, 100, 500, 1000)
+
+
+@pytest.fixture(scope="module")
+def vectors_file(tmp_path_factory, small) -> Path:
+    """GloVe text with a vector for every third word of the small corpus' ranking set."""
+    words = sorted(set((small / "validation.tsv").read_text().lower().split()))
+    words = [word for word in words if word.isalpha()][::3]
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("vectors") / "small.txt"
+    path.write_text("".join(f"{word} {' '.join(f'{x:.3f}' for x in rng.standard_normal(8))}\n" for word in words))
+    return path
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small, vectors_file, experiment):
+    words = [f"experiment={experiment}", "data=tsv", f"data.dir={small}"]
+    if experiment in ("word_vectors", "trigram"):
+        words += ["vectors=file", f"vectors.path={vectors_file}"]
+    if experiment != "word_vectors":
+        words += ["trainer.max_epochs=1", "trainer.accelerator=cpu"]
+    run = succeeded(command("train.py", *words))
+    metrics = metrics_of(run)
+    assert {f"val/hits@{k}" for k in KS} | {"val/mrr", "val/ties", "val/seconds"} <= set(metrics)
+    assert metrics["val/hits@1"] <= metrics["val/hits@10"] <= metrics["val/hits@100"] == 1.0  # 61 candidates
+    assert askagain.load(run).encode(["how to mount a disk", ""]).shape[0] == 2
+
+
+def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_reaches_every_logger(command):
+    result = command("train.py", "trainer.max_epochs=2", "model.dim=32", "logger=many", "tags=[first,second]")
+    run = succeeded(result)
+    metrics = metrics_of(run)
+    assert "synthetic sample" in result.stdout
+    assert metrics["val/mrr"] > metrics["start/mrr"] + 0.1
+    assert metrics["test/mrr"] > metrics["start/mrr"] + 0.1
+    for label in ("before training", "best epoch", "hits@100"):
+        assert label in result.stdout
+
+    losses = column(run, "train/loss")
+    batches = -(-metrics["data/pairs_an_epoch"] // 512)
+    assert len(losses) == 2 * batches and losses[-1] < losses[0]
+    assert len(column(run, "val/loss")) == 2
+    assert column(run, "val/mrr")[0] == pytest.approx(metrics["start/mrr"])
+    assert column(run, "val/mrr")[-1] == pytest.approx(metrics["val/mrr"], abs=1e-6)
+
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("train/loss")] == pytest.approx(losses)
+    assert [event.value for event in events.Scalars("val/loss")] == pytest.approx(column(run, "val/loss"))
+    assert [event.value for event in events.Scalars("val/hits@10")] == pytest.approx(column(run, "val/hits@10"))
+
+    records = list(wandb_records(run))
+    history = [history_of(record) for record in records if record.WhichOneof("record_type") == "history"]
+    assert [row["train/loss"] for row in history if "train/loss" in row] == pytest.approx(losses)
+    assert [row["val/mrr"] for row in history if "val/mrr" in row] == pytest.approx(column(run, "val/mrr"))
+    about = next(record.run for record in records if record.WhichOneof("record_type") == "run")
+    assert about.display_name == "dssm" and list(about.tags) == ["first", "second"]
+    config = {
+        item.key: json.loads(item.value_json)
+        for record in records
+        if record.WhichOneof("record_type") == "config"
+        for item in record.config.update
+    }
+    assert config["model"]["dim"] == 32 and config["data_counts"]["groups"] == metrics["data/groups"]
+    summary = {
+        "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+        for record in records
+        if record.WhichOneof("record_type") == "summary"
+        for item in record.summary.update
+    }
+    assert summary["best/val/mrr"] == pytest.approx(metrics["val/mrr"])
+
+
+def wandb_records(run: Path) -> Iterator[wandb_internal_pb2.Record]:
+    """What W&B wrote offline: a LevelDB log of protobuf records, in blocks of 32 KiB, after a header of 7 bytes."""
+    (path,) = run.glob("wandb/offline-run-*/*.wandb")
+    data = path.read_bytes()
+    position, parts = 7, b""
+    while position + 7 <= len(data):
+        if 32_768 - position % 32_768 < 7:
+            position += 32_768 - position % 32_768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, position)
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def history_of(record: wandb_internal_pb2.Record) -> dict[str, float]:
+    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+
+
+def test_a_two_value_multirun_leaves_a_folder_a_run_and_ranks_them(command, small, tmp_path):
+    words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv")
+    result = command("train.py", "-m", *words, "model.temperature=0.05,0.5", "seed=1")
+    last = succeeded(result)
+    (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
+    runs = [sweep / "0", sweep / "1"]
+    assert last == runs[1]
+    temperatures = [
+        yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["model"]["temperature"] for run in runs
+    ]
+    assert temperatures == [0.05, 0.5]
+    assert metrics_of(runs[0])["train/loss"] != metrics_of(runs[1])["train/loss"]
+    assert metrics_of(runs[0])["start/mrr"] == metrics_of(runs[1])["start/mrr"]  # the same first weights
+
+
+def test_train_returns_the_chosen_metric():
+    """What a sweeper sees: the value of `metric.name`."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import open_dict
+
+    from askagain.apps.train import train
+
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        words = ["trainer.max_epochs=1", "model.dim=8", "metric.name=val/hits@10", "logger=csv", "data.sample.seed=5"]
+        cfg = compose("train", [*words, "trainer.accelerator=cpu"], return_hydra_config=True)
+    run = Path(cfg.paths.cache_dir).resolve() / "returned"
+    with open_dict(cfg):
+        cfg.paths.run_dir = str(run)
+        cfg.hydra.runtime.output_dir = str(run)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    assert train(cfg) == metrics_of(run)["val/hits@10"]
+
+
+def test_resuming_goes_on_where_the_run_stopped(command, small):
+    words = (
+        "experiment=dssm",
+        "data=tsv",
+        f"data.dir={small}",
+        "model.dim=16",
+        "data.batch_size=64",
+        "scheduler=constant",
+    )
+    whole = succeeded(command("train.py", *words, "trainer.max_epochs=3", "name=whole"))
+    first = succeeded(command("train.py", *words, "trainer.max_epochs=2", "name=first"))
+    second = succeeded(command("train.py", *words, "trainer.max_epochs=3", f"ckpt_path={first}", "name=second"))
+    assert metrics_of(second)["train/epochs"] == 3
+    assert metrics_of(second)["start/mrr"] == pytest.approx(column(first, "val/mrr")[-1], abs=1e-6)
+    assert column(first, "train/loss") + column(second, "train/loss") == column(whole, "train/loss")
+    assert metrics_of(second)["val/mrr"] == metrics_of(whole)["val/mrr"]
+    assert (first / "checkpoints" / "best.ckpt").is_file() and (second / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_early_stopping_ends_a_run_that_gets_no_better(command, small):
+    run = succeeded(
+        command(
+            *("train.py", "data=tsv", f"data.dir={small}", "callbacks=early_stopping", "trainer.max_epochs=30"),
+            *("optimizer.lr=1e-12", "model.dim=16", "callbacks.early_stopping.patience=1", "logger=csv"),
+        )
+    )
+    assert metrics_of(run)["train/epochs"] <= 4
+
+
+def test_gzip_files_a_byte_order_mark_and_single_paths_are_read(command, small, tmp_path):
+    import gzip
+
+    folder = tmp_path / "gz"
+    folder.mkdir()
+    crlf = (small / "train.tsv").read_bytes().replace(b"\n", b"\r\n")
+    (folder / "train.tsv.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + crlf))
+    words = ("experiment=dssm", "data=tsv", *QUICK, "logger=csv")
+    plain = succeeded(command("train.py", *words, f"data.dir={small}", "name=plain"))
+    packed = succeeded(
+        command(
+            *("train.py", *words, f"data.dir={folder}", f"data.validation_path={small / 'validation.tsv'}"),
+            f"data.test_path={small / 'test.tsv'}",
+        )
+    )
+    for name in ("val/mrr", "test/mrr", "data/texts"):
+        assert metrics_of(packed)[name] == metrics_of(plain)[name]
+    assert metrics_of(plain)["data/unlabelled_texts"] == 2
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+@pytest.mark.parametrize("words", [("--help",), ("--cfg", "job")])
+def test_help_and_cfg_answer_without_importing_anything_heavy(command, script, words, tmp_path):
+    probe = tmp_path / "probe.py"
+    probe.write_text(
+        "import runpy, sys\n"
+        f"sys.argv = [{script!r}, *{words!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / script)!r}, run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "heavy = {'torch', 'pytorch_lightning', 'gensim', 'sklearn', 'wandb', 'nltk', 'numpy'} & set(sys.modules)\n"
+        "print('heavy:', sorted(heavy))\n"
+    )
+    result = command(str(probe), cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "heavy: []"
+    assert "val/mrr" in result.stdout or "encoder" in result.stdout
+
+
+def test_two_devices_train_together_and_leave_one_run(command, small, tmp_path):
+    words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv", "trainer.devices=2")
+    run = succeeded(command("train.py", *words))
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.name]
+    metrics = metrics_of(run)
+    assert len(column(run, "train/loss")) == metrics["data/pairs_an_epoch"] // 128 + 1
+    assert metrics["val/mrr"] == pytest.approx(column(run, "val/mrr")[-1], abs=1e-6)
