@@ -4,7 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 Item = TypeVar("Item")
@@ -18,13 +28,21 @@ class _Rate(ProgressColumn):
 
 
 def progress_bar() -> Progress:
-    """A bar with a rate that is removed when it is done; nothing is drawn where standard error is no terminal."""
+    """A bar with items a second; it is removed when it is done, and not drawn where standard error is no terminal."""
+    return _bar(MofNCompleteColumn(), _Rate())
+
+
+def bytes_progress_bar() -> Progress:
+    """The same with bytes a second."""
+    return _bar(DownloadColumn(), TransferSpeedColumn())
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
+        *columns,
         TimeRemainingColumn(),
         console=console,
         transient=True,

@@ -70,18 +70,18 @@ def test_bad_rows_are_skipped_counted_and_logged_where_asked_for(tmp_path, conte
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nothing\.tsv: no such file"):
+    with pytest.raises(InputError, match=r"nothing\.tsv does not exist"):
         read_rows(tmp_path / "nothing.tsv", 2)
 
 
 def test_a_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match="a folder, but a TSV file is needed"):
+    with pytest.raises(InputError, match="is a folder"):
         read_rows(tmp_path, 2)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")])
 def test_an_empty_file_is_named(tmp_path, content):
-    with pytest.raises(InputError, match="the file is empty"):
+    with pytest.raises(InputError, match=r"is empty|only blank lines"):
         read_rows(write(tmp_path, content), 2)
 
 
@@ -92,7 +92,7 @@ def test_a_file_with_bad_rows_only_is_named(tmp_path):
 
 def test_a_damaged_gzip_file_is_named(tmp_path):
     packed = gzip.compress(PLAIN * 1000)
-    with pytest.raises(InputError, match="damaged gzip file"):
+    with pytest.raises(InputError, match="damaged or incomplete gzip"):
         read_rows(write(tmp_path, packed[: len(packed) // 2]), 2)
 
 

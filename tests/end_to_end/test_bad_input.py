@@ -13,9 +13,9 @@ FILES = {
     "too few columns in a ranking file": ("validation.tsv", b"a\tb\n", "validation.tsv, line 1: 2 columns, at least 3"),
     "empty cell": ("train.tsv", b"a\tb\nc\t\td\n", "train.tsv, line 2: column 2 is empty"),
     "invalid UTF-8": ("train.tsv", b"a\tb\nc\td\n\xff\tx\n", "train.tsv, line 3: byte 1 of the line is not UTF-8"),
-    "empty file": ("train.tsv", b"", "train.tsv: the file is empty"),
+    "empty file": ("train.tsv", b"", "train.tsv is empty"),
     "missing file": ("validation.tsv", None, "no validation.tsv in data.dir"),
-    "damaged gzip": ("train.tsv", gzip.compress(b"a\tb\n" * 999)[:40], "train.tsv: damaged gzip file"),
+    "damaged gzip": ("train.tsv", gzip.compress(b"a\tb\n" * 999)[:40], "train.tsv is damaged or incomplete gzip data"),
     "bad unlabelled text": ("corpus.txt", b"fine\n\xe9\n", "corpus.txt, line 2: byte 1 of the line is not UTF-8"),
 }
 

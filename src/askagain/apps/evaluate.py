@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from askagain.apps.build import build_corpus, data_name
 from askagain.apps.report import prefixed, print_figures, write_metrics
 from askagain.corpus.corpus import Corpus
+from askagain.errors import InputError
 from askagain.models.encoder import Encoder
 from askagain.ranking.figures import figures
 from askagain.ranking.ranks import rank_duplicates
@@ -21,16 +22,18 @@ PREFIXES = {"validation": "val", "test": "test"}
 
 
 def evaluate(cfg: DictConfig) -> float:
-    """Prints the table of `cfg.encoder` on `cfg.data.split`, writes metrics.json, and returns `cfg.metric.name`."""
+    """Prints the table of `cfg.encoder` on `cfg.data.split`, writes metrics.json, and returns `cfg.metric`."""
     encoder = instantiate(cfg.encoder)
     corpus = build_corpus(cfg)
     split = cfg.data.split
     ranking = corpus.ranking(split)
     found = evaluate_encoder(encoder, corpus, split, cfg.ks, cfg.ties)
+    if cfg.metric not in found:
+        raise InputError(f"metric={cfg.metric}: no such metric; there are {', '.join(found)}")
     chosen = HydraConfig.get().runtime.choices["encoder"]
     print_figures(f"{data_name(cfg, ranking.path)}: {len(ranking.rows):,} rows", {chosen: found}, cfg.ties)
     write_metrics(Path(cfg.paths.run_dir), prefixed(PREFIXES[split], found))
-    return found[cfg.metric.name.split("/")[-1]]
+    return found[cfg.metric]
 
 
 def evaluate_encoder(encoder: Encoder, corpus: Corpus, split: str, ks: list[int], ties: str) -> dict[str, float]:

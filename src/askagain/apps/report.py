@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -11,6 +12,7 @@ from askagain.atomic import write_json
 METRICS = "metrics.json"
 
 
+@rank_zero_only
 def print_figures(title: str, rows: Mapping[str, Mapping[str, float]], ties: str) -> None:
     """Prints a table with a row of figures for each label."""
     table = Table(title=title, title_justify="left", title_style="bold", caption=_caption(ties), caption_justify="left")
@@ -23,6 +25,7 @@ def print_figures(title: str, rows: Mapping[str, Mapping[str, float]], ties: str
     _console().print(table)
 
 
+@rank_zero_only
 def print_counts(title: str, counts: Mapping[str, float]) -> None:
     """Prints names and numbers, one a line."""
     console = _console()

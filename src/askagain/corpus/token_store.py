@@ -69,11 +69,16 @@ class TokenStore:
         folder = cache.entry("rows", self._key, build)
         self.rows = _load_bags(folder / "rows")
         self.texts = StoredTexts(_load_bags(folder / "texts"))
+        self._words: dict[str, WordBags] = {}
         self.skipped: int = json.loads((folder / "skipped.json").read_text())
 
     def words(self, preprocessor: TextPreprocessor) -> WordBags:
         """The words of each distinct text."""
+        if preprocessor.fingerprint not in self._words:
+            self._words[preprocessor.fingerprint] = self._open_words(preprocessor)
+        return self._words[preprocessor.fingerprint]
 
+    def _open_words(self, preprocessor: TextPreprocessor) -> WordBags:
         def build(folder: Path) -> None:
             split = word_bags(with_progress(self.texts, len(self.texts), f"cleaning {self.path.name}"), preprocessor)
             _save_bags(folder / "words", split.bags)

@@ -1,18 +1,16 @@
 """Reads the TSV files: one group of duplicate questions a line, or question, duplicate and negatives."""
 
-import gzip
 import logging
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from askagain.errors import InputError
+from askagain.opened_file import opened_with_progress, refuse_unreadable
 from askagain.text.bags import Bags
 
 log = logging.getLogger(__name__)
 
-GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -56,7 +54,7 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error") -> TextRo
     if skipped:
         log.warning("%s: skipped %d bad rows of %d", path, skipped, skipped + len(rows))
     if not rows:
-        what = f"all {skipped} rows are bad" if skipped else "the file is empty"
+        what = f"all {skipped} rows are bad" if skipped else "there are only blank lines"
         raise InputError(f"{path}: {what}; it needs rows of {min_columns} or more tab-separated texts")
     return TextRows(list(index), Bags.from_lists(rows), skipped)
 
@@ -76,22 +74,14 @@ def _cells(line: bytes, min_columns: int) -> list[str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Line numbers from 1 and lines without their ending; blank lines at the very end are not lines."""
+    refuse_unreadable(path)
     blank = 0
-    try:
-        with path.open("rb") as raw:
-            compressed = raw.peek(2)[:2] == GZIP_MAGIC
-            with gzip.open(raw) if compressed else raw as lines:
-                for number, line in enumerate(lines, start=1):
-                    content = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
-                    if not content:
-                        blank += 1
-                        continue
-                    yield from ((number - back, b"") for back in range(blank, 0, -1))
-                    blank = 0
-                    yield number, content
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check data.dir and data.*_path") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: a folder, but a TSV file is needed") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); copy or download it again") from error
+    with opened_with_progress(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            content = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
+            if not content:
+                blank += 1
+                continue
+            yield from ((number - back, b"") for back in range(blank, 0, -1))
+            blank = 0
+            yield number, content

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from askagain.errors import InputError
@@ -85,7 +86,7 @@ class TextPreprocessor:
             "pattern": self.pattern,
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of all settings, for cache keys."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()

@@ -45,7 +45,7 @@ class HitsAtK(Callback):
         losses = {name: float(trainer.callback_metrics[name]) for name in LOSSES if name in trainer.callback_metrics}
         _log_line(f"epoch {trainer.current_epoch}", losses | found)
         for name, value in found.items():
-            pl_module.log(f"val/{name}", value, prog_bar=name == "mrr", rank_zero_only=False)
+            pl_module.log(f"val/{name}", value, prog_bar=name == "mrr")
 
     def _rank(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         began = time.perf_counter()

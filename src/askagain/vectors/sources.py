@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.opened_file import refuse_unreadable
 from askagain.vectors.binary_file import read_binary
 from askagain.vectors.file_format import FileFormat, format_named
 from askagain.vectors.gensim_save import read_gensim_save
-from askagain.vectors.opened_file import refuse_unreadable
 from askagain.vectors.text_file import read_text
 from askagain.vectors.usable_table import usable_table
 from askagain.vectors.word_vectors import WordVectors

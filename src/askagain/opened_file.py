@@ -1,4 +1,4 @@
-"""Opens a vector file, plain or gzip, with a progress bar; a file that cannot be read is one InputError."""
+"""Opens a file of the user's, plain or gzip, with a progress bar; one that cannot be read is one InputError."""
 
 import gzip
 import io
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from askagain.errors import InputError
+from askagain.progress import bytes_progress_bar
 
 GZIP_MAGIC = b"\x1f\x8b"
 BUFFER_BYTES = 1 << 20
@@ -17,16 +18,16 @@ BUFFER_BYTES = 1 << 20
 def refuse_unreadable(path: Path) -> None:
     """Raises InputError where `path` is missing, a folder, empty or not readable by this user."""
     if path.is_dir():
-        raise InputError(f"{path} is a folder: name the vector file in it")
+        raise InputError(f"{path} is a folder: name the file in it")
     if not path.exists():
-        raise InputError(f"{path} does not exist: check the path, or download the vectors to it")
+        raise InputError(f"{path} does not exist: check the path")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
     if empty:
-        raise InputError(f"{path} is empty: download or save it again")
+        raise InputError(f"{path} is empty: write or download it again")
 
 
 def is_gzip(path: Path) -> bool:
@@ -47,20 +48,8 @@ def opened_with_progress(path: Path) -> Iterator[BinaryIO]:
 
     Raises InputError where the gzip data end too early or are damaged.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress, path.open("rb") as file:
-        watched = progress.wrap_file(file, total=path.stat().st_size, description=path.name)
+    with bytes_progress_bar() as progress, path.open("rb") as file:
+        watched = progress.wrap_file(file, total=path.stat().st_size, description=f"reading {path.name}")
         with _decompressed(watched, path) as content:
             yield content
 
@@ -75,4 +64,4 @@ def _decompressed(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
             # The buffer keeps the progress bar from being told about every single line.
             yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file), BUFFER_BYTES))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is damaged or incomplete gzip data ({error}): download it again") from error
+        raise InputError(f"{path} is damaged or incomplete gzip data ({error}): copy or download it again") from error
