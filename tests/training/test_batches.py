@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from askagain.text.bags import Bags
 from askagain.training.batches import (
@@ -8,7 +9,6 @@ from askagain.training.batches import (
     DuplicateCollator,
     EpochExamples,
     WordVectorCollator,
-    batch_loader,
 )
 
 LISTS = [[1, 2], [], [3], [4, 5, 6], [7]]
@@ -51,7 +51,7 @@ def test_a_loader_gives_every_example_once_an_epoch_and_those_of_the_epoch(num_w
         drawn = examples(10)
         batches = BatchOrder(drawn, 4, shuffle=True)
         batches.set_epoch(epoch)
-        loader = batch_loader(drawn, batches, lambda found: found, num_workers)
+        loader = DataLoader(drawn, batch_size=None, sampler=batches, num_workers=num_workers)
         found = [pairs for pairs, _ in loader]
         assert [len(pairs) for pairs in found] == [4, 4, 2]
         assert sorted(np.concatenate(found)[:, 0].tolist()) == list(range(10))

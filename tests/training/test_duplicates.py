@@ -69,7 +69,7 @@ def test_a_corpus_without_any_pair_is_named(corpus, tmp_path):
 
     (tmp_path / "train.tsv").write_text("same\tsame\n")
     empty = Corpus(CorpusFiles.locate(str(tmp_path)), corpus.preprocessor, Cache(tmp_path / "cache"))
-    with pytest.raises(InputError, match=r"train\.tsv: no pair of different questions"):
+    with pytest.raises(InputError, match=r"train\.tsv: no group with two different questions"):
         DuplicateQuestions(empty).train_dataloader()
 
 

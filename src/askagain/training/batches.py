@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from pytorch_lightning import Trainer
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from askagain.text.bags import Bags
 
@@ -25,12 +24,22 @@ class DuplicateBatch(NamedTuple):
     positives: TensorBags
     groups: torch.Tensor
 
+    @property
+    def size(self) -> int:
+        """Pairs in the batch."""
+        return len(self.groups)
+
 
 class WordVectorBatch(NamedTuple):
     """b words: the bags of their letter trigrams, and their [b, dim] float32 vectors."""
 
     trigrams: TensorBags
     vectors: torch.Tensor
+
+    @property
+    def size(self) -> int:
+        """Words in the batch."""
+        return len(self.vectors)
 
 
 class DuplicateCollator:
@@ -129,13 +138,3 @@ class BatchOrder(Sampler[np.ndarray]):
         for number in range(len(self)):
             batch = order[number * self.global_batch_size : (number + 1) * self.global_batch_size]
             yield np.array_split(batch, self.world_size)[self.rank]
-
-
-def ranks_of(trainer: Trainer | None) -> dict[str, int]:
-    """`rank` and `world_size` of a trainer, for `BatchOrder`; without a trainer there is one rank."""
-    return {} if trainer is None else {"rank": trainer.global_rank, "world_size": trainer.world_size}
-
-
-def batch_loader(examples: EpochExamples, order: BatchOrder, collator: Callable, num_workers: int = 0) -> DataLoader:
-    """A DataLoader that asks for a whole batch at a time and lets `collator` cut its tensors."""
-    return DataLoader(examples, batch_size=None, sampler=order, collate_fn=collator, num_workers=num_workers)

@@ -1,10 +1,8 @@
 """Rung 3: an EmbeddingBag encoder trained with NT-Xent on pairs of duplicates."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -14,10 +12,10 @@ from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.batches import DuplicateBatch
 from askagain.training.nt_xent import nt_xent
-from askagain.training.schedules import optimizer_and_schedule
+from askagain.training.rung import Rung
 
 
-class DSSM(LightningModule):
+class DSSM(Rung):
     """Trains one encoder for both sides of a pair.
 
     `dim`: the length of a vector. `init_std`: standard deviation of the table's first values. `temperature`, `eps`,
@@ -38,7 +36,7 @@ class DSSM(LightningModule):
         eps: float = 1e-8,
         mask_same_group: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler)
         if temperature <= 0:
             raise InputError(f"model.temperature={temperature}: must be above 0")
         if dim < 1:
@@ -48,26 +46,9 @@ class DSSM(LightningModule):
         self.temperature = temperature
         self.eps = eps
         self.mask_same_group = mask_same_group
-        self._optimizer = optimizer
-        self._scheduler = scheduler
 
     def loss(self, batch: DuplicateBatch) -> torch.Tensor:
         """The NT-Xent loss of one batch, a scalar."""
         queries, positives = self.encoder.bag(*batch.queries), self.encoder.bag(*batch.positives)
         groups = batch.groups if self.mask_same_group else None
         return nt_xent(queries, positives, groups, self.temperature, self.eps)
-
-    def training_step(self, batch: DuplicateBatch, batch_idx: int) -> torch.Tensor:
-        """Logs the loss of the batch as `train/loss`, and its mean over the epoch as `train/loss_epoch`."""
-        loss = self.loss(batch)
-        self.log("train/loss", loss, prog_bar=True)
-        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=len(batch.groups))
-        return loss
-
-    def validation_step(self, batch: DuplicateBatch, batch_idx: int) -> None:
-        """Logs the mean loss over the held-out pairs as `val/loss`."""
-        self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=len(batch.groups))
-
-    def configure_optimizers(self) -> Any:
-        """One optimizer, its learning rate scheduled by step."""
-        return optimizer_and_schedule(self, self._optimizer, self._scheduler)

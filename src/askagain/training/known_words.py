@@ -6,16 +6,13 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from pytorch_lightning import LightningDataModule
-from sklearn.model_selection import train_test_split
-from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
-from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.trigrams import TrigramTokenizer
-from askagain.training.batches import BatchOrder, EpochExamples, WordVectorCollator, batch_loader, ranks_of
+from askagain.training.batches import WordVectorCollator
+from askagain.training.held_out import HeldOut
 from askagain.vectors.word_vectors import WordVectors
 
 CHOICES = ("top", "evaluation", "all")
@@ -26,13 +23,13 @@ def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
     return np.flatnonzero([word.isascii() and word.isalpha() for word in words])[:limit]
 
 
-class KnownWords(LightningDataModule):
+class KnownWords(HeldOut):
     """Known words to learn letter trigrams from.
 
     `words`: which of the known words. `top`, the `limit` most frequent plain ones (ASCII letters only); `evaluation`,
     the known words of the validation ranking set; `all`. `max_trigrams`: keep the commonest ones only (None: all).
-    `validation_fraction`: the share of these words that is held out for the validation loss. `seed` fixes the held-out
-    words and the order of batches. Raises InputError for an unknown choice, or where no word is left to learn from.
+    The rest: see `HeldOut`; words are held out. Raises InputError for an unknown choice, or where no word is left to
+    learn from.
     """
 
     def __init__(
@@ -47,22 +44,13 @@ class KnownWords(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(corpus, validation_fraction, batch_size, num_workers, seed)
         if words not in CHOICES:
             raise InputError(f"words.choice={words}: not one of {', '.join(CHOICES)}")
-        self.corpus = corpus
         self.vectors = vectors
         self.words = words
         self.limit = limit
         self.max_trigrams = max_trigrams
-        self.validation_fraction = validation_fraction
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.seed = seed
-
-    def ranking(self, split: str) -> TokenStore:
-        """The ranking set `validation` or `test`."""
-        return self.corpus.ranking(split)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -87,15 +75,6 @@ class KnownWords(LightningDataModule):
     def trigrams(self) -> Bags:
         """One bag of trigram indices for each of `rows`."""
         return Bags.from_lists([self.tokenizer.indices(self.vectors.words[row]) for row in self.rows])
-
-    @cached_property
-    def split(self) -> tuple[np.ndarray, np.ndarray]:
-        """The places in `rows` trained on, and those held out."""
-        places = np.arange(len(self.rows))
-        held_out = round(self.validation_fraction * len(places))
-        if held_out in (0, len(places)):
-            return places, places[:0]
-        return tuple(train_test_split(places, test_size=held_out, random_state=self.seed))
 
     def model_inputs(self) -> dict[str, Any]:
         """What a model is made from, beside its own settings."""
@@ -127,20 +106,14 @@ class KnownWords(LightningDataModule):
             "unknown_without": len(unknown) - with_trigrams,
         }
 
-    def train_dataloader(self) -> DataLoader:
-        """Batches of the words trained on, shuffled anew every epoch."""
-        return self._loader(self.split[0], shuffle=True)
+    def unit_count(self) -> int:
+        """Words to learn from."""
+        return len(self.rows)
 
-    def val_dataloader(self) -> DataLoader | list:
-        """Batches of the held-out words, the same every epoch and on every rank; none held out, none here."""
-        return self._loader(self.split[1], shuffle=False) if len(self.split[1]) else []
+    def draw(self, units: np.ndarray, epoch: int) -> tuple[np.ndarray]:
+        """The words themselves, the same in every epoch."""
+        return (units,)
 
-    def _loader(self, places: np.ndarray, shuffle: bool) -> DataLoader:
-        examples = EpochExamples(lambda epoch: (places,))
-        ranks = ranks_of(self.trainer) if shuffle else {}
-        order = BatchOrder(examples, self.batch_size, shuffle, self.seed, **ranks)
-        return batch_loader(examples, order, WordVectorCollator(self.trigrams, self._targets), self.num_workers)
-
-    @cached_property
-    def _targets(self) -> np.ndarray:
-        return np.ascontiguousarray(self.vectors.table[self.rows])
+    def collator(self) -> WordVectorCollator:
+        """Cuts words' trigrams and vectors out of flat arrays."""
+        return WordVectorCollator(self.trigrams, np.ascontiguousarray(self.vectors.table[self.rows]))

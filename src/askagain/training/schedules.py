@@ -2,9 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
-from pytorch_lightning import LightningModule
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -35,12 +33,3 @@ def warmup_decay(optimizer: Optimizer, total_steps: int, warmup_share: float, de
         return DECAYS[decay](min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps)))
 
     return LambdaLR(optimizer, scale)
-
-
-def optimizer_and_schedule(
-    module: LightningModule, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LambdaLR]
-) -> Any:
-    """What `configure_optimizers` returns: the optimizer over all parameters, and its schedule moved every step."""
-    built = optimizer(module.parameters())
-    schedule = scheduler(built, total_steps=int(module.trainer.estimated_stepping_batches))
-    return {"optimizer": built, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,10 +1,8 @@
 """Rung 2: letter trigrams learn to predict the vectors of known words, which gives unknown words a vector."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -15,11 +13,11 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.trigrams import TrigramTokenizer
 from askagain.text.vocabulary import WordVocabulary
 from askagain.training.batches import WordVectorBatch
-from askagain.training.schedules import optimizer_and_schedule
+from askagain.training.rung import Rung
 from askagain.vectors.word_vectors import WordVectors
 
 
-class TrigramRegressor(LightningModule):
+class TrigramRegressor(Rung):
     """Predicts a word's vector as the sum of its trigrams' vectors, by the mean squared error over known words.
 
     `init_std`: standard deviation of the trigram vectors' first values. `optimizer` takes the parameters; `scheduler`
@@ -35,14 +33,12 @@ class TrigramRegressor(LightningModule):
         scheduler: Callable[..., LambdaLR],
         init_std: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler)
         self.preprocessor = preprocessor
         self.known = torch.from_numpy(vectors.table[:].copy())  # [words, dim]; fixed, so no parameter of this module
         self.features = Features("words_else_trigrams", WordVocabulary(vectors.words), tokenizer)
         self.bag = nn.EmbeddingBag(tokenizer.vocab_size, vectors.dim, mode="sum", include_last_offset=True)
         nn.init.normal_(self.bag.weight, std=init_std)
-        self._optimizer = optimizer
-        self._scheduler = scheduler
 
     @property
     def encoder(self) -> BagEncoder:
@@ -62,18 +58,3 @@ class TrigramRegressor(LightningModule):
     def loss(self, batch: WordVectorBatch) -> torch.Tensor:
         """The mean squared error over the batch's vectors, a scalar."""
         return nn.functional.mse_loss(self.bag(*batch.trigrams), batch.vectors)
-
-    def training_step(self, batch: WordVectorBatch, batch_idx: int) -> torch.Tensor:
-        """Logs the loss of the batch as `train/loss`, and its mean over the epoch as `train/loss_epoch`."""
-        loss = self.loss(batch)
-        self.log("train/loss", loss, prog_bar=True)
-        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=len(batch.vectors))
-        return loss
-
-    def validation_step(self, batch: WordVectorBatch, batch_idx: int) -> None:
-        """Logs the mean loss over the held-out words as `val/loss`."""
-        self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=len(batch.vectors))
-
-    def configure_optimizers(self) -> Any:
-        """One optimizer, its learning rate scheduled by step."""
-        return optimizer_and_schedule(self, self._optimizer, self._scheduler)
