@@ -75,6 +75,10 @@ def test_arrays_are_memory_mapped_and_read_only(path, tmp_path):
         store.rows.ids[0] = 1
 
 
+def whole(folder):
+    return (folder / "whole").read_text()
+
+
 def test_a_failed_build_leaves_no_entry_behind(tmp_path):
     cache = Cache(tmp_path / "cache")
 
@@ -83,9 +87,34 @@ def test_a_failed_build_leaves_no_entry_behind(tmp_path):
         raise InputError("bad")
 
     with pytest.raises(InputError):
-        cache.entry("rows", {}, fail)
+        cache.entry("rows", {}, fail, str)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
-    assert (cache.entry("rows", {}, lambda folder: (folder / "whole").write_text("x")) / "whole").exists()
+    assert cache.entry("rows", {}, lambda folder: (folder / "whole").write_text("x"), whole) == "x"
+
+
+def test_how_bad_rows_are_treated_and_how_many_columns_there_must_be_count_in_the_key(tmp_path):
+    path = tmp_path / "rows.tsv"
+    path.write_text("a\tb\tc\nd\te\n")
+    cache = Cache(tmp_path / "cache")
+    assert len(TokenStore(path, 3, "skip", cache).rows) == 1
+    assert len(TokenStore(path, 2, "skip", cache).rows) == 2
+    with pytest.raises(InputError, match="line 2"):
+        TokenStore(path, 3, "error", cache)
+
+
+@pytest.mark.parametrize(
+    "file", ["rows.ids.npy", "texts.offsets.npy", "words.json", "words.ids.npy", "features.ids.npy"]
+)
+@pytest.mark.parametrize("damage", ["lost", "cut", "junk"])
+def test_a_damaged_entry_is_built_once_more(path, tmp_path, file, damage):
+    first = contents(open_store(path, tmp_path))
+    (damaged,) = (tmp_path / "cache").glob(f"*/{file}")
+    if damage == "lost":
+        damaged.unlink()
+    else:
+        damaged.write_bytes(damaged.read_bytes()[:-2] if damage == "cut" else b"junk")
+    assert contents(open_store(path, tmp_path)) == first
+    assert contents(open_store(path, tmp_path)) == first
 
 
 BUILD = """
@@ -142,7 +171,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, call, message):
 
 
 def test_unlabelled_texts_are_read_where_there_are_any(tmp_path):
-    (tmp_path / "corpus.txt").write_text("one title\nanother title\n")
-    corpus = Corpus(CorpusFiles.locate(str(tmp_path)), CLEAN, Cache(tmp_path / "cache"))
+    (tmp_path / "corpus.txt").write_text("one\ttitle\nanother title\n")
+    corpus = Corpus(CorpusFiles.locate(str(tmp_path)), CLEAN, Cache(tmp_path / "cache"), "error")
     assert corpus.unlabelled is not None
-    assert list(corpus.unlabelled.texts) == ["one title", "another title"]
+    assert list(corpus.unlabelled.texts) == ["one\ttitle", "another title"]

@@ -49,6 +49,7 @@ BAD = {
     "empty cell": (b"a\tb\nc\td\ne\t \tf\n", r"line 3: column 2 is empty"),
     "empty last cell": (b"a\tb\t\nc\td\n", r"line 1: column 3 is empty"),
     "blank line between": (b"a\tb\n\n\nc\td\n", r"line 2: the line is empty"),
+    "carriage return within": (b"a\tb\nc\rd\te\n", r"line 2: a carriage return within the line"),
     "not UTF-8": (b"a\tb\nc\td\nca\xe9\tx\n", r"line 3: byte 3 of the line is not UTF-8"),
 }
 
@@ -67,6 +68,16 @@ def test_bad_rows_are_skipped_counted_and_logged_where_asked_for(tmp_path, conte
     assert read.skipped == bad
     assert len(read.rows) == content.count(b"\n") - bad
     assert f"skipped {bad} bad rows of {content.count(b'%c' % 10)}" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["a\tb\n".encode("utf-16"), b"PK\x03\x04rest", b"BZh9rest"])
+def test_utf_16_and_packed_files_are_told_from_bad_lines(tmp_path, content):
+    with pytest.raises(InputError, match="convert or unpack it"):
+        read_rows(write(tmp_path, content), 2, "skip")
+
+
+def test_without_a_separator_a_line_is_one_text(tmp_path):
+    assert read_rows(write(tmp_path, b"a\tb\nc\n"), 1, separator=None).texts == ["a\tb", "c"]
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -15,7 +15,7 @@ def test_quickstart_trains_on_the_sample_and_says_what_to_type_next(tmp_path, ca
     if Path(sys.prefix) != ROOT / ".venv":
         pytest.skip("runs in the environment that the script makes")
     result = subprocess.run(
-        ["bash", "scripts/quickstart.sh", "trainer.max_epochs=2", f"paths.runs_dir={tmp_path}", "model.dim=32"],
+        ["bash", "scripts/quickstart.sh", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/run", "model.dim=32"],
         cwd=ROOT,
         env=os.environ | {"ASKAGAIN_CACHE": str(cache_folder)},
         capture_output=True,
@@ -23,5 +23,11 @@ def test_quickstart_trains_on_the_sample_and_says_what_to_type_next(tmp_path, ca
         timeout=500,
     )
     assert result.returncode == 0, result.stderr
-    for piece in ("before training", "best epoch", "hits@10", "metrics: ", "python evaluate.py encoder.path="):
+    for piece in (
+        "before training",
+        "best epoch",
+        "hits@10",
+        "metrics: ",
+        f"python evaluate.py encoder.path={tmp_path}/run",
+    ):
         assert piece in result.stdout

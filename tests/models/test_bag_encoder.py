@@ -84,23 +84,50 @@ def test_saving_again_replaces_the_folder(tmp_path):
     assert askagain.load(tmp_path / "encoder").dim == 2
 
 
-def break_json(folder):
-    (folder / "words.json").write_text("[")
+def widen_table(folder):
+    save_file({"table": torch.zeros(encoder().features.size, 8)}, folder / "table.safetensors")
 
 
-def break_table(folder):
-    (folder / "table.safetensors").write_bytes(b"x" * 100)
+def halve_precision(folder):
+    save_file({"table": torch.zeros(encoder().features.size, 4).half()}, folder / "table.safetensors")
 
 
-def shorten_table(folder):
-    save_file({"table": torch.zeros(2, 4)}, folder / "table.safetensors")
+def repeat_a_word(folder):
+    (folder / "words.json").write_text('["disk", "disk"]')
 
 
-def lose_words(folder):
-    (folder / "words.json").unlink()
+def setting(name, value):
+    def change(folder):
+        settings = json.loads((folder / "encoder.json").read_text())
+        settings[name] = value
+        (folder / "encoder.json").write_text(json.dumps(settings))
+
+    return change
 
 
-@pytest.mark.parametrize("damage", [break_json, break_table, shorten_table, lose_words])
+def read_stop_words_elsewhere(folder):
+    settings = json.loads((folder / "encoder.json").read_text())
+    settings["preprocessor"]["stopwords"] = "/etc/hostname"
+    (folder / "encoder.json").write_text(json.dumps(settings))
+
+
+DAMAGES = {
+    "words.json is no JSON": lambda folder: (folder / "words.json").write_text("["),
+    "the table is no safetensors": lambda folder: (folder / "table.safetensors").write_bytes(b"x" * 100),
+    "the table is short": lambda folder: save_file({"table": torch.zeros(2, 4)}, folder / "table.safetensors"),
+    "the table is wide": widen_table,
+    "the table is of half precision": halve_precision,
+    "words.json is lost": lambda folder: (folder / "words.json").unlink(),
+    "a word stands twice": repeat_a_word,
+    "another format": setting("format", 99),
+    "another dim": setting("dim", 5),
+    "normalize is no boolean": setting("normalize", "no"),
+    "unknown features": setting("features", "letters"),
+    "stop words from elsewhere": read_stop_words_elsewhere,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_folder_is_named(tmp_path, damage):
     save_encoder(encoder(), tmp_path / "encoder")
     damage(tmp_path / "encoder")
@@ -113,6 +140,21 @@ def test_a_path_without_encoder_is_named(tmp_path):
         askagain.load(tmp_path)
     with pytest.raises(InputError, match="no such checkpoint"):
         askagain.load(tmp_path / "last.ckpt")
+
+
+def test_one_string_is_not_taken_for_a_list_of_texts():
+    with pytest.raises(TypeError, match="give a list of texts"):
+        encoder().encode("mount disk")
+
+
+def test_a_checkpoint_with_weights_of_another_shape_is_refused(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    (tmp_path / "checkpoints").mkdir()
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    for shape in ((3, 4), (encoder().features.size, 1)):
+        torch.save({"state_dict": {"encoder.bag.weight": torch.zeros(shape)}}, path)
+        with pytest.raises(InputError, match="not a checkpoint of the run"):
+            askagain.load(path)
 
 
 class Malicious:

@@ -46,7 +46,7 @@ def test_figures_are_means_over_rows_and_count_rows_with_a_tie():
 
 def test_without_ties_the_three_choices_agree():
     one = ranks([0, 3, 17], [0, 0, 0])
-    assert len({tuple(figures(one, ties=ties).values()) for ties in ("expected", "optimistic", "pessimistic")}) == 1
+    assert len({tuple(figures(one, (1, 5), ties).values()) for ties in ("expected", "optimistic", "pessimistic")}) == 1
 
 
 def test_another_choice_and_a_k_below_one_are_refused():

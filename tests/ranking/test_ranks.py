@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 import askagain.ranking.ranks as ranks_module
+from askagain.errors import InputError
 from askagain.ranking.ranks import rank_duplicates
 from askagain.text.bags import Bags
 
@@ -37,14 +39,34 @@ def test_a_zero_duplicate_is_at_similarity_zero():
     assert (result.above.tolist(), result.tied.tolist()) == ([1], [1])
 
 
-def test_equal_vectors_tie_exactly_wherever_they_stand(monkeypatch):
+@pytest.mark.parametrize("dim", [3, 37, 300])
+def test_equal_vectors_tie_exactly_wherever_they_stand_and_whatever_the_products_round_to(dim, monkeypatch):
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
-    vectors = rng.standard_normal((400, 37))
+    vectors = rng.standard_normal((400, dim))
     vectors[200:] = vectors[1]  # every second half of the pool equals the duplicate
+    exact = torch.bmm
+
+    def rounded_by_place(candidates, question):
+        """As a product that sums in another order at another place may do."""
+        return exact(candidates, question) + torch.arange(candidates.shape[1])[None, :, None] * 1e-8
+
+    monkeypatch.setattr(torch, "bmm", rounded_by_place)
     result = ranked(vectors, [[0, 1, *range(200, 400)]] * 3)
     assert result.tied.tolist() == [200] * 3
     assert result.above.tolist() == [0] * 3
+
+
+def test_scores_that_differ_by_little_do_not_tie():
+    near = np.array([[1, 0], [1, 1], [1, 1 - 1e-5], [1, 1 + 1e-5]])
+    result = ranked(near, [[0, 1, 2, 3]])
+    assert (result.above.tolist(), result.tied.tolist()) == ([1], [0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_refused(value):
+    with pytest.raises(InputError, match="not finite"):
+        ranked(np.array([[1, 0], [value, 1], [1, 1]]), [[0, 1, 2]])
 
 
 def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size(monkeypatch):

@@ -8,6 +8,8 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.sample import write_sample
 from askagain.text.preprocessor import TextPreprocessor
+from askagain.training.duplicates import DuplicateQuestions
+from askagain.training.known_words import KnownWords
 from askagain.vectors.word_vectors import WordVectors
 
 
@@ -16,7 +18,7 @@ def corpus(tmp_path_factory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpus")
     write_sample(folder, seed=1, groups=300, rows=40, negatives=60)
     files = CorpusFiles.locate(str(folder))
-    return Corpus(files, TextPreprocessor("?!.,()", 2, "english"), Cache(folder / "cache"))
+    return Corpus(files, TextPreprocessor("?!.,()", 2, "english"), Cache(folder / "cache"), "error")
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,32 @@ def vectors(corpus) -> WordVectors:
         [sum(hidden.setdefault(t, rng.standard_normal(8)) for t in letter_trigrams(word)) for word in words]
     )
     return WordVectors(words, (table + 0.1 * rng.standard_normal(table.shape)).astype(np.float32), "test vectors")
+
+
+def duplicates(corpus: Corpus, **settings) -> DuplicateQuestions:
+    """Duplicate questions with settings for tests."""
+    defaults = {
+        "features_kind": "words_trigrams",
+        "min_count": 1,
+        "max_words": None,
+        "max_trigrams": None,
+        "pairs": "random",
+        "max_pairs_per_group": 30,
+        "validation_fraction": 0.05,
+        "batch_size": 128,
+        "seed": 0,
+    }
+    return DuplicateQuestions(corpus, **defaults | settings)
+
+
+def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> KnownWords:
+    """Known words with settings for tests."""
+    defaults = {
+        "words": "all",
+        "limit": None,
+        "max_trigrams": None,
+        "validation_fraction": 0.02,
+        "batch_size": 32,
+        "seed": 0,
+    }
+    return KnownWords(corpus, vectors, **defaults | settings)

@@ -4,7 +4,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from askagain.errors import InputError
-from askagain.training.duplicates import DuplicateQuestions
+from tests.training.conftest import duplicates
 
 
 def seen(loader):
@@ -12,30 +12,30 @@ def seen(loader):
 
 
 def test_it_is_a_lightning_datamodule_that_gives_every_group_trained_on(corpus):
-    data = DuplicateQuestions(corpus, validation_fraction=0.1, batch_size=64)
+    data = duplicates(corpus, validation_fraction=0.1, batch_size=64)
     assert isinstance(data, LightningDataModule)
     assert seen(data.train_dataloader()) == set(data.split[0].tolist())
 
 
 def test_groups_never_cross_the_split(corpus):
-    data = DuplicateQuestions(corpus, validation_fraction=0.2, batch_size=64)
+    data = duplicates(corpus, validation_fraction=0.2, batch_size=64)
     trained, held_out = seen(data.train_dataloader()), seen(data.val_dataloader())
     assert len(held_out) == 60 and len(trained) == 240
     assert not trained & held_out
 
 
 def test_the_seed_decides_which_groups_are_held_out(corpus):
-    splits = [DuplicateQuestions(corpus, seed=seed).split[1].tolist() for seed in (0, 0, 1)]
+    splits = [duplicates(corpus, seed=seed).split[1].tolist() for seed in (0, 0, 1)]
     assert splits[0] == splits[1] != splits[2]
 
 
 def test_no_group_is_held_out_where_the_share_is_zero(corpus):
-    data = DuplicateQuestions(corpus, validation_fraction=0.0)
+    data = duplicates(corpus, validation_fraction=0.0)
     assert len(data.split[0]) == 300 and data.val_dataloader() == []
 
 
 def test_a_batch_is_what_its_texts_are(corpus):
-    data = DuplicateQuestions(corpus, pairs="first_two", validation_fraction=0.0, batch_size=300)
+    data = duplicates(corpus, pairs="first_two", validation_fraction=0.0, batch_size=300)
     batch = next(iter(data.train_dataloader()))
     store = corpus.groups
     for place in range(0, 300, 37):
@@ -46,20 +46,20 @@ def test_a_batch_is_what_its_texts_are(corpus):
 
 
 def test_counts_say_what_is_there(corpus):
-    counts = DuplicateQuestions(corpus, validation_fraction=0.1).counts()
+    counts = duplicates(corpus, validation_fraction=0.1).counts()
     texts = sum(len(line.split("\t")) for line in corpus.files.train.read_text().splitlines())
     assert counts["groups"] == 300 and counts["held_out_groups"] == 30
     assert counts["texts"] <= texts
     assert counts["pairs_an_epoch"] <= texts - 300
-    assert counts["features"] == counts["known_words"] + counts["known_trigrams"]
-    assert 0.5 < counts["validation_known_words"] <= 1
+    assert duplicates(corpus).features.size == counts["known_words"] + counts["known_trigrams"]
+    assert 0.5 < counts["validation_known_share"] <= 1
     assert counts["validation_rows"] == 40
 
 
 @pytest.mark.parametrize("settings", [{"validation_fraction": 1.0}, {"batch_size": 0}])
 def test_settings_out_of_range_are_refused(corpus, settings):
     with pytest.raises(InputError, match=next(iter(settings))):
-        DuplicateQuestions(corpus, **settings)
+        duplicates(corpus, **settings)
 
 
 def test_a_corpus_without_any_pair_is_named(corpus, tmp_path):
@@ -68,13 +68,13 @@ def test_a_corpus_without_any_pair_is_named(corpus, tmp_path):
     from askagain.corpus.files import CorpusFiles
 
     (tmp_path / "train.tsv").write_text("same\tsame\n")
-    empty = Corpus(CorpusFiles.locate(str(tmp_path)), corpus.preprocessor, Cache(tmp_path / "cache"))
+    empty = Corpus(CorpusFiles.locate(str(tmp_path)), corpus.preprocessor, Cache(tmp_path / "cache"), "error")
     with pytest.raises(InputError, match=r"train\.tsv: no group with two different questions"):
-        DuplicateQuestions(empty).train_dataloader()
+        duplicates(empty).train_dataloader()
 
 
 def test_random_pairs_differ_between_epochs(corpus):
-    loader = DuplicateQuestions(corpus, validation_fraction=0.0, batch_size=10_000).train_dataloader()
+    loader = duplicates(corpus, validation_fraction=0.0, batch_size=10_000).train_dataloader()
     drawn = []
     for epoch in (0, 1):
         loader.sampler.set_epoch(epoch)

@@ -85,6 +85,17 @@ def test_zero_vectors_give_a_finite_loss_and_finite_gradients():
     assert all(torch.isfinite(gradient).all() for gradient in torch.autograd.grad(loss, (queries, positives)))
 
 
+def test_rows_shorter_than_eps_are_divided_by_eps():
+    queries, positives = (side.detach() for side in batch(3))
+    short = queries * 1e-6
+    scaled = nt_xent(short, positives, eps=1e-3)
+    units = positives / positives.norm(dim=1, keepdim=True)
+    logits = (short / 1e-3) @ units.T / 0.1
+    expected = -(logits.log_softmax(1).diagonal() + logits.T.log_softmax(1).diagonal()).mean() / 2
+    assert scaled.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert scaled.item() != pytest.approx(nt_xent(short, positives, eps=1e-12).item(), rel=1e-3)
+
+
 def test_the_softmax_runs_along_rows_in_both_directions():
     """An asymmetric case by hand: Q D' / t = [[2, 0], [2, 0]], whose rows and columns have different sums."""
     queries = torch.tensor([[1.0, 0.0], [1.0, 0.0]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import lsqr
@@ -16,22 +16,21 @@ from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
 from askagain.ranking.figures import mean_reciprocal_rank
 from askagain.ranking.ranks import rank_duplicates
-from askagain.training.best_encoder import BestEncoder
 from askagain.training.dssm import DSSM
-from askagain.training.duplicates import DuplicateQuestions
 from askagain.training.hits_at_k import HitsAtK
-from askagain.training.known_words import KnownWords
+from askagain.training.keep_best import KeepBest
 from askagain.training.schedules import warmup_decay
 from askagain.training.trigram_regressor import TrigramRegressor
+from tests.training.conftest import duplicates, known_words
 
 SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
 
 
 def dssm(data, lr=0.01, **settings):
     pl.seed_everything(0, verbose=False)
-    return DSSM(
-        **data.model_inputs(), optimizer=partial(torch.optim.Adam, lr=lr), scheduler=SCHEDULE, dim=32, **settings
-    )
+    defaults = {"dim": 32, "init_std": 0.05, "temperature": 0.1, "eps": 1e-8, "mask_same_group": True}
+    learning = {"optimizer": partial(torch.optim.Adam, lr=lr), "scheduler": SCHEDULE}
+    return DSSM(**data.model_inputs(), **learning, **defaults | settings)
 
 
 def trainer(folder, epochs, *callbacks):
@@ -47,40 +46,40 @@ def trainer(folder, epochs, *callbacks):
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
 
 
 def kept(folder):
-    return ModelCheckpoint(folder, filename="best", save_last=True, save_on_train_epoch_end=True)
+    return ModelCheckpoint(folder / "checkpoints", filename="last", save_on_train_epoch_end=True)
 
 
 def test_the_dssm_ranks_better_after_training_and_the_best_epoch_is_kept(corpus, tmp_path):
-    data = DuplicateQuestions(corpus, batch_size=128)
-    hits, best = HitsAtK(), BestEncoder(str(tmp_path / "encoder"), "val/mrr")
+    data = duplicates(corpus, batch_size=128)
+    hits, best = HitsAtK([1, 10, 100], "expected"), KeepBest(str(tmp_path), "val/mrr", "max")
     fit = trainer(tmp_path, 4, hits, best)
     fit.fit(dssm(data), datamodule=data)
     assert float(fit.callback_metrics["val/mrr"]) > hits.start["mrr"] + 0.1
     ranking = corpus.ranking("validation")
     vectors = askagain.load(tmp_path / "encoder").encode(ranking.texts)
     kept_mrr = mean_reciprocal_rank(rank_duplicates(vectors, ranking.rows.ids, ranking.rows.offsets))
-    assert kept_mrr == pytest.approx(best.best, abs=1e-6)
+    assert kept_mrr == pytest.approx(best.figures["val/mrr"], abs=1e-6)
 
 
 def test_the_callback_embeds_each_distinct_text_once_an_evaluation(corpus, tmp_path, monkeypatch):
     embedded = []
     embed = BagEncoder.embed
     monkeypatch.setattr(BagEncoder, "embed", lambda self, bags: embedded.append(len(bags)) or embed(self, bags))
-    data = DuplicateQuestions(corpus, batch_size=128)
-    trainer(tmp_path, 2, HitsAtK()).fit(dssm(data), datamodule=data)
+    data = duplicates(corpus, batch_size=128)
+    trainer(tmp_path, 2, HitsAtK([1, 10, 100], "expected")).fit(dssm(data), datamodule=data)
     assert embedded == [len(corpus.ranking("validation").texts)] * 3  # before training, and after each of two epochs
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus, tmp_path):
     def fit(folder, epochs, resume=None):
-        data = DuplicateQuestions(corpus, batch_size=128)
+        data = duplicates(corpus, batch_size=128)
         module = dssm(data)
-        made = trainer(folder, epochs, HitsAtK(), kept(folder))
+        made = trainer(folder, epochs, HitsAtK([1, 10, 100], "expected"), kept(folder))
         # The schedule must know the whole run, also in the part that is interrupted.
         module._scheduler = lambda optimizer, total_steps: SCHEDULE(optimizer, total_steps=40)
         made.fit(module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None)
@@ -88,16 +87,16 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus, tmp
 
     whole = fit(tmp_path / "whole", 4)
     fit(tmp_path / "first half", 2)
-    resumed = fit(tmp_path / "second half", 4, tmp_path / "first half" / "last.ckpt")
+    resumed = fit(tmp_path / "second half", 4, tmp_path / "first half" / "checkpoints" / "last.ckpt")
     assert torch.equal(whole, resumed)
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["in place", "moved away"])
-def test_a_resumed_run_keeps_the_earlier_best_encoder_where_it_is_still_there(corpus, tmp_path, moved):
+def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(corpus, tmp_path, moved):
     def fit(folder, epochs, resume=None):
-        data = DuplicateQuestions(corpus, batch_size=128)
-        best = BestEncoder(str(folder / "encoder"), "val/mrr", mode="min")  # so that the first epoch stays the best
-        trainer(folder, epochs, HitsAtK(), best, kept(folder)).fit(
+        data = duplicates(corpus)
+        best = KeepBest(str(folder), "val/mrr", "min")  # so that the first epoch stays the best
+        trainer(folder, epochs, HitsAtK([1], "expected"), best, kept(folder)).fit(
             dssm(data), datamodule=data, ckpt_path=resume, weights_only=True if resume else None
         )
         return best
@@ -105,16 +104,51 @@ def test_a_resumed_run_keeps_the_earlier_best_encoder_where_it_is_still_there(co
     first = fit(tmp_path / "first", 2)
     if moved:
         (tmp_path / "first" / "encoder").rename(tmp_path / "elsewhere")
-    second = fit(tmp_path / "second", 3, tmp_path / "first" / "last.ckpt")
-    kept_words = askagain.load(tmp_path / "second").features.vocabulary.words
-    assert kept_words == DuplicateQuestions(corpus).features.vocabulary.words
+    second = fit(tmp_path / "second", 3, tmp_path / "first" / "checkpoints" / "last.ckpt")
     assert first.best_epoch == 0
     assert second.best_epoch == (2 if moved else 0)
+    texts = list(corpus.ranking("validation").texts)[:20]
+    encoder, checkpoint = (askagain.load(tmp_path / "second" / path) for path in ("", "checkpoints/best.ckpt"))
+    assert np.array_equal(encoder.encode(texts), checkpoint.encode(texts))
+
+
+def test_the_last_checkpoint_is_of_the_last_epoch_also_when_another_was_better(corpus, tmp_path):
+    data = duplicates(corpus)
+    best = KeepBest(str(tmp_path), "val/mrr", "min")
+    trainer(tmp_path, 3, HitsAtK([1], "expected"), best, kept(tmp_path)).fit(dssm(data), datamodule=data)
+    epochs = {
+        name: torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
+        for name in ("best", "last")
+    }
+    assert epochs == {"best": 0, "last": 2}
+
+
+def test_a_checkpoint_of_other_data_or_another_model_is_refused(corpus, tmp_path):
+    def resume(data, **settings):
+        checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+        trainer(tmp_path / "second", 2).fit(
+            dssm(data, **settings), datamodule=data, ckpt_path=checkpoint, weights_only=True
+        )
+
+    data = duplicates(corpus)
+    trainer(tmp_path, 1, kept(tmp_path)).fit(dssm(data), datamodule=data)
+    with pytest.raises(InputError, match="another model or other data"):
+        resume(data, dim=16)
+    other = duplicates(corpus)
+    other.features.tokenizer.trigrams.reverse()
+    with pytest.raises(InputError, match="trained on other words"):
+        resume(other)
+
+
+def test_a_diverged_encoder_is_not_ranked(corpus, tmp_path):
+    data = duplicates(corpus)
+    with pytest.raises(InputError, match=r"not finite.*optimizer\.lr"):
+        trainer(tmp_path, 2, HitsAtK([1], "expected")).fit(dssm(data, lr=float("inf")), datamodule=data)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(corpus, tmp_path):
     def fit(seed):
-        data = DuplicateQuestions(corpus, batch_size=128, seed=seed)
+        data = duplicates(corpus, batch_size=128, seed=seed)
         module = dssm(data)
         trainer(tmp_path / str(seed), 1).fit(module, datamodule=data)
         return module.encoder.bag.weight.detach()
@@ -125,7 +159,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(corpus, tmp
 
 
 def test_masking_leaves_other_members_of_a_group_out(corpus):
-    data = DuplicateQuestions(corpus, pairs="all", batch_size=200, validation_fraction=0.0)
+    data = duplicates(corpus, pairs="all", batch_size=200, validation_fraction=0.0)
     batch = next(iter(data.train_dataloader()))
     assert len(set(batch.groups.tolist())) < len(batch.groups)
     masked, unmasked = (dssm(data, mask_same_group=mask).loss(batch).item() for mask in (True, False))
@@ -133,22 +167,24 @@ def test_masking_leaves_other_members_of_a_group_out(corpus):
 
 
 def test_a_monitored_metric_that_is_not_logged_is_named(corpus, tmp_path):
-    data = DuplicateQuestions(corpus, batch_size=128)
+    data = duplicates(corpus, batch_size=128)
     with pytest.raises(InputError, match=r"metric\.name=val/mmr.*val/mrr"):
-        trainer(tmp_path, 1, HitsAtK(), BestEncoder(str(tmp_path), "val/mmr")).fit(dssm(data), datamodule=data)
+        trainer(tmp_path, 1, HitsAtK([1, 10, 100], "expected"), KeepBest(str(tmp_path), "val/mmr", "max")).fit(
+            dssm(data), datamodule=data
+        )
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": -1.0}])
 def test_a_temperature_must_be_positive(corpus, settings):
     with pytest.raises(InputError, match="temperature"):
-        dssm(DuplicateQuestions(corpus), **settings)
+        dssm(duplicates(corpus), **settings)
 
 
 def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, vectors, tmp_path):
-    data = KnownWords(corpus, vectors, words="all", validation_fraction=0.0, batch_size=32)
+    data = known_words(corpus, vectors, words="all", validation_fraction=0.0, batch_size=32)
     inputs = data.model_inputs()
-    module = TrigramRegressor(**inputs, optimizer=partial(torch.optim.Adam, lr=0.03), scheduler=SCHEDULE)
-    trainer(tmp_path, 60, HitsAtK()).fit(module, datamodule=data)
+    module = TrigramRegressor(**inputs, optimizer=partial(torch.optim.Adam, lr=0.03), scheduler=SCHEDULE, init_std=0.0)
+    trainer(tmp_path, 60, HitsAtK([1, 10, 100], "expected")).fit(module, datamodule=data)
     rows = np.repeat(np.arange(len(data.trigrams)), data.trigrams.lengths)
     design = csr_matrix((np.ones(len(rows)), (rows, data.trigrams.ids)))
     targets = vectors.table.astype(np.float64)
@@ -161,7 +197,7 @@ def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, 
 
 
 def test_known_words_keep_their_vectors_and_unknown_words_get_predicted_ones(corpus, vectors, tmp_path):
-    data = KnownWords(corpus, vectors, words="all", batch_size=32)
+    data = known_words(corpus, vectors, words="all", batch_size=32)
     module = TrigramRegressor(
         **data.model_inputs(), optimizer=partial(torch.optim.Adam, lr=0.03), scheduler=SCHEDULE, init_std=0.1
     )

@@ -1,18 +1,23 @@
 """Runs a Hydra entry point so that a mistake in the user's input is answered by one line and exit status 2."""
 
+import errno
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from askagain.errors import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
+NULL_GROUP = "Config group override must be"  # how Hydra begins what it says of GROUP=null
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 
@@ -21,9 +26,14 @@ Result = TypeVar("Result")
 
 def run(main: Callable[[], object]) -> None:
     """Calls a function decorated by `hydra.main`; a mistake on the command line is answered as in `one_line_errors`."""
-    # Hydra then raises here what it finds wrong with the overrides, instead of printing it over several lines.
-    os.environ[FULL_ERROR] = "1"
-    one_line_errors(main)()
+
+    @one_line_errors
+    def raising() -> None:
+        # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
+        os.environ[FULL_ERROR] = "1"
+        main()
+
+    raising()
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
@@ -34,12 +44,14 @@ def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
 
     @functools.wraps(function)
     def wrapped(*args: Any) -> Result:
+        if not TRACEBACK_WANTED:
+            os.environ.pop(FULL_ERROR, None)  # set by `run` for Hydra, not meant for processes started from here
         try:
             return function(*args)
-        except (*USER_MISTAKES, OSError) as error:
+        except (*USER_MISTAKES, OSError, ValueError) as error:
             line = None if TRACEBACK_WANTED else _one_line(error)
-            if line is None:
-                raise
+            if line is None or _in_sweep():
+                raise  # a sweep goes on with its other runs and raises again when they are done
             print(f"error: {line}", file=sys.stderr)
             sys.exit(2)
 
@@ -51,12 +63,23 @@ def _one_line(error: BaseException) -> str | None:
     mistakes = [link for link in _chain(error) if isinstance(link, InputError)]
     if mistakes:
         return _joined(str(mistakes[0]))
+    if isinstance(error, ValueError) and NULL_GROUP in str(error):
+        return "a group cannot be set to null on the command line; choose one of its configs, such as logger=none"
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return f"{error.strerror}; free some, or set paths.runs_dir and paths.cache_dir to another disk"
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename}: {error.strerror}" if error.filename else None
+    if not isinstance(error, USER_MISTAKES):
+        return None
     if error.__cause__ is not None and not isinstance(error.__cause__, USER_MISTAKES):
         return None  # A defect of ours that Hydra wrapped while it built an object: the traceback is wanted.
     causes = [_joined(str(link)) for link in _chain(error) if str(link)]
     return "; ".join(dict.fromkeys(causes)) + ("; set it on the command line" if _is_missing(error) else "")
+
+
+def _in_sweep() -> bool:
+    """Whether this is a run of a sweep, as against the command that started it."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _is_missing(error: BaseException) -> bool:

@@ -3,29 +3,30 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from askagain.atomic import write_json
+from askagain.files.json_files import write_json
 
 METRICS = "metrics.json"
+PREFIXES = {"validation": "val", "test": "test"}  # of figures on a ranking set
 
 
-@rank_zero_only
-def print_figures(title: str, rows: Mapping[str, Mapping[str, float]], ties: str) -> None:
-    """Prints a table with a row of figures for each label."""
-    table = Table(title=title, title_justify="left", title_style="bold", caption=_caption(ties), caption_justify="left")
-    columns = [name for name in next(iter(rows.values())) if name != "seconds"]
+def print_figures(title: str, columns: Mapping[str, Mapping[str, float]], ties: str) -> None:
+    """Prints a table with a column of figures under each heading."""
+    print(title)
+    table = Table()
     table.add_column("")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for label, figures in rows.items():
-        table.add_row(label, *(f"{figures[name]:.4f}" for name in columns))
+    for heading in columns:
+        table.add_column(Text(heading), justify="right")
+    for name in next(iter(columns.values())):
+        if name != "seconds":
+            table.add_row(name, *(f"{figures[name]:.4f}" for figures in columns.values()))
     _console().print(table)
+    print(f"ties, counted {ties}: the share of rows in which a candidate scores exactly as the duplicate does")
 
 
-@rank_zero_only
 def print_counts(title: str, counts: Mapping[str, float]) -> None:
     """Prints names and numbers, one a line."""
     console = _console()
@@ -48,11 +49,7 @@ def prefixed(prefix: str, figures: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in figures.items()}
 
 
-def _caption(ties: str) -> str:
-    return f"ties counted {ties}; the last column is the share of rows with a tie"
-
-
 def _console() -> Console:
     """Standard output; wide enough for a whole table where it is no terminal."""
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=120)

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
 
-from askagain.atomic import replacing
+from askagain.files.writing import replacing
+
+Loaded = TypeVar("Loaded")
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +25,22 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def entry(self, kind: str, key: dict[str, object], build: Callable[[Path], None]) -> Path:
-        """The folder for `key`; `build(empty_folder)` fills it where it is not there yet.
+    def entry(
+        self, kind: str, key: dict[str, object], build: Callable[[Path], None], load: Callable[[Path], Loaded]
+    ) -> Loaded:
+        """What `load(folder)` gives of the entry for `key`; `build(empty_folder)` fills it where it is not there yet.
 
-        `kind` starts the folder's name. `key`: all that the content depends on, as plain JSON values.
+        `kind` starts the folder's name. `key`: all that the content depends on, as plain JSON values. An entry that
+        cannot be loaded is damaged, and is built once more.
         """
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         path = self.folder / f"{kind}-{digest}"
         if path.is_dir():
-            log.debug("%s: read from the cache, %s", kind, path)
-            return path
+            try:
+                return load(path)
+            except (OSError, EOFError, ValueError) as error:
+                log.warning("%s is damaged (%s); it is built once more", path, error)
+                shutil.rmtree(path, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(str(path) + ".lock"):
             if not path.is_dir():
@@ -38,7 +48,7 @@ class Cache:
                     temporary.mkdir()
                     build(temporary)
                 log.info("%s: written to the cache, %s", kind, path)
-        return path
+        return load(path)
 
 
 def content_digest(path: Path) -> str:

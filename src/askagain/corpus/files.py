@@ -38,7 +38,7 @@ class CorpusFiles:
         def find(given: str | None, name: str, setting: str) -> Path | None:
             if given is not None:
                 if not Path(given).is_file():
-                    raise InputError(f"data.{setting}={given}: no such file")
+                    raise InputError(f"data.{setting}={given}: no such file (a regular file is needed)")
                 return Path(given)
             if folder is None:
                 return None

@@ -13,13 +13,12 @@ def pairs_of_groups(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of texts, and the group of each: ([pairs, 2] text indices, [pairs] group indices).
 
-    `groups`: one bag of text indices a group. `strategy`:
-    `first_two`, the first two questions of a group; `star`, the first with each other; `all`, each with each other;
-    `random`, neighbours in an order of the group that is drawn anew for every `epoch`, so that every question takes
-    part in one or two pairs. A group gives `max_pairs_per_group` pairs at most (None: no bound): the first ones of
-    `star`, a sample that is fixed by `seed` for `all`, a fresh one every epoch for `random`. A text that stands twice
-    in its group counts once.
-    Raises InputError for an unknown strategy or a bound below 1.
+    `groups`: one bag of text indices a group. `strategy`: `first_two`, the first two questions of a group; `star`, the
+    first with each other; `all`, each with each other; `random`, neighbours in an order of the group that is drawn anew
+    for every `epoch`, so that every question takes part in one or two pairs where no bound cuts them. A group gives
+    `max_pairs_per_group` pairs at most (None: no bound): the first ones of `star`, a sample that is fixed by `seed` for
+    `all`, a fresh one every epoch for `random`. A text that stands twice in its group counts once. Raises InputError
+    for an unknown strategy or a bound below 1.
     """
     if strategy not in STRATEGIES:
         raise InputError(f"data.pairs={strategy}: not one of {', '.join(STRATEGIES)}")
@@ -69,8 +68,10 @@ def _all(sizes: np.ndarray, bound: int | None, rng: np.random.Generator) -> tupl
     counts = sizes * (sizes - 1) // 2
     kept = counts if bound is None else np.minimum(counts, bound)
     group, number = _places(kept)
+    starts = offsets_of(kept)
     for large in np.flatnonzero(kept < counts):
-        number[group == large] = np.sort(rng.choice(counts[large], size=bound, replace=False))
+        sample = rng.choice(counts[large], size=kept[large], replace=False)
+        number[starts[large] : starts[large + 1]] = np.sort(sample)
     # Pair (i, j), i < j, has the number j (j - 1) / 2 + i; the square root gives j up to a rounding that is mended.
     second = ((1 + np.sqrt(1 + 8 * number)) / 2).astype(np.int64)
     second -= second * (second - 1) // 2 > number

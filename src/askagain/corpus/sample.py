@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from askagain.atomic import replacing
 from askagain.corpus.sample_questions import Draws, question_groups
+from askagain.files.writing import replacing
 
 
 def write_sample(folder: Path, seed: int = 0, groups: int = 4_000, rows: int = 300, negatives: int = 1_000) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from askagain.atomic import replacing
 from askagain.errors import InputError
-from askagain.progress import progress_bar
+from askagain.files.progress import progress_bar
+from askagain.files.writing import replacing
 
 CHUNK_QUESTIONS = 200_000  # drawn and joined at once: bounds the memory
 WORDS_A_CONCEPT = 2

@@ -13,7 +13,8 @@ import numpy as np
 
 from askagain.corpus.cache import Cache, content_digest
 from askagain.corpus.tsv import read_rows
-from askagain.progress import with_progress
+from askagain.files.opened import refuse_unreadable
+from askagain.files.progress import with_progress
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -50,27 +51,32 @@ class TokenStore:
     Raises InputError as `askagain.corpus.tsv.read_rows` does.
     """
 
-    def __init__(self, path: Path, min_columns: int, on_bad_row: str, cache: Cache) -> None:
+    def __init__(
+        self, path: Path, min_columns: int, on_bad_row: str, cache: Cache, separator: str | None = "\t"
+    ) -> None:
+        refuse_unreadable(path)
         self.path = path
         self._cache = cache
         self._key: dict[str, object] = {
             "format": FORMAT,
-            "content": content_digest(path) if path.is_file() else "",
+            "content": content_digest(path),
+            "separator": separator,
             "min_columns": min_columns,
             "on_bad_row": on_bad_row,
         }
 
         def build(folder: Path) -> None:
-            read = read_rows(path, min_columns, on_bad_row)
+            read = read_rows(path, min_columns, on_bad_row, separator)
             _save_bags(folder / "rows", read.rows)
             _save_bags(folder / "texts", _utf8(read.texts))
             (folder / "skipped.json").write_text(json.dumps(read.skipped))
 
-        folder = cache.entry("rows", self._key, build)
-        self.rows = _load_bags(folder / "rows")
-        self.texts = StoredTexts(_load_bags(folder / "texts"))
+        def load(folder: Path) -> tuple[Bags, StoredTexts, int]:
+            skipped = json.loads((folder / "skipped.json").read_text())
+            return _load_bags(folder / "rows"), StoredTexts(_load_bags(folder / "texts")), skipped
+
+        self.rows, self.texts, self.skipped = cache.entry("rows", self._key, build, load)
         self._words: dict[str, WordBags] = {}
-        self.skipped: int = json.loads((folder / "skipped.json").read_text())
 
     def words(self, preprocessor: TextPreprocessor) -> WordBags:
         """The words of each distinct text."""
@@ -84,9 +90,11 @@ class TokenStore:
             _save_bags(folder / "words", split.bags)
             (folder / "words.json").write_text(json.dumps(split.words, ensure_ascii=False), encoding="utf-8")
 
-        folder = self._cache.entry("words", self._key | {"preprocessor": preprocessor.fingerprint}, build)
-        words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-        return WordBags(words, _load_bags(folder / "words"))
+        def load(folder: Path) -> WordBags:
+            words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+            return WordBags(words, _load_bags(folder / "words"))
+
+        return self._cache.entry("words", self._key | {"preprocessor": preprocessor.fingerprint}, build, load)
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
         """The feature ids of each distinct text."""
@@ -95,7 +103,7 @@ class TokenStore:
             _save_bags(folder / "features", features.of_texts(self.words(preprocessor)))
 
         key = self._key | {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
-        return _load_bags(self._cache.entry("features", key, build) / "features")
+        return self._cache.entry("features", key, build, lambda folder: _load_bags(folder / "features"))
 
 
 def _utf8(texts: Sequence[str]) -> Bags:
@@ -113,4 +121,6 @@ def _load_bags(stem: Path) -> Bags:
     ids, offsets = (
         np.load(stem.with_suffix(suffix), mmap_mode="r", allow_pickle=False) for suffix in (".ids.npy", ".offsets.npy")
     )
+    if offsets[0] != 0 or offsets[-1] != len(ids):
+        raise ValueError("ids and offsets do not belong together")
     return Bags(ids, offsets)

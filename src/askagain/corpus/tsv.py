@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from askagain.errors import InputError
-from askagain.opened_file import opened_with_progress, refuse_unreadable
+from askagain.files.opened import opened_with_progress, refuse_unreadable
 from askagain.text.bags import Bags
 
 log = logging.getLogger(__name__)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +28,13 @@ class TextRows:
     skipped: int = 0
 
 
-def read_rows(path: Path, min_columns: int, on_bad_row: str = "error") -> TextRows:
+def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator: str | None = "\t") -> TextRows:
     """Reads a tab-separated UTF-8 file, plain or gzip, with or without byte-order mark, lines ending in LF or CRLF.
 
-    White space around a cell is dropped. A row is bad if it has fewer than `min_columns` columns, an empty cell, or
-    bytes that are not UTF-8: with `on_bad_row="error"` the first one raises InputError with file and line number;
-    with `"skip"` bad rows are left out, counted and logged. Raises InputError as well for a file that is missing,
-    damaged, or without a single good row.
+    With `separator=None` a line is one text, tabs and all. White space around a cell is dropped. A row is bad if it has
+    fewer than `min_columns` columns, an empty cell, or bytes that are not UTF-8: with `on_bad_row="error"` the first
+    one raises InputError with file and line number; with `"skip"` bad rows are left out, counted and logged. Raises
+    InputError as well for a file that is missing, damaged, or without a single good row.
     """
     if on_bad_row not in ("error", "skip"):
         raise InputError(f"data.on_bad_row={on_bad_row}: not one of error, skip")
@@ -42,7 +43,7 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error") -> TextRo
     skipped = 0
     for number, line in _lines(path):
         try:
-            cells = _cells(line, min_columns)
+            cells = _cells(line, min_columns, separator)
         except ValueError as problem:
             if on_bad_row == "error":
                 raise InputError(
@@ -59,12 +60,15 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error") -> TextRo
     return TextRows(list(index), Bags.from_lists(rows), skipped)
 
 
-def _cells(line: bytes, min_columns: int) -> list[str]:
+def _cells(line: bytes, min_columns: int, separator: str | None) -> list[str]:
     """The cells of one line; raises ValueError (UnicodeDecodeError is one) that says what is wrong with it."""
     try:
-        cells = [cell.strip() for cell in line.decode("utf-8").split("\t")]
+        text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} of the line is not UTF-8") from error
+    cells = [cell.strip() for cell in ([text] if separator is None else text.split(separator))]
+    if "\r" in text:
+        raise ValueError("a carriage return within the line; lines must end in LF or CRLF")
     if not all(cells):
         raise ValueError("the line is empty" if not any(cells) else f"column {cells.index('') + 1} is empty")
     if len(cells) < min_columns:
@@ -78,6 +82,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     blank = 0
     with opened_with_progress(path) as lines:
         for number, line in enumerate(lines, start=1):
+            if number == 1 and line.startswith(OTHER_FORMATS):
+                raise InputError(f"{path}: not UTF-8 text but UTF-16 or a packed file; convert or unpack it")
             content = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
             if not content:
                 blank += 1

@@ -57,7 +57,9 @@ class BagEncoder(nn.Module):
         return BagEncoder(preprocessor, self.features, self.bag.weight.data, self.pooling, self.normalize)
 
     def tokenize(self, texts: Sequence[str]) -> Bags:
-        """The feature ids of each text."""
+        """The feature ids of each text. Raises TypeError for a single string in place of a sequence of them."""
+        if isinstance(texts, str):
+            raise TypeError("texts is one string; give a list of texts")
         return self.features.of_texts(word_bags(texts, self.preprocessor))
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:

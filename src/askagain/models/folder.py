@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from askagain.atomic import replacing, write_json
 from askagain.errors import InputError
+from askagain.files.json_files import write_json
+from askagain.files.writing import replacing
 from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -49,12 +51,25 @@ def load_encoder(path: str | Path) -> BagEncoder:
         raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        _check_settings(settings)
         features = Features.load(folder, settings["features"])
         table = load_file(folder / TABLE)["table"]
+        if table.dtype != torch.float32 or table.shape != (features.size, settings["dim"]):
+            raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}")
         preprocessor = TextPreprocessor(**settings["preprocessor"])
         return BagEncoder(preprocessor, features, table, settings["pooling"], settings["normalize"])
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         raise InputError(f"{folder}: damaged encoder folder ({error}); save the encoder again") from error
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Raises ValueError or KeyError where `encoder.json` is not as `save_encoder` writes it."""
+    if settings["format"] != FORMAT:
+        raise ValueError(f"format {settings['format']}, but this version reads {FORMAT}")
+    if type(settings["normalize"]) is not bool or type(settings["dim"]) is not int:
+        raise ValueError("normalize must be true or false, and dim a whole number")
+    if not isinstance(settings["preprocessor"]["stopwords"], list):
+        raise ValueError("stopwords must be a list")  # a name or a path would be read from somewhere else
 
 
 def _from_checkpoint(path: Path) -> BagEncoder:
@@ -64,9 +79,17 @@ def _from_checkpoint(path: Path) -> BagEncoder:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         trained = next(weights for name, weights in state.items() if name.endswith("bag.weight"))
+        if trained.shape[1:] != (encoder.dim,) or len(trained) not in _trainable_rows(encoder):
+            raise ValueError(f"its weights are {tuple(trained.shape)}")
         # What a run trains are the last rows of its encoder's table; the trigram regressor's known words stay fixed.
         with torch.no_grad():
             encoder.bag.weight[-len(trained) :] = trained
     except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-        raise InputError(f"{path}: not a checkpoint of the run {path.parent.parent} ({error})") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a checkpoint of the run {path.parent.parent} ({reason})") from error
     return encoder
+
+
+def _trainable_rows(encoder: BagEncoder) -> tuple[int, int]:
+    """How many of the table's last rows a run may have trained: all of them, or those of trigrams only."""
+    return encoder.features.size, encoder.features.tokenizer.vocab_size

@@ -13,4 +13,4 @@ from askagain.vectors.word_vectors import WordVectors
 def mean_of_vectors(preprocessor: TextPreprocessor, vectors: WordVectors) -> BagEncoder:
     """The encoder that gives the mean of known words' vectors, and zero where no word is known."""
     features = Features("words", WordVocabulary(vectors.words), TrigramTokenizer([]))
-    return BagEncoder(preprocessor, features, torch.from_numpy(vectors.table[:].copy()), pooling="mean")
+    return BagEncoder(preprocessor, features, torch.from_numpy(vectors.table.copy()), pooling="mean")

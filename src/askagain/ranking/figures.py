@@ -8,10 +8,9 @@ from askagain.errors import InputError
 from askagain.ranking.ranks import Ranks
 
 TIES = ("expected", "optimistic", "pessimistic")
-DEFAULT_KS = (1, 5, 10, 100, 500, 1000)
 
 
-def figures(ranks: Ranks, ks: Iterable[int] = DEFAULT_KS, ties: str = "expected") -> dict[str, float]:
+def figures(ranks: Ranks, ks: Iterable[int], ties: str = "expected") -> dict[str, float]:
     """`hits@K` for each K, `mrr`, and `ties`, the share of rows in which a candidate is tied with the duplicate."""
     result = {f"hits@{k}": hits_at_k(ranks, k, ties) for k in ks}
     return result | {"mrr": mean_reciprocal_rank(ranks, ties), "ties": float(np.mean(ranks.tied > 0))}
@@ -50,3 +49,8 @@ def _resolve(ranks: Ranks, ties: str) -> tuple[np.ndarray, np.ndarray]:
     if ties == "pessimistic":
         return ranks.above + ranks.tied, none
     raise InputError(f"ties={ties}: not one of {', '.join(TIES)}")
+
+
+def check_ties(ties: str) -> None:
+    """Raises InputError where `ties` is not one of `TIES`."""
+    _resolve(Ranks(np.zeros(0), np.zeros(0)), ties)

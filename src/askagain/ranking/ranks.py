@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from askagain.errors import InputError
+
 BLOCK_BYTES = 64 * 2**20  # candidate vectors gathered at a time
 ROUNDING = 1e-4  # the products of equal unit vectors differ by far less
 
@@ -24,7 +26,10 @@ def rank_duplicates(vectors: np.ndarray, ids: np.ndarray, offsets: np.ndarray) -
     `vectors`: [texts, dim] float32, one a distinct text. Row `r` is `ids[offsets[r]:offsets[r + 1]]`, indices of texts:
     the question, its duplicate, then at least one negative. A zero vector has similarity 0 to everything. A candidate
     whose vector equals the duplicate's, bit for bit, is tied with it whatever the rounding of the products.
+    Raises InputError where a vector has a value that is not finite.
     """
+    if not np.isfinite(vectors).all():
+        raise InputError("the encoder gives vectors that are not finite; if it is in training, lower optimizer.lr")
     units = normalize(torch.from_numpy(np.ascontiguousarray(vectors)), dim=1, eps=1e-12)  # [texts, dim]
     lengths = np.diff(offsets)
     above = np.zeros(len(lengths), dtype=np.int64)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from askagain.errors import InputError
@@ -36,7 +37,14 @@ class Features:
         max_words: int | None = None,
         max_trigrams: int | None = None,
     ) -> "Features":
-        """The features of the given texts: words that occur `min_count` times or more, and trigrams of all words."""
+        """The features of the given texts: words that occur `min_count` times or more, and trigrams of all words.
+
+        `max_words`, `max_trigrams`: keep the most frequent ones only (None: all). Raises InputError for a bound below
+        1.
+        """
+        for name, bound in (("min_count", min_count), ("max_words", max_words), ("max_trigrams", max_trigrams)):
+            if bound is not None and bound < 1:
+                raise InputError(f"features.{name}={bound}: must be at least 1")
         words, trigrams = WordVocabulary([]), TrigramTokenizer([])
         if "words" in kind:
             words = WordVocabulary.from_counts(texts.words, texts.counts, min_count, max_words)
@@ -64,7 +72,7 @@ class Features:
             ids += [len(self.vocabulary) + i for i in self.tokenizer.indices(word)]
         return ids
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of what ids depend on, for cache keys."""
         digest = hashlib.sha256(self.kind.encode())

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from askagain.errors import InputError
 
-NAMES = ("english", "nltk", "sklearn", "gensim", "none")
-
 
 def stop_words(source: str | Iterable[str]) -> frozenset[str]:
     """The stop words that `source` stands for.
 
-    `source`: one of `NAMES`, the path of a UTF-8 file with one word a line, or the words themselves.
-    Raises InputError where a name is unknown, a file cannot be read, or NLTK's list is neither here nor reachable.
+    `source`: `english`, `nltk`, `sklearn`, `gensim`, `none`, the path of a UTF-8 file with one word a line, or the
+    words themselves. Raises InputError where a name is unknown, a file cannot be read, or NLTK's list is neither here
+    nor reachable.
     """
     if not isinstance(source, str):
         return frozenset(source)
@@ -60,7 +59,7 @@ def _from_file(path: Path) -> frozenset[str]:
     try:
         return _lines(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        names = ", ".join(NAMES)
+        names = ", ".join(_READERS)
         raise InputError(f"stopwords={path}: no such list and no such file; lists are {names}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1

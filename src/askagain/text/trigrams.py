@@ -1,12 +1,11 @@
 """Letter trigrams: what gives a word that was never seen a vector all the same."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from askagain.atomic import write_json
+from askagain.files.json_files import load_strings, write_json
 
 
 def letter_trigrams(word: str) -> list[str]:
@@ -26,11 +25,10 @@ class TrigramTokenizer:
         self.trigrams = list(trigrams)
 
     @classmethod
-    def from_words(cls, words: Sequence[str], min_count: int = 1, max_size: int | None = None) -> "TrigramTokenizer":
-        """The trigrams found in at least `min_count` of the distinct `words`, the `max_size` commonest (None: all)."""
+    def from_words(cls, words: Sequence[str], max_size: int | None = None) -> "TrigramTokenizer":
+        """The trigrams of the distinct `words`, the `max_size` commonest of them (None: all)."""
         counts = Counter(trigram for word in words for trigram in letter_trigrams(word))
-        common = (trigram for trigram, count in counts.most_common() if count >= min_count)
-        return cls([trigram for trigram, _ in zip(common, range(max_size or len(counts)), strict=False)])
+        return cls([trigram for trigram, _ in counts.most_common(max_size)])
 
     @property
     def vocab_size(self) -> int:
@@ -57,5 +55,5 @@ class TrigramTokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "TrigramTokenizer":
-        """Reads what `save` wrote."""
-        return cls(json.loads(path.read_text(encoding="utf-8")))
+        """Reads what `save` wrote; raises ValueError where it is something else."""
+        return cls(load_strings(path))

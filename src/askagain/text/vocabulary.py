@@ -1,13 +1,12 @@
 """The words an encoder knows, each with an index."""
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from askagain.atomic import write_json
+from askagain.files.json_files import load_strings, write_json
 
 
 class WordVocabulary:
@@ -37,8 +36,8 @@ class WordVocabulary:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Word to index."""
-        return {word: i for i, word in enumerate(self.words)}
+        """Word to index; the first one where a word is there twice."""
+        return {word: i for i, word in reversed(list(enumerate(self.words)))}
 
     def indices(self, words: Sequence[str]) -> np.ndarray:
         """The index of each word, [len(words)] int64, -1 where the word is unknown."""
@@ -51,5 +50,5 @@ class WordVocabulary:
 
     @classmethod
     def load(cls, path: Path) -> "WordVocabulary":
-        """Reads what `save` wrote."""
-        return cls(json.loads(path.read_text(encoding="utf-8")))
+        """Reads what `save` wrote; raises ValueError where it is something else."""
+        return cls(load_strings(path))

@@ -9,6 +9,8 @@ from torch.utils.data import Dataset, Sampler
 
 from askagain.text.bags import Bags
 
+ORDER_STREAM = 1  # keeps the order of examples apart from other draws with the same seed and epoch
+
 
 class TensorBags(NamedTuple):
     """Bags as an `EmbeddingBag` with `include_last_offset` takes them: [tokens] int64 and [bags + 1] int64."""
@@ -75,17 +77,19 @@ def tensor_bags(bags: Bags) -> TensorBags:
 class EpochExamples(Dataset):
     """The examples of one epoch, asked for a whole batch at a time: `examples[indices]` indexes each of its arrays.
 
-    `draw(epoch)` gives the arrays, all of the same length in every epoch.
+    `draw(epoch)` gives the arrays, all of the same length in every epoch; it is asked again for another epoch only with
+    `fresh`.
     """
 
-    def __init__(self, draw: Callable[[int], tuple[np.ndarray, ...]]) -> None:
+    def __init__(self, draw: Callable[[int], tuple[np.ndarray, ...]], fresh: bool) -> None:
         self._draw = draw
+        self._fresh = fresh
         self._epoch = 0
         self._arrays = draw(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the examples of another epoch."""
-        if epoch != self._epoch:
+        if self._fresh and epoch != self._epoch:
             self._epoch = epoch
             self._arrays = self._draw(epoch)
 
@@ -134,7 +138,11 @@ class BatchOrder(Sampler[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         count = len(self.examples)
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(count) if self.shuffle else np.arange(count)
+        order = (
+            np.random.default_rng([self.seed, self.epoch, ORDER_STREAM]).permutation(count)
+            if self.shuffle
+            else np.arange(count)
+        )
         for number in range(len(self)):
             batch = order[number * self.global_batch_size : (number + 1) * self.global_batch_size]
             yield np.array_split(batch, self.world_size)[self.rank]

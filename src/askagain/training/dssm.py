@@ -19,8 +19,7 @@ class DSSM(Rung):
     """Trains one encoder for both sides of a pair.
 
     `dim`: the length of a vector. `init_std`: standard deviation of the table's first values. `temperature`, `eps`,
-    `mask_same_group`: see `nt_xent`. `optimizer` takes the parameters; `scheduler` takes the optimizer and
-    `total_steps`.
+    `mask_same_group`: see `nt_xent`. `optimizer`, `scheduler`: see `Rung`. Raises InputError for a value out of range.
     Source: Huang et al., "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data", CIKM 2013.
     """
 
@@ -30,17 +29,19 @@ class DSSM(Rung):
         features: Features,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LambdaLR],
-        dim: int = 300,
-        init_std: float = 0.05,
-        temperature: float = 0.1,
-        eps: float = 1e-8,
-        mask_same_group: bool = True,
+        dim: int,
+        init_std: float,
+        temperature: float,
+        eps: float,
+        mask_same_group: bool,
     ) -> None:
-        super().__init__(optimizer, scheduler)
+        super().__init__(features, optimizer, scheduler)
         if temperature <= 0:
             raise InputError(f"model.temperature={temperature}: must be above 0")
         if dim < 1:
             raise InputError(f"model.dim={dim}: must be at least 1")
+        if init_std < 0:
+            raise InputError(f"model.init_std={init_std}: must be at least 0")
         table = torch.empty(features.size, dim).normal_(std=init_std)
         self.encoder = BagEncoder(preprocessor, features, table, pooling="sum", normalize=True)
         self.temperature = temperature

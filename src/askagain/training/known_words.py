@@ -11,8 +11,9 @@ from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.trigrams import TrigramTokenizer
+from askagain.text.vocabulary import WordVocabulary
 from askagain.training.batches import WordVectorCollator
-from askagain.training.held_out import HeldOut
+from askagain.training.training_data import TrainingData
 from askagain.vectors.word_vectors import WordVectors
 
 CHOICES = ("top", "evaluation", "all")
@@ -23,12 +24,12 @@ def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
     return np.flatnonzero([word.isascii() and word.isalpha() for word in words])[:limit]
 
 
-class KnownWords(HeldOut):
+class KnownWords(TrainingData):
     """Known words to learn letter trigrams from.
 
     `words`: which of the known words. `top`, the `limit` most frequent plain ones (ASCII letters only); `evaluation`,
-    the known words of the validation ranking set; `all`. `max_trigrams`: keep the commonest ones only (None: all).
-    The rest: see `HeldOut`; words are held out. Raises InputError for an unknown choice, or where no word is left to
+    the known words of the validation ranking set; `all`. `max_trigrams`: keep the commonest ones only (None: all). The
+    rest: see `TrainingData`; words are held out. Raises InputError for an unknown choice, or where no word is left to
     learn from.
     """
 
@@ -36,17 +37,18 @@ class KnownWords(HeldOut):
         self,
         corpus: Corpus,
         vectors: WordVectors,
-        words: str = "top",
-        limit: int | None = 50_000,
-        max_trigrams: int | None = None,
-        validation_fraction: float = 0.02,
-        batch_size: int = 512,
-        num_workers: int = 0,
-        seed: int = 0,
+        words: str,
+        limit: int | None,
+        max_trigrams: int | None,
+        validation_fraction: float,
+        batch_size: int,
+        seed: int,
     ) -> None:
-        super().__init__(corpus, validation_fraction, batch_size, num_workers, seed)
+        super().__init__(corpus, validation_fraction, batch_size, seed)
         if words not in CHOICES:
             raise InputError(f"words.choice={words}: not one of {', '.join(CHOICES)}")
+        if limit is not None and limit < 1:
+            raise InputError(f"words.limit={limit}: must be at least 1, or null for no bound")
         self.vectors = vectors
         self.words = words
         self.limit = limit
@@ -92,27 +94,33 @@ class KnownWords(HeldOut):
         """Words and trigrams learned from, and of the ranking set's distinct words the known and the unknown ones:
         those with a known trigram, which get a predicted vector, and those without.
         """
-        words = self.ranking("validation").words(self.corpus.preprocessor).words
+        ranking = self.ranking("validation")
+        words = ranking.words(self.corpus.preprocessor).words
         unknown = [word for word, row in zip(words, self.vectors.rows(words), strict=True) if row < 0]
         with_trigrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)
         return {
             "words_learned_from": len(self.split[0]),
             "held_out_words": len(self.split[1]),
-            "trigrams": self.tokenizer.vocab_size,
-            "validation_words": len(words),
+            "known_trigrams": self.tokenizer.vocab_size,
+            **self.corpus.ranking_counts(WordVocabulary(self.vectors.words)),
+            "skipped_rows": ranking.skipped,
             "known": len(words) - len(unknown),
             "unknown": len(unknown),
             "unknown_with_known_trigrams": with_trigrams,
             "unknown_without": len(unknown) - with_trigrams,
         }
 
-    def unit_count(self) -> int:
+    def description(self) -> str:
+        """The vectors, and the ranking set whose unknown words get one."""
+        return f"{self.vectors.name} and {self.ranking('validation').path}"
+
+    def source_count(self) -> int:
         """Words to learn from."""
         return len(self.rows)
 
-    def draw(self, units: np.ndarray, epoch: int) -> tuple[np.ndarray]:
+    def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray]:
         """The words themselves, the same in every epoch."""
-        return (units,)
+        return (sources,)
 
     def collator(self) -> WordVectorCollator:
         """Cuts words' trigrams and vectors out of flat arrays."""

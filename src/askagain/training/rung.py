@@ -9,6 +9,12 @@ from pytorch_lightning import LightningModule
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from askagain.errors import InputError
+from askagain.text.features import Features
+
+FEATURES = "features"  # a checkpoint's key
+REPEAT = "a resumed run needs the data, preprocessor, features and model settings of the first"
+
 
 class Batch(Protocol):
     """A batch knows how many examples it holds."""
@@ -21,28 +27,44 @@ class Batch(Protocol):
 class Rung(LightningModule, ABC):
     """A LightningModule that minimizes `loss`; a subclass gives `loss`, and `encoder` (a `BagEncoder`) to rank with.
 
-    `optimizer` takes the parameters; `scheduler` takes the optimizer and `total_steps`, and moves every step.
+    `features`: what the rows of its embedding table stand for. `optimizer` takes the parameters; `scheduler` takes the
+    optimizer and `total_steps`, and moves every step.
     """
 
-    def __init__(self, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LambdaLR]) -> None:
+    def __init__(
+        self, features: Features, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LambdaLR]
+    ) -> None:
         super().__init__()
+        self.features = features
         self._optimizer = optimizer
         self._scheduler = scheduler
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
-        """The loss of one batch, a scalar: the mean over its examples."""
+        """The loss of one batch, a scalar."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Logs the loss of the batch as `train/loss`, and its mean over the epoch's examples as `train/loss_epoch`."""
         loss = self.loss(batch)
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=batch.size)
+        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=batch.size, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logs the mean loss over the held-out examples as `val/loss`."""
         self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Notes which features the weights belong to."""
+        checkpoint[FEATURES] = self.features.fingerprint
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises InputError where the weights belong to another model or to other features."""
+        own = {name: weights.shape for name, weights in self.state_dict().items()}
+        if {name: weights.shape for name, weights in checkpoint["state_dict"].items()} != own:
+            raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
+        if checkpoint.get(FEATURES) != self.features.fingerprint:
+            raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
 
     def configure_optimizers(self) -> Any:
         """One optimizer over all parameters, its learning rate moved every step."""

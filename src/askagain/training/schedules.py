@@ -16,10 +16,10 @@ DECAYS: dict[str, Callable[[float], float]] = {
 
 
 def warmup_decay(optimizer: Optimizer, total_steps: int, warmup_share: float, decay: str) -> LambdaLR:
-    """Scales the learning rate linearly up over the first `warmup_share` of `total_steps`, then down to zero.
+    """Scales the learning rate linearly up over the first `warmup_share` of `total_steps`, then as `decay` says.
 
-    `decay`: `linear`, `cosine`, or `none`, which stays up. Raises InputError for another word, and for a share outside
-    0 to 1.
+    `decay`: `linear` or `cosine`, down to zero; or `none`, which stays up. Raises InputError for another word, and for
+    a share below 0 or not below 1.
     """
     if decay not in DECAYS:
         raise InputError(f"scheduler.decay={decay}: not one of {', '.join(DECAYS)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -20,8 +21,7 @@ from askagain.vectors.word_vectors import WordVectors
 class TrigramRegressor(Rung):
     """Predicts a word's vector as the sum of its trigrams' vectors, by the mean squared error over known words.
 
-    `init_std`: standard deviation of the trigram vectors' first values. `optimizer` takes the parameters; `scheduler`
-    takes the optimizer and `total_steps`.
+    `init_std`: standard deviation of the trigram vectors' first values. `optimizer`, `scheduler`: see `Rung`.
     """
 
     def __init__(
@@ -31,23 +31,27 @@ class TrigramRegressor(Rung):
         tokenizer: TrigramTokenizer,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LambdaLR],
-        init_std: float = 0.0,
+        init_std: float,
     ) -> None:
-        super().__init__(optimizer, scheduler)
+        super().__init__(
+            Features("words_else_trigrams", WordVocabulary(vectors.words), tokenizer), optimizer, scheduler
+        )
         self.preprocessor = preprocessor
-        self.known = torch.from_numpy(vectors.table[:].copy())  # [words, dim]; fixed, so no parameter of this module
-        self.features = Features("words_else_trigrams", WordVocabulary(vectors.words), tokenizer)
         self.bag = nn.EmbeddingBag(tokenizer.vocab_size, vectors.dim, mode="sum", include_last_offset=True)
         nn.init.normal_(self.bag.weight, std=init_std)
+        # The known words' rows stay as they are; the trigrams' rows are brought up to date when the encoder is wanted.
+        self._table = torch.empty(self.features.size, vectors.dim)
+        self._table[: len(vectors)] = torch.from_numpy(np.asarray(vectors.table))
 
     @property
     def encoder(self) -> BagEncoder:
         """The sum over a text's words of known words' own vectors and unknown words' predicted ones.
 
-        Its cosines are those of the mean: they do not see the length of a vector.
+        Its cosines are those of the mean: they do not see the length of a vector. Its table is brought up to date when
+        this property is read again.
         """
-        table = torch.cat([self.known, self.bag.weight.detach().cpu()])
-        return BagEncoder(self.preprocessor, self.features, table, pooling="sum")
+        self._table[-len(self.bag.weight) :] = self.bag.weight.detach().cpu()
+        return BagEncoder(self.preprocessor, self.features, self._table, pooling="sum")
 
     def predict(self, words: list[str]) -> torch.Tensor:
         """Vectors predicted from the trigrams of each word, known or not: [len(words), dim] on the CPU."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.opened_file import head, is_gzip
+from askagain.files.opened import head, is_gzip
 from askagain.vectors.file_format import HEADER
 from askagain.vectors.usable_table import usable_table
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from askagain.errors import InputError
-from askagain.opened_file import head
+from askagain.files.opened import head
 
 SAMPLE_BYTES = 1 << 16
 HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*")  # "<number of words> <dimension>"

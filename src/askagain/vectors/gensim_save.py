@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.opened_file import is_gzip
+from askagain.files.opened import is_gzip
 from askagain.vectors.usable_table import usable_table
 
 FLOAT_CODES = ("f2", "f4", "f8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.opened_file import refuse_unreadable
+from askagain.files.opened import refuse_unreadable
 from askagain.vectors.binary_file import read_binary
 from askagain.vectors.file_format import FileFormat, format_named
 from askagain.vectors.gensim_save import read_gensim_save

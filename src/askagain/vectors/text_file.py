@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.opened_file import opened_with_progress
+from askagain.files.opened import opened_with_progress
 from askagain.vectors.file_format import HEADER
 from askagain.vectors.usable_table import usable_table
 

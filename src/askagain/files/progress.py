@@ -50,11 +50,11 @@ def _bar(*columns: ProgressColumn) -> Progress:
     )
 
 
-def with_progress(items: Iterable[Item], total: int, description: str, every: int = 1000) -> Iterator[Item]:
-    """Yields the items and draws how far it is, moving the bar once in `every` items."""
+def with_progress(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
+    """Yields the items and draws how far it is."""
     with progress_bar() as bar:
         task = bar.add_task(description, total=total)
         for done, item in enumerate(items):
-            if done % every == 0:
+            if done % 1000 == 0:  # moving the bar takes longer than most items
                 bar.update(task, completed=done)
             yield item

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from askagain.errors import InputError
-from askagain.progress import bytes_progress_bar
+from askagain.files.progress import bytes_progress_bar
 
 GZIP_MAGIC = b"\x1f\x8b"
 BUFFER_BYTES = 1 << 20
