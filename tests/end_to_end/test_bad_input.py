@@ -35,6 +35,29 @@ def test_a_bad_file_is_named_and_no_figures_are_written(command, folder, tmp_pat
     assert not list((tmp_path / "runs").rglob("metrics.json"))
 
 
+def test_a_bad_test_file_is_named_before_anything_is_trained(command, folder, tmp_path):
+    (folder / "test.tsv").write_bytes(b"a\tb\n")
+    result = command("train.py", "data=tsv", f"data.dir={folder}", *QUICK)
+    assert "test.tsv, line 1: 2 columns, at least 3 needed" in refused(result)
+    assert "epoch 0" not in result.stderr
+
+
+def test_a_checkpoint_of_other_data_is_refused(command, folder, small):
+    words = ("train.py", "data=tsv", *QUICK, "logger=none")
+    run = succeeded(command(*words, f"data.dir={small}"))
+    (folder / "train.tsv").write_text("one question\tanother question\nsome title\tsome other title\n")
+    line = refused(command(*words, f"data.dir={folder}", f"ckpt_path={run}"))
+    assert "ckpt_path: the checkpoint is of another model or other data" in line
+    junk = folder / "junk.ckpt"
+    junk.write_bytes(b"junk")
+    assert "junk.ckpt: not a checkpoint" in refused(command(*words, f"data.dir={small}", f"ckpt_path={junk}"))
+
+
+def test_diverged_training_gives_no_figures(command, small):
+    line = refused(command("train.py", "data=tsv", f"data.dir={small}", *QUICK, "optimizer.lr=1e30"))
+    assert "not finite" in line and "lower optimizer.lr" in line
+
+
 def test_bad_rows_are_skipped_and_counted_where_asked_for(command, folder):
     good = (folder / "train.tsv").read_bytes()
     (folder / "train.tsv").write_bytes(b"alone\nca\xe9\tx\n\t\n" + good)
@@ -45,6 +68,14 @@ def test_bad_rows_are_skipped_and_counted_where_asked_for(command, folder):
 
 
 SETTINGS = {
+    "a word for a number": (("model.dim=abc",), "model.dim=abc: must be a whole number"),
+    "a fraction for a whole number": (("data.batch_size=1.5",), "batch_size=1.5: must be a whole number"),
+    "text for a list": (("preprocessor.protected_terms=abc",), "preprocessor.protected_terms=abc: must be a list"),
+    "a seed out of range": (("seed=-1",), "seed=-1: must be 0 to"),
+    "a group set to null": (("logger=null",), "such as logger=none"),
+    "a folder without data=tsv": (("data.dir=.",), "data.dir=. needs data=tsv beside it"),
+    "unknown mode": (("metric.mode=up",), "metric.mode=up: not one of max, min"),
+    "a device that is not here": (("trainer.accelerator=tpu",), "trainer: "),
     "unknown experiment": (("experiment=dsm",), "Could not find 'experiment/dsm'"),
     "unknown setting": (("optimizer.lrr=1",), "Could not override 'optimizer.lrr'"),
     "no folder given": (("data=tsv",), "Missing mandatory value: data.dir"),

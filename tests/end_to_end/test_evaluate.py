@@ -11,7 +11,11 @@ def trained(command, small):
 
 
 def figures(run, prefix):
-    return {name: value for name, value in metrics_of(run).items() if name.startswith(prefix) and "seconds" not in name}
+    return {
+        name: value
+        for name, value in metrics_of(run).items()
+        if name.startswith(prefix) and not name.endswith(("seconds", "loss"))
+    }
 
 
 def test_a_trained_encoder_gets_the_figures_that_training_reported(command, small, trained):

@@ -1,12 +1,17 @@
 """train.py as a user types it."""
 
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto import wandb_internal_pb2
@@ -33,6 +38,8 @@ def vectors_file(tmp_path_factory, small) -> Path:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small, vectors_file, experiment):
     words = [f"experiment={experiment}", "data=tsv", f"data.dir={small}"]
+    if experiment == "word_vectors":
+        words.append("logger=csv")
     if experiment in ("word_vectors", "trigram"):
         words += ["vectors=file", f"vectors.path={vectors_file}"]
     if experiment != "word_vectors":
@@ -40,6 +47,8 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
     run = succeeded(command("train.py", *words))
     metrics = metrics_of(run)
     assert {f"val/hits@{k}" for k in KS} | {"val/mrr", "val/ties", "val/seconds"} <= set(metrics)
+    assert "test/mrr" in metrics and metrics["data/validation_rows"] == 40
+    assert (run / "metrics.csv").is_file()
     assert metrics["val/hits@1"] <= metrics["val/hits@10"] <= metrics["val/hits@100"] == 1.0  # 61 candidates
     assert askagain.load(run).encode(["how to mount a disk", ""]).shape[0] == 2
 
@@ -125,6 +134,51 @@ def test_a_two_value_multirun_leaves_a_folder_a_run_and_ranks_them(command, smal
     assert temperatures == [0.05, 0.5]
     assert metrics_of(runs[0])["train/loss"] != metrics_of(runs[1])["train/loss"]
     assert metrics_of(runs[0])["start/mrr"] == metrics_of(runs[1])["start/mrr"]  # the same first weights
+    mrr = [f"{metrics_of(run)['val/mrr']:.4f}" for run in runs]
+    compared = result.stderr[result.stderr.index("Runs of the sweep, best first") :]
+    assert compared.index(max(mrr)) < compared.index(min(mrr)) and "model.temperature=0.05" in compared
+
+
+def test_a_bad_run_does_not_end_a_sweep(command, small, tmp_path):
+    words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
+    result = command("train.py", "-m", *words, "model.temperature=0.1,0,0.2")
+    assert result.returncode == 2 and "model.temperature=0: must be above 0" in result.stderr
+    (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
+    assert [(sweep / number / "metrics.json").is_file() for number in "012"] == [True, False, True]
+    assert "failed" in result.stderr
+
+
+def test_epochs_can_be_chosen_by_the_validation_loss(command, small):
+    words = ("metric.name=val/loss", "metric.mode=min", "optimizer.lr=0.5", "trainer.max_epochs=4")
+    run = succeeded(command("train.py", "data=tsv", f"data.dir={small}", *QUICK, *words, "logger=csv"))
+    losses = column(run, "val/loss")
+    assert metrics_of(run)["val/loss"] == pytest.approx(min(losses), rel=1e-6)
+    assert metrics_of(run)["train/best_epoch"] == losses.index(min(losses))
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_says_how_to_go_on(small, tmp_path, cache_folder, sent, status):
+    run = tmp_path / "run"
+    words = ("data=tsv", f"data.dir={small}", *QUICK, "trainer.max_epochs=100000", f"hydra.run.dir={run}")
+    with subprocess.Popen(
+        [sys.executable, "train.py", *words],
+        cwd=ROOT,
+        env=os.environ | {"ASKAGAIN_CACHE": str(cache_folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        printed = ""
+        for line in process.stderr:
+            printed += line
+            if "epoch 1:" in line:
+                process.send_signal(sent)
+                break
+        printed += process.stderr.read()
+        assert process.wait(timeout=60) == status, printed
+    assert f"ckpt_path={run}" in printed.replace(str(run.resolve()), str(run))
+    assert not (run / "metrics.json").exists()
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] >= 1
 
 
 def test_train_returns_the_chosen_metric():
@@ -219,7 +273,9 @@ def test_help_and_cfg_answer_without_importing_anything_heavy(command, script, w
 
 def test_two_devices_train_together_and_leave_one_run(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv", "trainer.devices=2")
-    run = succeeded(command("train.py", *words))
+    result = command("train.py", *words)
+    run = succeeded(result)
+    assert result.stdout.count("metrics: ") == result.stdout.count("data: ") == 1
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.name]
     metrics = metrics_of(run)
     assert len(column(run, "train/loss")) == metrics["data/pairs_an_epoch"] // 128 + 1

@@ -48,6 +48,9 @@ def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
             os.environ.pop(FULL_ERROR, None)  # set by `run` for Hydra, not meant for processes started from here
         try:
             return function(*args)
+        except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)  # as of a program that SIGPIPE ended
         except (*USER_MISTAKES, OSError, ValueError) as error:
             line = None if TRACEBACK_WANTED else _one_line(error)
             if line is None or _in_sweep():

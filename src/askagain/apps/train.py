@@ -173,8 +173,9 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     if not on_terminal:  # a bar drawn into a file is noise; HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
+    trainer = build(cfg, "trainer")
     try:
-        return build(cfg, "trainer")(**settings)
+        return trainer(**settings)
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise InputError(f"trainer: {error}") from error
 

@@ -33,7 +33,7 @@ class TextPreprocessor:
         characters: str | Iterable[str] = "",
         min_word_length: int = 1,
         stopwords: str | Iterable[str] = "none",
-        protected_terms: Iterable[str] = (),
+        protected_terms: list[str] | tuple[str, ...] = (),
         lowercase: bool = True,
         split: str = "whitespace",
         pattern: str | None = None,
