@@ -51,6 +51,9 @@ def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
         except BrokenPipeError:  # whoever read the output, such as head, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)  # as of a program that SIGPIPE ended
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
         except (*USER_MISTAKES, OSError, ValueError) as error:
             line = None if TRACEBACK_WANTED else _one_line(error)
             if line is None or _in_sweep():

@@ -106,8 +106,10 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
         with logging_redirect_tqdm():  # a line is then written above the progress bar, not into it
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stopped:
-        run = cfg.paths.run_dir
-        log.warning("stopped in epoch %d; ckpt_path=%s goes on after its last whole epoch", trainer.current_epoch, run)
+        run = Path(cfg.paths.run_dir)
+        whole = (run / "checkpoints" / "last.ckpt").is_file()
+        how = f"ckpt_path={run} goes on after its last whole epoch" if whole else "no epoch was finished"
+        log.warning("stopped in epoch %d; %s", trainer.current_epoch, how)
         sys.exit(STOPPED[type(stopped)])
     if trainer.should_stop:
         log.info("stopped early, after epoch %d of %s", trainer.current_epoch - 1, trainer.max_epochs)
