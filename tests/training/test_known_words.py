@@ -25,7 +25,7 @@ def test_a_batch_holds_words_trigrams_and_vectors(corpus, vectors):
     batch = next(iter(data.val_dataloader()))
     word = vectors.words[data.split[1][0]]
     assert batch.trigrams.ids[: batch.trigrams.offsets[1]].tolist() == data.tokenizer.indices(word)
-    assert np.array_equal(batch.vectors[0].numpy(), vectors.table[vectors.index[word]])
+    assert np.array_equal(batch.vectors[0].numpy(), vectors.table[vectors.rows([word])[0]])
     trained = sum(len(batch.vectors) for batch in data.train_dataloader())
     assert trained + len(data.split[1]) == len(vectors)
 

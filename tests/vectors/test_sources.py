@@ -63,7 +63,7 @@ def test_google_news_is_read_packed_or_not(keyed_vectors: Any, tmp_path: Path, a
 
 def test_absent_google_news_says_where_to_get_it_and_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"news\.bin\.gz does not exist: get .*code\.google\.com.*vectors\.path="):
-        google_news(tmp_path / "news.bin.gz")
+        google_news(tmp_path / "news.bin.gz", limit=None)
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -35,11 +35,11 @@ SHORT_WORDS_SHARE = 0.1  # of the vocabulary: the frequent words have two syllab
 
 def write_scaled(
     folder: Path,
-    rows: int = 1_000_000,
-    validation_rows: int = 3_760,
-    candidates: int = 1_001,
-    seed: int = 0,
-    vocabulary: int = 132_000,
+    rows: int,
+    validation_rows: int,
+    candidates: int,
+    seed: int,
+    vocabulary: int,
 ) -> None:
     """Writes synthetic `train.tsv`, `validation.tsv` and `test.tsv` into `folder`, with a progress bar on stderr.
 

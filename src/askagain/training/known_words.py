@@ -11,7 +11,6 @@ from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.trigrams import TrigramTokenizer
-from askagain.text.vocabulary import WordVocabulary
 from askagain.training.batches import WordVectorCollator
 from askagain.training.training_data import TrainingData
 from askagain.vectors.word_vectors import WordVectors
@@ -102,7 +101,7 @@ class KnownWords(TrainingData):
             "words_learned_from": len(self.split[0]),
             "held_out_words": len(self.split[1]),
             "known_trigrams": self.tokenizer.vocab_size,
-            **self.corpus.ranking_counts(WordVocabulary(self.vectors.words)),
+            **self.corpus.ranking_counts(self.vectors.vocabulary),
             "skipped_rows": ranking.skipped,
             "known": len(words) - len(unknown),
             "unknown": len(unknown),

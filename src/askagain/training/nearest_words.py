@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class NearestWords(Callback):
     """At the end of training, logs the `neighbours` nearest known words of the `words` most frequent unknown words."""
 
-    def __init__(self, words: int = 10, neighbours: int = 5) -> None:
+    def __init__(self, words: int, neighbours: int) -> None:
         self.words = words
         self.neighbours = neighbours
 

@@ -7,9 +7,9 @@ from torch.nn.functional import log_softmax, normalize
 def nt_xent(
     queries: torch.Tensor,
     positives: torch.Tensor,
-    groups: torch.Tensor | None = None,
-    temperature: float = 0.1,
-    eps: float = 1e-8,
+    groups: torch.Tensor | None,
+    temperature: float,
+    eps: float,
 ) -> torch.Tensor:
     """The symmetric NT-Xent loss of a batch of b pairs, a scalar.
 

@@ -12,7 +12,6 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.trigrams import TrigramTokenizer
-from askagain.text.vocabulary import WordVocabulary
 from askagain.training.batches import WordVectorBatch
 from askagain.training.rung import Rung
 from askagain.vectors.word_vectors import WordVectors
@@ -33,9 +32,7 @@ class TrigramRegressor(Rung):
         scheduler: Callable[..., LambdaLR],
         init_std: float,
     ) -> None:
-        super().__init__(
-            Features("words_else_trigrams", WordVocabulary(vectors.words), tokenizer), optimizer, scheduler
-        )
+        super().__init__(Features("words_else_trigrams", vectors.vocabulary, tokenizer), optimizer, scheduler)
         self.preprocessor = preprocessor
         self.bag = nn.EmbeddingBag(tokenizer.vocab_size, vectors.dim, mode="sum", include_last_offset=True)
         nn.init.normal_(self.bag.weight, std=init_std)

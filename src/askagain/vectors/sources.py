@@ -51,7 +51,7 @@ def glove_50() -> WordVectors:
     return _logged(WordVectors(words, table, "glove_50"), path)
 
 
-def google_news(path: str | Path, limit: int | None = 500_000) -> WordVectors:
+def google_news(path: str | Path, limit: int | None) -> WordVectors:
     """The first `limit` of 3 million words and phrases x 300 that Google trained on news: word2vec binary.
 
     Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality". Where `path`

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.text.vocabulary import WordVocabulary
 
 SIMILARITIES_AT_ONCE = 1 << 23  # 32 MiB of float32: bounds the memory of a search, not its result
 
@@ -35,7 +36,7 @@ class WordVectors:
 
     def __contains__(self, word: object) -> bool:
         """Whether the word has a vector."""
-        return word in self.index
+        return word in self.vocabulary
 
     @property
     def dim(self) -> int:
@@ -43,16 +44,13 @@ class WordVectors:
         return int(self.table.shape[1])
 
     @cached_property
-    def index(self) -> dict[str, int]:
-        """The row of each word; the first row where a word is there twice."""
-        rows: dict[str, int] = {}
-        for row, word in enumerate(self.words):
-            rows.setdefault(word, row)
-        return rows
+    def vocabulary(self) -> WordVocabulary:
+        """The words as a vocabulary: the index of a word is its row, the first one where a word is there twice."""
+        return WordVocabulary(self.words)
 
     def rows(self, words: Sequence[str]) -> np.ndarray:
         """The row of each word, [len(words)] int64, -1 for an unknown word."""
-        return np.fromiter((self.index.get(word, -1) for word in words), dtype=np.int64, count=len(words))
+        return self.vocabulary.indices(words)
 
     def nearest(
         self, vector: np.ndarray, count: int, exclude: Collection[str] = frozenset()
