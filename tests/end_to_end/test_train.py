@@ -171,7 +171,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(small, tmp_path, cache_folder, 
         printed = ""
         for line in process.stderr:
             printed += line
-            if "epoch 1:" in line:
+            if "epoch 2:" in line:
                 process.send_signal(sent)
                 break
         printed += process.stderr.read()

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from askagain.apps.sweep import print_comparison
 from askagain.errors import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -25,43 +26,55 @@ Result = TypeVar("Result")
 
 
 def run(main: Callable[[], object]) -> None:
-    """Calls a function decorated by `hydra.main`; a mistake on the command line is answered as in `one_line_errors`."""
+    """Calls a function decorated by `hydra.main`; a mistake on the command line is answered as in `one_line_errors`.
 
-    @one_line_errors
-    def raising() -> None:
-        # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
-        os.environ[FULL_ERROR] = "1"
-        main()
-
-    raising()
+    After a sweep its runs are compared, also where some of them failed.
+    """
+    # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
+    os.environ[FULL_ERROR] = "1"
+    try:
+        _answered(main)
+    finally:
+        print_comparison()
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Decorates a function so that a user's mistake prints one line on standard error and exits with status 2.
+    """Decorates what Hydra calls: a user's mistake prints one line on standard error and exits with status 2.
 
-    With HYDRA_FULL_ERROR=1 in the environment nothing is caught, so that the traceback is shown.
+    In a sweep the mistake is raised to Hydra instead, which goes on with the other runs and raises it again when they
+    are done. With HYDRA_FULL_ERROR=1 in the environment nothing is caught, so that the traceback is shown.
     """
 
     @functools.wraps(function)
     def wrapped(*args: Any) -> Result:
-        if not TRACEBACK_WANTED:
-            os.environ.pop(FULL_ERROR, None)  # set by `run` for Hydra, not meant for processes started from here
+        asked_for = os.environ.pop(FULL_ERROR, None)  # `run` set it for Hydra, not for processes started from here
+        if TRACEBACK_WANTED:
+            os.environ[FULL_ERROR] = "1"
         try:
-            return function(*args)
-        except BrokenPipeError:  # whoever read the output, such as head, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)  # as of a program that SIGPIPE ended
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
-        except (*USER_MISTAKES, OSError, ValueError) as error:
-            line = None if TRACEBACK_WANTED else _one_line(error)
-            if line is None or _in_sweep():
-                raise  # a sweep goes on with its other runs and raises again when they are done
-            print(f"error: {line}", file=sys.stderr)
-            sys.exit(2)
+            in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+            return function(*args) if in_sweep else _answered(function, *args)
+        finally:
+            if asked_for is not None:
+                os.environ[FULL_ERROR] = asked_for
 
     return wrapped
+
+
+def _answered(function: Callable[..., Result], *args: Any) -> Result:
+    try:
+        return function(*args)
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as of a program that SIGPIPE ended
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except (*USER_MISTAKES, OSError, ValueError) as error:
+        line = None if TRACEBACK_WANTED else _one_line(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _one_line(error: BaseException) -> str | None:
@@ -81,11 +94,6 @@ def _one_line(error: BaseException) -> str | None:
         return None  # A defect of ours that Hydra wrapped while it built an object: the traceback is wanted.
     causes = [_joined(str(link)) for link in _chain(error) if str(link)]
     return "; ".join(dict.fromkeys(causes)) + ("; set it on the command line" if _is_missing(error) else "")
-
-
-def _in_sweep() -> bool:
-    """Whether this is a run of a sweep, as against the command that started it."""
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _is_missing(error: BaseException) -> bool:

@@ -1,35 +1,48 @@
 """Shows how the runs of a sweep compare when the last one is done."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 
-class CompareRuns(Callback):
-    """Prints, on standard error, the runs of a multirun by the metric they returned, the best first."""
+class SweepRun(NamedTuple):
+    """A run: its number, what it was given, and the metric it returned (None: it failed)."""
 
-    def __init__(self) -> None:
-        self.runs: list[tuple[str, float | None, str]] = []
-        self.metric, self.mode = "metric", "max"
+    number: str
+    overrides: str
+    value: float | None
+    metric: str
+    mode: str
+
+
+RUNS: list[SweepRun] = []  # of the sweep that this process has done
+
+
+class NoteRuns(Callback):
+    """Notes every run of a sweep in `RUNS`."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Notes what a run was given and what it returned."""
+        """Called by Hydra after each run, also after one that failed; a run outside of a sweep has no number."""
+        if "metric" not in config or "num" not in config.hydra.job:
+            return
         value = job_return.return_value if job_return.status == JobStatus.COMPLETED else None
-        number = str(config.hydra.job.num) if "num" in config.hydra.job else "?"
-        self.runs.append((number, value, " ".join(job_return.overrides or [])))
-        if "metric" in config:
-            self.metric, self.mode = config.metric.name, config.metric.get("mode", "max")
+        overrides = " ".join(job_return.overrides or [])
+        mode = config.metric.get("mode", "max")
+        RUNS.append(SweepRun(str(config.hydra.job.num), overrides, value, config.metric.name, mode))
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Prints the table."""
-        sign = -1 if self.mode == "max" else 1
-        runs = sorted(self.runs, key=lambda run: float("inf") if run[1] is None else sign * run[1])
-        table = Table("run", self.metric, "with", title="Runs of the sweep, best first", title_justify="left")
-        for number, value, overrides in runs:
-            table.add_row(number, "failed" if value is None else f"{value:.4f}", Text(overrides))
-        Console(stderr=True).print(table)
+
+def print_comparison() -> None:
+    """Prints the runs of a sweep on standard error, the best first; nothing where there was no sweep."""
+    if not RUNS:
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    sign = -1 if RUNS[0].mode == "max" else 1
+    table = Table("run", RUNS[0].metric, "with", title="Runs of the sweep, best first", title_justify="left")
+    for run in sorted(RUNS, key=lambda run: float("inf") if run.value is None else sign * run.value):
+        table.add_row(run.number, "failed" if run.value is None else f"{run.value:.4f}", Text(run.overrides))
+    Console(stderr=True).print(table)

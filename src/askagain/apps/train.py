@@ -178,7 +178,7 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     trainer = build(cfg, "trainer")
     try:
         return trainer(**settings)
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ImportError, ValueError, TypeError) as error:
         raise InputError(f"trainer: {error}") from error
 
 
