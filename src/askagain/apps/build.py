@@ -92,7 +92,7 @@ def build_corpus(cfg: DictConfig) -> Corpus:
     if data.sample is not None:
         if folder is not None:
             raise InputError(f"data.dir={folder} needs data=tsv beside it; data=sample is the synthetic sample")
-        settings = dict(data.sample)
+        settings = dict(data.sample) if OmegaConf.is_dict(data.sample) else {}
         if not fits(settings.get("seed"), int) or set(settings) != {"seed"}:
             raise InputError(f"data.sample={data.sample}: must be a seed, such as {{seed: 0}}")
         key: dict[str, object] = {"settings": settings, "generator": generator_digest()}
