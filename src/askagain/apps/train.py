@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ProgressBar
 from pytorch_lightning.loggers import Logger, WandbLogger
@@ -61,10 +62,11 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
     raw = encoder.with_preprocessor(build(cfg, "raw"))
     columns: dict[str, Figures] = {}
     metrics = prefixed("data", counts)
-    for label, made, prefix in (("raw text", raw, "raw/"), ("preprocessed text", encoder, "")):
+    chosen = HydraConfig.get().runtime.choices["preprocessor"]
+    for preprocessor, made, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
         for split in _splits(corpus):
             found = ranking_figures(made, corpus.ranking(split), cfg.ks, cfg.ties)
-            columns[f"{split}, {label}"] = found
+            columns[f"{split}, preprocessor={preprocessor}"] = found
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", found)
     loggers = build_all(cfg, "logger")
     _log_config(loggers, cfg, counts)

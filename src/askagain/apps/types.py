@@ -17,6 +17,8 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, argument) for argument in arguments)
     if origin is Literal:
         return value in arguments
+    if hint is Any:
+        return True
     if hint in (int, bool, NoneType, None):
         return type(value) is (NoneType if hint is None else hint)
     if hint is float:
@@ -27,7 +29,7 @@ def fits(value: Any, hint: Any) -> bool:
             return origin not in (list, tuple, set) and str in items
         return isinstance(value, list) and (not items or all(any(fits(v, item) for item in items) for v in value))
     if isclass(origin or hint):
-        return isinstance(value, (origin or hint, dict))
+        return isinstance(value, origin or hint)
     return True
 
 

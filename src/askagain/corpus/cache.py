@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,7 @@ from filelock import FileLock
 from askagain.files.writing import replacing
 
 Loaded = TypeVar("Loaded")
+LOADING_ERRORS = (OSError, EOFError, ValueError)  # what loading a damaged entry raises
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +38,20 @@ class Cache:
         if path.is_dir():
             try:
                 return load(path)
-            except (OSError, EOFError, ValueError) as error:
-                log.warning("%s is damaged (%s); it is built once more", path, error)
-                shutil.rmtree(path, ignore_errors=True)
+            except LOADING_ERRORS:
+                pass  # damaged, as it seems: looked at again when no other process can be at work on it
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(str(path) + ".lock"):
-            if not path.is_dir():
-                with replacing(path) as temporary:
-                    temporary.mkdir()
-                    build(temporary)
-                log.info("%s: written to the cache, %s", kind, path)
-        return load(path)
+            if path.is_dir():
+                try:
+                    return load(path)
+                except LOADING_ERRORS as error:
+                    log.warning("%s is damaged (%s); it is built once more", path, error)
+            with replacing(path) as temporary:
+                temporary.mkdir()
+                build(temporary)
+            log.info("%s: written to the cache, %s", kind, path)
+            return load(path)
 
 
 def content_digest(path: Path) -> str:

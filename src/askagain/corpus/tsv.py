@@ -32,9 +32,10 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator
     """Reads a tab-separated UTF-8 file, plain or gzip, with or without byte-order mark, lines ending in LF or CRLF.
 
     With `separator=None` a line is one text, tabs and all. White space around a cell is dropped. A row is bad if it has
-    fewer than `min_columns` columns, an empty cell, or bytes that are not UTF-8: with `on_bad_row="error"` the first
-    one raises InputError with file and line number; with `"skip"` bad rows are left out, counted and logged. Raises
-    InputError as well for a file that is missing, damaged, or without a single good row.
+    fewer than `min_columns` columns, an empty cell, a carriage return, or bytes that are not UTF-8: with
+    `on_bad_row="error"` the first one raises InputError with file and line number; with `"skip"` bad rows are left
+    out, counted and logged. Raises InputError as well for a file that is missing, damaged, or without a single good
+    row.
     """
     if on_bad_row not in ("error", "skip"):
         raise InputError(f"data.on_bad_row={on_bad_row}: not one of error, skip")
