@@ -8,22 +8,17 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from askagain.text.bags import Bags
+from askagain.training.bag_sum import TensorBags
 
 ORDER_STREAM = 1  # keeps the order of examples apart from other draws with the same seed and epoch
 
 
-class TensorBags(NamedTuple):
-    """Bags as an `EmbeddingBag` with `include_last_offset` takes them: [tokens] int64 and [bags + 1] int64."""
-
-    ids: torch.Tensor
-    offsets: torch.Tensor
-
-
 class DuplicateBatch(NamedTuple):
-    """b pairs of duplicates: the bags of both sides, an empty question being an empty bag, and [b] group ids."""
+    """b pairs of duplicates: 2b bags, those of the queries before those of the positives, an empty question being an
+    empty bag; and [b] group ids.
+    """
 
-    queries: TensorBags
-    positives: TensorBags
+    bags: TensorBags
     groups: torch.Tensor
 
     @property
@@ -53,8 +48,7 @@ class DuplicateCollator:
     def __call__(self, examples: tuple[np.ndarray, np.ndarray]) -> DuplicateBatch:
         """`examples`: [b, 2] text indices and [b] group ids."""
         pairs, groups = examples
-        queries, positives = (tensor_bags(self.bags.take(side)) for side in pairs.T)
-        return DuplicateBatch(queries, positives, torch.from_numpy(groups))
+        return DuplicateBatch(TensorBags.of(self.bags.take(pairs.T.ravel())), torch.from_numpy(groups))
 
 
 class WordVectorCollator:
@@ -66,12 +60,7 @@ class WordVectorCollator:
 
     def __call__(self, words: np.ndarray) -> WordVectorBatch:
         """`words`: [b] places in both arrays."""
-        return WordVectorBatch(tensor_bags(self.trigrams.take(words)), torch.from_numpy(self.vectors[words]))
-
-
-def tensor_bags(bags: Bags) -> TensorBags:
-    """The same bags as tensors."""
-    return TensorBags(torch.from_numpy(bags.ids.astype(np.int64)), torch.from_numpy(bags.offsets))
+        return WordVectorBatch(TensorBags.of(self.trigrams.take(words)), torch.from_numpy(self.vectors[words]))
 
 
 class EpochExamples(Dataset):

@@ -6,13 +6,17 @@ from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import LightningModule
-from torch.optim import Optimizer
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer, SparseAdam
 from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.errors import InputError
 from askagain.text.features import Features
+from askagain.training.bag_sum import TensorBags, bag_sum
+from askagain.training.rowwise_adagrad import RowwiseAdagrad
 
 FEATURES = "features"  # a checkpoint's key
+SPARSE_OPTIMIZERS = (RowwiseAdagrad, SparseAdam)  # the others want a dense gradient
 REPEAT = "a resumed run needs the data, preprocessor, features and model settings of the first"
 
 
@@ -43,6 +47,14 @@ class Rung(LightningModule, ABC):
     def loss(self, batch: Any) -> torch.Tensor:
         """The loss of one batch, a scalar."""
 
+    def bag_sum(self, table: torch.Tensor, bags: TensorBags) -> torch.Tensor:
+        """The sums of table rows, [bags, dim]; their gradient is sparse where the optimizer takes that.
+
+        With several devices it is dense: not all of their backends reduce sparse gradients.
+        """
+        kind = getattr(self._optimizer, "func", self._optimizer)
+        return bag_sum(table, bags, sparse=kind in SPARSE_OPTIMIZERS and self.trainer.world_size == 1)
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Logs the loss of the batch as `train/loss`, and its mean over the epoch's examples as `train/loss_epoch`."""
         loss = self.loss(batch)
@@ -65,6 +77,25 @@ class Rung(LightningModule, ABC):
             raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
         if checkpoint.get(FEATURES) != self.features.fingerprint:
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by norm or by value, as Lightning does, also gradients that are sparse."""
+        if not gradient_clip_val:
+            return
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        values = [gradient._values() if gradient.is_sparse else gradient for gradient in gradients]
+        if gradient_clip_algorithm == "value":
+            for value in values:
+                value.clamp_(-gradient_clip_val, gradient_clip_val)
+            return
+        scale = (gradient_clip_val / (get_total_norm(values) + 1e-6)).clamp_(max=1)
+        for value in values:
+            value.mul_(scale)
 
     def configure_optimizers(self) -> Any:
         """One optimizer over all parameters, its learning rate moved every step."""

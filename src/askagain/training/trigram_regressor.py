@@ -58,4 +58,4 @@ class TrigramRegressor(Rung):
 
     def loss(self, batch: WordVectorBatch) -> torch.Tensor:
         """The mean squared error over the batch's vectors, a scalar."""
-        return nn.functional.mse_loss(self.bag(*batch.trigrams), batch.vectors)
+        return nn.functional.mse_loss(self.bag_sum(self.bag.weight, batch.trigrams), batch.vectors)
