@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,8 @@ from filelock import FileLock
 from askagain.files.writing import replacing
 
 Loaded = TypeVar("Loaded")
+SHA256_DIGITS = 64
+SETTLED_SECONDS = 2
 LOADING_ERRORS = (OSError, EOFError, ValueError)  # what loading a damaged entry raises
 
 log = logging.getLogger(__name__)
@@ -25,6 +28,27 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def content_digest(self, path: Path) -> str:
+        """SHA-256 of a file's bytes, remembered by its path, size and time of change.
+
+        A file that changed within the last seconds is not remembered: a second change may leave the same time.
+        """
+        status = path.stat()
+        state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+        remembered = self.folder / f"digest-{_digest(state)}"
+        try:
+            known = remembered.read_text(encoding="ascii")
+            if len(known) == SHA256_DIGITS:
+                return known
+        except (OSError, ValueError):
+            pass  # not remembered, or damaged
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if time.time() - status.st_mtime > SETTLED_SECONDS:
+            with replacing(remembered) as temporary:
+                temporary.write_text(digest, encoding="ascii")
+        return digest
+
     def entry(
         self, kind: str, key: dict[str, object], build: Callable[[Path], None], load: Callable[[Path], Loaded]
     ) -> Loaded:
@@ -33,8 +57,7 @@ class Cache:
         `kind` starts the folder's name. `key`: all that the content depends on, as plain JSON values. An entry that
         cannot be loaded is damaged, and is built once more.
         """
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-        path = self.folder / f"{kind}-{digest}"
+        path = self.folder / f"{kind}-{_digest(key)}"
         if path.is_dir():
             try:
                 return load(path)
@@ -54,7 +77,5 @@ class Cache:
             return load(path)
 
 
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(key: object) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,26 +1,35 @@
-"""Distinct texts, their words and their feature ids as flat arrays on disk, each built once and then memory-mapped.
+"""Distinct texts, their tokens and their feature ids as flat arrays on disk, each built once and then memory-mapped.
 
-Three layers, each keyed by what it depends on: the rows of a file (content, how bad rows are treated), their words
-(rows, preprocessor), their feature ids (words, vocabulary).
+Layers, each keyed by what it depends on: the texts of a file and their tokens (content, how bad rows are treated), the
+tokens' words (preprocessor), the features that there are (what is counted), the texts' feature ids (features). All are
+built piece by piece, so that memory does not grow with the file but for eleven to thirty bytes a distinct text.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
+import polars as pl
 
-from askagain.corpus.cache import Cache, content_digest
-from askagain.corpus.tsv import read_rows
+from askagain.corpus.cache import Cache
+from askagain.corpus.hash_index import HashIndex
+from askagain.corpus.tsv import Rows, read_rows
+from askagain.files.in_order import in_order
+from askagain.files.npy import NpyWriter
 from askagain.files.opened import refuse_unreadable
-from askagain.files.progress import with_progress
+from askagain.files.progress import progress_bar, with_progress
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.word_bags import WordBags, word_bags
+from askagain.text.word_bags import TokenWords, token_words
 
-FORMAT = 1  # Raise it when what is stored changes, so that older entries are not read.
+FORMAT = 2  # Raise it when what is stored changes, so that older entries are not read.
+TEXTS_A_BLOCK = 1 << 17
+
+Loaded = TypeVar("Loaded")
 
 
 class StoredTexts(Sequence[str]):
@@ -59,68 +68,201 @@ class TokenStore:
         self._cache = cache
         self._key: dict[str, object] = {
             "format": FORMAT,
-            "content": content_digest(path),
+            "content": cache.content_digest(path),
             "separator": separator,
             "min_columns": min_columns,
             "on_bad_row": on_bad_row,
         }
+        self._file = self.entry(
+            "texts", {}, lambda folder: _store(read_rows(path, min_columns, on_bad_row, separator), folder), _open
+        )
+        self.rows, self.texts, self.skipped = self._file.rows, self._file.texts, self._file.skipped
+        self._words: dict[str, TokenWords] = {}
 
-        def build(folder: Path) -> None:
-            read = read_rows(path, min_columns, on_bad_row, separator)
-            _save_bags(folder / "rows", read.rows)
-            _save_bags(folder / "texts", _utf8(read.texts))
-            (folder / "skipped.json").write_text(json.dumps(read.skipped))
+    def entry(
+        self, kind: str, key: dict[str, object], build: Callable[[Path], None], load: Callable[[Path], Loaded]
+    ) -> Loaded:
+        """An entry of the cache that depends on the file and on `key`; see `Cache.entry`."""
+        return self._cache.entry(kind, self._key | key, build, load)
 
-        def load(folder: Path) -> tuple[Bags, StoredTexts, int]:
-            skipped = json.loads((folder / "skipped.json").read_text())
-            return _load_bags(folder / "rows"), StoredTexts(_load_bags(folder / "texts")), skipped
-
-        self.rows, self.texts, self.skipped = cache.entry("rows", self._key, build, load)
-        self._words: dict[str, WordBags] = {}
-
-    def words(self, preprocessor: TextPreprocessor) -> WordBags:
-        """The words of each distinct text."""
+    def words(self, preprocessor: TextPreprocessor) -> TokenWords:
+        """The words of each distinct token."""
         if preprocessor.fingerprint not in self._words:
             self._words[preprocessor.fingerprint] = self._open_words(preprocessor)
         return self._words[preprocessor.fingerprint]
 
-    def _open_words(self, preprocessor: TextPreprocessor) -> WordBags:
+    def _open_words(self, preprocessor: TextPreprocessor) -> TokenWords:
         def build(folder: Path) -> None:
-            split = word_bags(with_progress(self.texts, len(self.texts), f"cleaning {self.path.name}"), preprocessor)
-            _save_bags(folder / "words", split.bags)
-            (folder / "words.json").write_text(json.dumps(split.words, ensure_ascii=False), encoding="utf-8")
+            if preprocessor.by_token:
+                tokens, counts = self._file.tokens, self._file.token_counts
+            else:  # each text is its own and only token
+                tokens, counts = self.texts, np.ones(len(self.texts), dtype=np.int64)
+            progress = with_progress(tokens, len(tokens), f"cleaning {self.path.name}")
+            found = token_words(progress, counts, preprocessor)
+            _save_bags(folder / "words", found.of_tokens)
+            np.save(folder / "counts.npy", found.counts, allow_pickle=False)
+            (folder / "words.json").write_text(json.dumps(found.words, ensure_ascii=False), encoding="utf-8")
 
-        def load(folder: Path) -> WordBags:
-            words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-            return WordBags(words, _load_bags(folder / "words"))
+        def load(folder: Path) -> TokenWords:
+            counts = np.load(folder / "counts.npy", allow_pickle=False)
+            return TokenWords(_load_strings(folder / "words.json"), _load_bags(folder / "words"), counts)
 
-        return self._cache.entry("words", self._key | {"preprocessor": preprocessor.fingerprint}, build, load)
+        return self.entry("words", {"preprocessor": preprocessor.fingerprint}, build, load)
+
+    def count_features(self, preprocessor: TextPreprocessor, **settings: Any) -> Features:
+        """The features of the texts; `settings`: see `Features.from_words`."""
+
+        def build(folder: Path) -> None:
+            Features.from_words(self.words(preprocessor), **settings).save(folder)
+
+        key = {"preprocessor": preprocessor.fingerprint} | settings
+        return self.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings["kind"]))
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
-        """The feature ids of each distinct text."""
+        """The feature ids of each distinct text, in rising order."""
 
         def build(folder: Path) -> None:
-            _save_bags(folder / "features", features.of_texts(self.words(preprocessor)))
+            of_tokens = features.of_tokens(self.words(preprocessor))
+            blocks = _blocks(len(self.texts), f"features of {self.path.name}")
+            if preprocessor.by_token:
+                found = in_order(lambda block: self._file.bags.slice(*block).expand(of_tokens).sorted_within(), blocks)
+            else:
+                found = (of_tokens.slice(*block).sorted_within() for block in blocks)
+            with _writing(folder / "features", np.int32) as append:
+                for bags in found:
+                    append(bags.ids, bags.lengths)
 
-        key = self._key | {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
-        return self._cache.entry("features", key, build, lambda folder: _load_bags(folder / "features"))
+        key = {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
+        return self.entry("features", key, build, lambda folder: _load_bags(folder / "features"))
 
 
-def _utf8(texts: Sequence[str]) -> Bags:
-    encoded = [text.encode("utf-8") for text in texts]
-    lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    return Bags(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets_of(lengths))
+class _StoredFile(NamedTuple):
+    """The texts of a file: `bags` has one bag of token numbers a text."""
+
+    rows: Bags
+    texts: StoredTexts
+    skipped: int
+    tokens: StoredTexts
+    token_counts: np.ndarray
+    bags: Bags
+
+
+class _NewTexts(NamedTuple):
+    """What some rows of a file add to the store: the cells' text numbers, cells in each row, texts not seen before."""
+
+    cells: np.ndarray
+    lengths: np.ndarray
+    texts: pl.Series
+
+
+class _Tokens(NamedTuple):
+    """New texts as UTF-8, and their tokens."""
+
+    utf8: np.ndarray
+    utf8_lengths: np.ndarray
+    tokens: pl.Series
+    hashes: np.ndarray
+    lengths: np.ndarray
+
+
+def _store(pieces: Iterable[Rows], folder: Path) -> None:
+    """Writes what `_open` reads. Texts and tokens are numbered in the order of their first use."""
+    skipped = 0
+    texts, tokens = HashIndex(), HashIndex()
+    counts = np.zeros(0, dtype=np.int64)
+
+    def number_texts() -> Iterator[_NewTexts]:
+        nonlocal skipped
+        for rows in pieces:
+            skipped += rows.skipped
+            numbers, new = texts.number(rows.cells.hash().to_numpy())
+            yield _NewTexts(numbers, rows.lengths, rows.cells.gather(new))
+
+    with ExitStack() as files:
+        append_rows, append_bags = (
+            files.enter_context(_writing(folder / name, np.int32)) for name in ("rows", "bags")
+        )
+        append_texts, append_tokens = (
+            files.enter_context(_writing(folder / name, np.uint8)) for name in ("texts", "tokens")
+        )
+        for new, split in in_order(lambda new: (new, _split(new.texts)), number_texts()):
+            append_rows(new.cells, new.lengths)
+            append_texts(split.utf8, split.utf8_lengths)
+            numbers, first_uses = tokens.number(split.hashes)
+            append_bags(numbers, split.lengths)
+            append_tokens(*_utf8(split.tokens.gather(first_uses)))
+            found = np.bincount(numbers, minlength=len(tokens))
+            found[: len(counts)] += counts
+            counts = found
+    np.save(folder / "token_counts.npy", counts, allow_pickle=False)
+    (folder / "skipped.json").write_text(json.dumps(skipped))
+
+
+def _split(texts: pl.Series) -> _Tokens:
+    lists = texts.str.split(" ")
+    tokens = lists.explode()
+    return _Tokens(*_utf8(texts), tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy())
+
+
+def _utf8(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The texts one after the other, and the bytes of each."""
+    joined = "".join(texts.to_list()).encode("utf-8")
+    return np.frombuffer(joined, dtype=np.uint8), texts.str.len_bytes().to_numpy()
+
+
+def _open(folder: Path) -> _StoredFile:
+    rows, texts, tokens, bags = (_load_bags(folder / name) for name in ("rows", "texts", "tokens", "bags"))
+    counts = np.load(folder / "token_counts.npy", allow_pickle=False)
+    if len(counts) != len(tokens) or len(bags) != len(texts):
+        raise ValueError("texts, tokens and counts do not belong together")
+    skipped = json.loads((folder / "skipped.json").read_text())
+    return _StoredFile(rows, StoredTexts(texts), skipped, StoredTexts(tokens), counts, bags)
+
+
+def _blocks(count: int, description: str) -> Iterator[tuple[int, int]]:
+    """Start and stop of consecutive blocks of texts, with a progress bar."""
+    with progress_bar() as bar:
+        task = bar.add_task(description, total=count)
+        for start in range(0, count, TEXTS_A_BLOCK):
+            bar.update(task, completed=start)
+            yield start, min(start + TEXTS_A_BLOCK, count)
+
+
+@contextmanager
+def _writing(stem: Path, dtype: type[np.generic]) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
+    """Gives a function that appends bags, as ids and lengths, to the file that `_load_bags` reads."""
+    with NpyWriter(stem.with_suffix(".ids.npy"), dtype) as ids, NpyWriter(_offsets(stem), np.int64) as offsets:
+        offsets.append(np.zeros(1))
+        total = 0
+
+        def append(new_ids: np.ndarray, lengths: np.ndarray) -> None:
+            nonlocal total
+            ids.append(new_ids)
+            offsets.append(total + offsets_of(lengths)[1:])
+            total += len(new_ids)
+
+        yield append
 
 
 def _save_bags(stem: Path, bags: Bags) -> None:
-    np.save(stem.with_suffix(".ids.npy"), bags.ids, allow_pickle=False)
-    np.save(stem.with_suffix(".offsets.npy"), bags.offsets, allow_pickle=False)
+    with _writing(stem, np.int32) as append:
+        append(bags.ids, bags.lengths)
 
 
 def _load_bags(stem: Path) -> Bags:
+    # As plain arrays, since a slice of numpy's memmap type costs ten times that of an array.
     ids, offsets = (
-        np.load(stem.with_suffix(suffix), mmap_mode="r", allow_pickle=False) for suffix in (".ids.npy", ".offsets.npy")
+        np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        for path in (stem.with_suffix(".ids.npy"), _offsets(stem))
     )
     if offsets[0] != 0 or offsets[-1] != len(ids):
         raise ValueError("ids and offsets do not belong together")
     return Bags(ids, offsets)
+
+
+def _offsets(stem: Path) -> Path:
+    return stem.with_suffix(".offsets.npy")
+
+
+def _load_strings(path: Path) -> list[str]:
+    return json.loads(path.read_text(encoding="utf-8"))

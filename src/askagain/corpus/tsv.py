@@ -2,63 +2,129 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import polars as pl
 
 from askagain.errors import InputError
+from askagain.files.in_order import in_order
 from askagain.files.opened import opened_with_progress, refuse_unreadable
-from askagain.text.bags import Bags
 
 log = logging.getLogger(__name__)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
+PIECE_BYTES = 1 << 24  # read and split at a time: bounds the memory
+WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
 
-@dataclass(frozen=True, eq=False)
-class TextRows:
-    """Rows of texts, each distinct text held once.
-
-    `texts`: the distinct texts in the order of their first use. `rows`: one bag of text indices a row, in the order
-    of its columns. `skipped`: how many bad rows were left out.
+class Rows(NamedTuple):
+    """Some rows of a file: `cells`, the texts of all of them, one after the other; `lengths`: [rows] cells in each
+    row; `skipped`: how many bad rows among them were left out.
     """
 
-    texts: list[str]
-    rows: Bags
-    skipped: int = 0
+    cells: pl.Series
+    lengths: np.ndarray
+    skipped: int
 
 
-def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator: str | None = "\t") -> TextRows:
-    """Reads a tab-separated UTF-8 file, plain or gzip, with or without byte-order mark, lines ending in LF or CRLF.
+def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator: str | None = "\t") -> Iterator[Rows]:
+    """Reads a tab-separated UTF-8 file piece by piece, so that memory does not grow with it.
 
-    With `separator=None` a line is one text, tabs and all. White space around a cell is dropped. A row is bad if it has
-    fewer than `min_columns` columns, an empty cell, a carriage return, or bytes that are not UTF-8: with
-    `on_bad_row="error"` the first one raises InputError with file and line number; with `"skip"` bad rows are left
-    out, counted and logged. Raises InputError as well for a file that is missing, damaged, or without a single good
-    row.
+    The file is plain or gzip, with or without byte-order mark, its lines end in LF or CRLF. With `separator=None` a
+    line is one text, tabs and all. White space around a cell is dropped. A row is bad if it has fewer than
+    `min_columns` columns, an empty cell, a carriage return, or bytes that are not UTF-8: with `on_bad_row="error"` the
+    first one raises InputError with file and line number; with `"skip"` bad rows are left out, counted and logged.
+    Raises InputError as well for a file that is missing, damaged, or without a single good row.
     """
     if on_bad_row not in ("error", "skip"):
         raise InputError(f"data.on_bad_row={on_bad_row}: not one of error, skip")
-    index: dict[str, int] = {}
-    rows: list[list[int]] = []
-    skipped = 0
-    for number, line in _lines(path):
+    refuse_unreadable(path)
+    good = skipped = 0
+    with opened_with_progress(path) as file:
+
+
+        def split(numbered: tuple[int, bytes]) -> Rows:
+            first_line, piece = numbered
+            rows = _clean_rows(piece, min_columns, separator)
+            if rows is None:
+                rows = _rows_one_by_one(piece, path, first_line, min_columns, separator, on_bad_row == "skip")
+            return rows
+
+        for rows in in_order(split, _pieces(file, path)):
+            good += len(rows.lengths)
+            skipped += rows.skipped
+            yield rows
+    if skipped:
+        log.warning("%s: skipped %d bad rows of %d", path, skipped, skipped + good)
+    if not good:
+        what = f"all {skipped} rows are bad" if skipped else "there are only blank lines"
+        raise InputError(f"{path}: {what}; it needs rows of {min_columns} or more tab-separated texts")
+
+
+def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines, some millions of bytes at a time, and the number of the first of them; blank lines at the very end
+    are not lines.
+    """
+    begun = file.read(PIECE_BYTES)
+    if begun.startswith(OTHER_FORMATS):
+        raise InputError(f"{path}: not UTF-8 text but UTF-16 or a packed file; convert or unpack it")
+    begun = begun.removeprefix(BYTE_ORDER_MARK)
+    line = 1
+    while begun:
+        more = file.read(PIECE_BYTES)
+        # Line ends are held back until something follows them.
+        end = begun.rfind(b"\n", 0, len(begun.rstrip(b"\r\n"))) + 1 if more else len(begun.rstrip(b"\r\n"))
+        if end:
+            yield line, begun[:end].removesuffix(b"\n")
+            line += begun.count(b"\n", 0, end)
+        if not more:
+            return
+        begun = begun[end:] + more
+
+
+def _clean_rows(piece: bytes, min_columns: int, separator: str | None) -> Rows | None:
+    """The rows of a piece without a bad row; None where there is one, or something that only looks like one."""
+    try:
+        text = piece.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if "\r" in text:
+        text = text.removesuffix("\r").replace("\r\n", "\n")
+        if "\r" in text:
+            return None
+    cells = pl.Series([text]).str.split("\n").explode()
+    lengths = np.ones(len(cells), dtype=np.int64)
+    if separator is not None:
+        lists = cells.str.split(separator)
+        lengths = lists.list.len().to_numpy().astype(np.int64)
+        cells = lists.explode()
+    cells = cells.str.strip_chars(WHITE_SPACE)
+    if lengths.min() < min_columns or (cells == "").any():
+        return None
+    return Rows(cells, lengths, 0)
+
+
+def _rows_one_by_one(
+    piece: bytes, path: Path, first_line: int, min_columns: int, separator: str | None, skip: bool
+) -> Rows:
+    cells: list[str] = []
+    lengths: list[int] = []
+    lines = piece.split(b"\n")
+    for number, line in enumerate(lines, start=first_line):
         try:
-            cells = _cells(line, min_columns, separator)
+            row = _cells(line.rstrip(b"\r"), min_columns, separator)
         except ValueError as problem:
-            if on_bad_row == "error":
+            if not skip:
                 raise InputError(
                     f"{path}, line {number}: {problem}; mend the line or set data.on_bad_row=skip"
                 ) from problem
-            skipped += 1
             continue
-        rows.append([index.setdefault(cell, len(index)) for cell in cells])
-    if skipped:
-        log.warning("%s: skipped %d bad rows of %d", path, skipped, skipped + len(rows))
-    if not rows:
-        what = f"all {skipped} rows are bad" if skipped else "there are only blank lines"
-        raise InputError(f"{path}: {what}; it needs rows of {min_columns} or more tab-separated texts")
-    return TextRows(list(index), Bags.from_lists(rows), skipped)
+        cells += row
+        lengths.append(len(row))
+    return Rows(pl.Series(cells, dtype=pl.String), np.array(lengths, dtype=np.int64), len(lines) - len(lengths))
 
 
 def _cells(line: bytes, min_columns: int, separator: str | None) -> list[str]:
@@ -75,20 +141,3 @@ def _cells(line: bytes, min_columns: int, separator: str | None) -> list[str]:
     if len(cells) < min_columns:
         raise ValueError(f"{len(cells)} column{'s' * (len(cells) > 1)}, at least {min_columns} needed (tab-separated)")
     return cells
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Line numbers from 1 and lines without their ending; blank lines at the very end are not lines."""
-    refuse_unreadable(path)
-    blank = 0
-    with opened_with_progress(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if number == 1 and line.startswith(OTHER_FORMATS):
-                raise InputError(f"{path}: not UTF-8 text but UTF-16 or a packed file; convert or unpack it")
-            content = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).rstrip(b"\r\n")
-            if not content:
-                blank += 1
-                continue
-            yield from ((number - back, b"") for back in range(blank, 0, -1))
-            blank = 0
-            yield number, content

@@ -10,7 +10,7 @@ from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.word_bags import word_bags
+from askagain.text.word_bags import token_bags, token_words
 
 POOLINGS = ("sum", "mean")
 TEXTS_A_BLOCK = 16_384
@@ -60,7 +60,9 @@ class BagEncoder(nn.Module):
         """The feature ids of each text. Raises TypeError for a single string in place of a sequence of them."""
         if isinstance(texts, str):
             raise TypeError("texts is one string; give a list of texts")
-        return self.features.of_texts(word_bags(texts, self.preprocessor))
+        tokens, bags = token_bags(texts, self.preprocessor)
+        of_tokens = self.features.of_tokens(token_words(tokens, np.ones(len(tokens)), self.preprocessor))
+        return bags.expand(of_tokens).sorted_within()
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """The vectors of bags of feature ids: [tokens] and [bags + 1] int64 give [bags, dim]."""

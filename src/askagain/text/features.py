@@ -9,7 +9,7 @@ from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.trigrams import TrigramTokenizer
 from askagain.text.vocabulary import WordVocabulary
-from askagain.text.word_bags import WordBags
+from askagain.text.word_bags import TokenWords
 
 KINDS = ("words", "trigrams", "words_trigrams", "words_else_trigrams")
 
@@ -29,9 +29,9 @@ class Features:
         self.tokenizer = tokenizer
 
     @classmethod
-    def from_word_bags(
+    def from_words(
         cls,
-        texts: WordBags,
+        texts: TokenWords,
         kind: str,
         min_count: int = 1,
         max_words: int | None = None,
@@ -61,9 +61,9 @@ class Features:
         """One bag of feature ids a word; empty where nothing of the word is known."""
         return Bags.from_lists([self._of_word(word) for word in words])
 
-    def of_texts(self, texts: WordBags) -> Bags:
-        """One bag of feature ids a text, ids in rising order."""
-        return texts.bags.expand(self.of_words(texts.words)).sorted_within()
+    def of_tokens(self, tokens: TokenWords) -> Bags:
+        """One bag of feature ids a token, those of its words; a text's bag is that of its tokens, sorted."""
+        return tokens.of_tokens.expand(self.of_words(tokens.words))
 
     def _of_word(self, word: str) -> list[int]:
         row = self.vocabulary.index.get(word)

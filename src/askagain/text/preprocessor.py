@@ -56,6 +56,18 @@ class TextPreprocessor:
         """The cleaned text: its words joined by single spaces."""
         return " ".join(self.words(text))
 
+    @property
+    def by_token(self) -> bool:
+        """Whether a text's words are those of its parts between spaces, one part after the other.
+
+        They are not where a regular expression or a protected term may reach across a space.
+        """
+        return self.split != "regex" and not any(" " in term for term in self.protected_terms)
+
+    def tokens(self, text: str) -> list[str]:
+        """The parts of a text that can be cleaned each by itself: what stands between spaces, or the whole text."""
+        return text.split(" ") if self.by_token else [text]
+
     def words(self, text: str) -> list[str]:
         """The words of one text, in order; none is a fair answer."""
         if self.lowercase:

@@ -18,7 +18,7 @@ from askagain.training.training_data import TrainingData
 class DuplicateQuestions(TrainingData):
     """Pairs of duplicates from a corpus.
 
-    `features_kind`, `min_count`, `max_words`, `max_trigrams`: see `Features.from_word_bags`; they are counted on the
+    `features_kind`, `min_count`, `max_words`, `max_trigrams`: see `Features.from_words`; they are counted on the
     groups. `pairs`, `max_pairs_per_group`: see `pairs_of_groups`. The rest: see `TrainingData`; whole groups are held
     out. Everything is read when it is first asked for, and raises InputError where it cannot be.
     """
@@ -37,14 +37,19 @@ class DuplicateQuestions(TrainingData):
         seed: int,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
-        self._features_settings = (features_kind, min_count, max_words, max_trigrams)
+        self._features_settings = {
+            "kind": features_kind,
+            "min_count": min_count,
+            "max_words": max_words,
+            "max_trigrams": max_trigrams,
+        }
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
 
     @cached_property
     def features(self) -> Features:
         """The features of the corpus' duplicate groups."""
-        return Features.from_word_bags(self.corpus.groups.words(self.corpus.preprocessor), *self._features_settings)
+        return self.corpus.groups.count_features(self.corpus.preprocessor, **self._features_settings)
 
     def model_inputs(self) -> dict[str, Any]:
         """What a model is made from, beside its own settings."""
@@ -63,7 +68,7 @@ class DuplicateQuestions(TrainingData):
             "held_out_groups": len(self.split[1]),
             "skipped_rows": sum(store.skipped for store in stores if store is not None),
             "words": len(words.words),
-            "words_a_text": len(words.bags.ids) / len(words.bags),
+            "words_a_text": words.total / len(groups.texts),
             "known_words": len(self.features.vocabulary),
             "known_trigrams": self.features.tokenizer.vocab_size,
             **self.corpus.ranking_counts(self.features.vocabulary),
