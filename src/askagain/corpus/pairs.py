@@ -6,48 +6,63 @@ from askagain.errors import InputError
 from askagain.text.bags import Bags, offsets_of
 
 STRATEGIES = ("first_two", "star", "all", "random")
+GROUPS_A_BLOCK = 1 << 16  # worked on at a time: bounds the memory beside the pairs themselves
 
 
 def pairs_of_groups(
-    groups: Bags, strategy: str, max_pairs_per_group: int | None, seed: int, epoch: int = 0
+    rows: Bags, groups: np.ndarray, strategy: str, max_pairs_per_group: int | None, seed: int, epoch: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of texts, and the group of each: ([pairs, 2] text indices, [pairs] group indices).
+    """Pairs of texts, and the group of each: ([pairs, 2] int32 text indices, [pairs] int32 group indices).
 
-    `groups`: one bag of text indices a group. `strategy`: `first_two`, the first two questions of a group; `star`, the
-    first with each other; `all`, each with each other; `random`, neighbours in an order of the group that is drawn anew
-    for every `epoch`, so that every question takes part in one or two pairs where no bound cuts them. A group gives
-    `max_pairs_per_group` pairs at most (None: no bound): the first ones of `star`, a sample that is fixed by `seed` for
-    `all`, a fresh one every epoch for `random`. A text that stands twice in its group counts once. Raises InputError
-    for an unknown strategy or a bound below 1.
+    `rows`: one bag of text indices a group; `groups`: the indices of those that give pairs. `strategy`: `first_two`,
+    the first two questions of a group; `star`, the first with each other; `all`, each with each other; `random`,
+    neighbours in an order of the group that is drawn anew for every `epoch`, so that every question takes part in one
+    or two pairs where no bound cuts them. A group gives `max_pairs_per_group` pairs at most (None: no bound): the first
+    ones of `star`, a sample that is fixed by `seed` for `all`, a fresh one every epoch for `random`. A text that stands
+    twice in its group counts once. Raises InputError for an unknown strategy or a bound below 1.
     """
     if strategy not in STRATEGIES:
         raise InputError(f"data.pairs={strategy}: not one of {', '.join(STRATEGIES)}")
     if max_pairs_per_group is not None and max_pairs_per_group < 1:
         raise InputError(f"data.max_pairs_per_group={max_pairs_per_group}: at least 1, or null for no bound")
-    groups = _distinct_within(groups)
+    rng = np.random.default_rng([seed, epoch] if strategy == "random" else seed)
+    pairs = [np.empty((0, 2), dtype=np.int32)]
+    group_of_pair = [np.empty(0, dtype=np.int32)]
+    for start in range(0, len(groups), GROUPS_A_BLOCK):
+        block = groups[start : start + GROUPS_A_BLOCK]
+        found, group = _pairs(_distinct_within(rows.take(block)), strategy, max_pairs_per_group, rng)
+        pairs.append(found.astype(np.int32))
+        group_of_pair.append(block[group].astype(np.int32))
+    return np.concatenate(pairs), np.concatenate(group_of_pair)
+
+
+def _pairs(
+    groups: Bags, strategy: str, max_pairs_per_group: int | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of texts and the place of their group in `groups`."""
     sizes = groups.lengths
     if strategy == "random":
-        rng = np.random.default_rng([seed, epoch])
         groups = _shuffled_within(groups, rng)
     if strategy == "all":
-        group, first, second = _all(sizes, max_pairs_per_group, np.random.default_rng(seed))
+        group, first, second = _all(sizes, max_pairs_per_group, rng)
     else:
         bound = 1 if strategy == "first_two" else max_pairs_per_group
         counts = np.maximum(sizes - 1, 0) if bound is None else np.clip(sizes - 1, 0, bound)
         group, place = _places(counts)
         first, second = (place if strategy == "random" else np.zeros_like(place)), place + 1
     starts = groups.offsets[group]
-    return np.stack([groups.ids[starts + first], groups.ids[starts + second]], axis=1).astype(np.int64), group
+    return np.stack([groups.ids[starts + first], groups.ids[starts + second]], axis=1), group
 
 
 def _distinct_within(groups: Bags) -> Bags:
     """The groups without repeats of a text, in the order of first mention."""
     group_of_text = np.repeat(np.arange(len(groups)), groups.lengths)
-    order = np.lexsort((groups.ids, group_of_text))  # stable: of equal texts the first mention comes first
-    ids, group = groups.ids[order], group_of_text[order]
-    kept = np.ones(len(ids), dtype=bool)
-    kept[1:] = (ids[1:] != ids[:-1]) | (group[1:] != group[:-1])
-    mentions = np.sort(order[kept])
+    keys = (group_of_text << 32) | groups.ids
+    in_order = np.sort(keys)
+    if not (in_order[1:] == in_order[:-1]).any():
+        return groups
+    _, mentions = np.unique(keys, return_index=True)
+    mentions.sort()
     counts = np.bincount(group_of_text[mentions], minlength=len(groups))
     return Bags(groups.ids[mentions], offsets_of(counts))
 
@@ -60,7 +75,7 @@ def _places(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _shuffled_within(groups: Bags, rng: np.random.Generator) -> Bags:
     group_of_text = np.repeat(np.arange(len(groups)), groups.lengths)
-    return Bags(groups.ids[np.lexsort((rng.random(len(groups.ids)), group_of_text))], groups.offsets)
+    return Bags(groups.ids[np.argsort(group_of_text + rng.random(len(groups.ids)))], groups.offsets)
 
 
 def _all(sizes: np.ndarray, bound: int | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,19 +27,24 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.word_bags import TokenWords, token_words
 
 FORMAT = 2  # Raise it when what is stored changes, so that older entries are not read.
-TEXTS_A_BLOCK = 1 << 17
+TEXTS_A_BLOCK = 1 << 15  # features of so many are put together at a time
+TOKENS = "tokens.txt"  # one a line: a token has no line end in it, since a text has none
 
 Loaded = TypeVar("Loaded")
 
 
 class StoredTexts(Sequence[str]):
-    """Texts kept as one array of UTF-8 bytes and one of offsets; a text is decoded when it is asked for."""
+    """Strings made of parts with spaces between them, put together when they are asked for.
 
-    def __init__(self, utf8: Bags) -> None:
-        self._utf8 = utf8
+    `parts`: the distinct parts; `bags`: one bag of part numbers a string, in their order.
+    """
+
+    def __init__(self, parts: Sequence[str], bags: Bags) -> None:
+        self._parts = parts
+        self._bags = bags
 
     def __len__(self) -> int:
-        return len(self._utf8)
+        return len(self._bags)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -50,7 +55,7 @@ class StoredTexts(Sequence[str]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return self._utf8.bag(index % len(self)).tobytes().decode("utf-8")
+        return " ".join([self._parts[part] for part in self._bags.bag(index % len(self)).tolist()])
 
 
 class TokenStore:
@@ -76,7 +81,8 @@ class TokenStore:
         self._file = self.entry(
             "texts", {}, lambda folder: _store(read_rows(path, min_columns, on_bad_row, separator), folder), _open
         )
-        self.rows, self.texts, self.skipped = self._file.rows, self._file.texts, self._file.skipped
+        self.rows, self.skipped = self._file.rows, self._file.skipped
+        self.texts: Sequence[str] = StoredTexts(self._file.tokens, self._file.bags)
         self._words: dict[str, TokenWords] = {}
 
     def entry(
@@ -137,14 +143,13 @@ class TokenStore:
 
 
 class _StoredFile(NamedTuple):
-    """The texts of a file: `bags` has one bag of token numbers a text."""
+    """What `_store` wrote: `tokens` are the distinct tokens, `bags` has one bag of token numbers a text."""
 
     rows: Bags
-    texts: StoredTexts
-    skipped: int
-    tokens: StoredTexts
-    token_counts: np.ndarray
     bags: Bags
+    tokens: list[str]
+    token_counts: np.ndarray
+    skipped: int
 
 
 class _NewTexts(NamedTuple):
@@ -156,10 +161,8 @@ class _NewTexts(NamedTuple):
 
 
 class _Tokens(NamedTuple):
-    """New texts as UTF-8, and their tokens."""
+    """The tokens of some texts, their hashes, and tokens in each text."""
 
-    utf8: np.ndarray
-    utf8_lengths: np.ndarray
     tokens: pl.Series
     hashes: np.ndarray
     lengths: np.ndarray
@@ -182,15 +185,12 @@ def _store(pieces: Iterable[Rows], folder: Path) -> None:
         append_rows, append_bags = (
             files.enter_context(_writing(folder / name, np.int32)) for name in ("rows", "bags")
         )
-        append_texts, append_tokens = (
-            files.enter_context(_writing(folder / name, np.uint8)) for name in ("texts", "tokens")
-        )
+        token_file = files.enter_context((folder / TOKENS).open("w", encoding="utf-8", newline="\n"))
         for new, split in in_order(lambda new: (new, _split(new.texts)), number_texts()):
             append_rows(new.cells, new.lengths)
-            append_texts(split.utf8, split.utf8_lengths)
             numbers, first_uses = tokens.number(split.hashes)
             append_bags(numbers, split.lengths)
-            append_tokens(*_utf8(split.tokens.gather(first_uses)))
+            token_file.writelines(f"{token}\n" for token in split.tokens.gather(first_uses))
             found = np.bincount(numbers, minlength=len(tokens))
             found[: len(counts)] += counts
             counts = found
@@ -201,22 +201,16 @@ def _store(pieces: Iterable[Rows], folder: Path) -> None:
 def _split(texts: pl.Series) -> _Tokens:
     lists = texts.str.split(" ")
     tokens = lists.explode()
-    return _Tokens(*_utf8(texts), tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy())
-
-
-def _utf8(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The texts one after the other, and the bytes of each."""
-    joined = "".join(texts.to_list()).encode("utf-8")
-    return np.frombuffer(joined, dtype=np.uint8), texts.str.len_bytes().to_numpy()
+    return _Tokens(tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy())
 
 
 def _open(folder: Path) -> _StoredFile:
-    rows, texts, tokens, bags = (_load_bags(folder / name) for name in ("rows", "texts", "tokens", "bags"))
+    rows, bags = (_load_bags(folder / name) for name in ("rows", "bags"))
+    tokens = (folder / TOKENS).read_bytes().decode("utf-8").split("\n")[:-1]
     counts = np.load(folder / "token_counts.npy", allow_pickle=False)
-    if len(counts) != len(tokens) or len(bags) != len(texts):
-        raise ValueError("texts, tokens and counts do not belong together")
-    skipped = json.loads((folder / "skipped.json").read_text())
-    return _StoredFile(rows, StoredTexts(texts), skipped, StoredTexts(tokens), counts, bags)
+    if len(counts) != len(tokens):
+        raise ValueError("tokens and counts do not belong together")
+    return _StoredFile(rows, bags, tokens, counts, json.loads((folder / "skipped.json").read_text()))
 
 
 def _blocks(count: int, description: str) -> Iterator[tuple[int, int]]:

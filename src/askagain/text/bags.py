@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,21 +37,38 @@ class Bags:
 
     def take(self, rows: np.ndarray) -> "Bags":
         """The bags at `rows` ([n] integers), in that order, repeats allowed."""
-        starts = self.offsets[rows]
-        lengths = self.offsets[np.asarray(rows) + 1] - starts
-        offsets = offsets_of(lengths)
-        positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        return Bags(self.ids[positions], offsets)
+        rows = np.asarray(rows, dtype=np.intp)
+        starts = self.offsets.take(rows)
+        lengths = self.offsets.take(rows + 1) - starts
+        return self._cut(starts, lengths)
 
     def expand(self, expansion: "Bags") -> "Bags":
         """Puts bag `expansion[id]` in the place of each id: words become features, for all texts at once."""
-        expanded = expansion.take(self.ids)
+        ids = self.ids.astype(np.intp)
+        expanded = expansion._cut(expansion._starts.take(ids), expansion._lengths.take(ids))
         return Bags(expanded.ids, expanded.offsets[self.offsets])
+
+    def _cut(self, starts: np.ndarray, lengths: np.ndarray) -> "Bags":
+        """The runs of ids that begin at `starts`."""
+        offsets = offsets_of(lengths)
+        positions = np.repeat(starts - offsets[:-1], lengths)
+        positions += np.arange(len(positions))
+        return Bags(self.ids.take(positions), offsets)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """For bags that are looked up over and over again; few enough for int32, where they can be."""
+        small = self.offsets[-1] < 2**31
+        return self.offsets[:-1].astype(np.int32 if small else np.int64)
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        return self.lengths.astype(np.int32)
 
     def sorted_within(self) -> "Bags":
         """The same bags with ids in rising order, so that equal bags are summed in the same order and tie exactly."""
         # One sort of whole numbers, the bag in the high half and the id in the low one.
-        keys = (np.repeat(np.arange(len(self)), self.lengths) << 32) | self.ids
+        keys = np.repeat(np.arange(len(self)) << 32, self.lengths) | self.ids
         keys.sort()
         return Bags(keys.astype(np.uint32).astype(self.ids.dtype, copy=False), self.offsets)
 
