@@ -3,16 +3,18 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from askagain.corpus import pairs as module
 from askagain.corpus.pairs import STRATEGIES, pairs_of_groups
 from askagain.errors import InputError
 from askagain.text.bags import Bags
 
 SIZES = (2, 3, 1, 7, 2, 40)
 GROUPS = Bags.from_lists([list(range(sum(SIZES[:i]), sum(SIZES[: i + 1]))) for i in range(len(SIZES))])
+ALL = np.arange(len(SIZES))
 
 
 def pairs_by_group(strategy, bound=None, seed=0, epoch=0, groups=GROUPS):
-    pairs, group = pairs_of_groups(groups, strategy, bound, seed, epoch)
+    pairs, group = pairs_of_groups(groups, np.arange(len(groups)), strategy, bound, seed, epoch)
     return [[tuple(pair) for pair in pairs[group == i].tolist()] for i in range(len(groups))]
 
 
@@ -75,11 +77,25 @@ def test_a_text_twice_in_its_group_counts_once(strategy):
 
 def test_bad_settings_are_refused():
     with pytest.raises(InputError, match="first_two, star, all, random"):
-        pairs_of_groups(GROUPS, "some", None, 0)
+        pairs_of_groups(GROUPS, ALL, "some", None, 0)
     with pytest.raises(InputError, match="at least 1"):
-        pairs_of_groups(GROUPS, "star", 0, 0)
+        pairs_of_groups(GROUPS, ALL, "star", 0, 0)
 
 
-def test_pairs_are_int64_for_torch():
-    pairs, group = pairs_of_groups(GROUPS, "star", None, 0)
-    assert pairs.dtype == np.int64 and pairs.shape == (len(group), 2)
+def test_pairs_are_small_whole_numbers_one_row_a_pair():
+    pairs, group = pairs_of_groups(GROUPS, ALL, "star", None, 0)
+    assert pairs.dtype == group.dtype == np.int32 and pairs.shape == (len(group), 2)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_pairs_are_those_of_the_groups_asked_for_however_many_are_worked_on_at_a_time(strategy, monkeypatch):
+    asked = np.array([3, 0, 5])
+    whole = pairs_of_groups(GROUPS, asked, strategy, 30, 7)
+    assert set(whole[1].tolist()) == set(asked.tolist())
+    assert all(
+        GROUPS.offsets[g] <= text < GROUPS.offsets[g + 1] for pair, g in zip(*whole, strict=True) for text in pair
+    )
+    monkeypatch.setattr(module, "GROUPS_A_BLOCK", 2)
+    for found, wanted in zip(pairs_of_groups(GROUPS, asked, strategy, 30, 7), whole, strict=True):
+        assert found.tolist() == wanted.tolist()
+        assert found.dtype == np.int32

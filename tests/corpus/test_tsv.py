@@ -1,14 +1,24 @@
 import gzip
 import logging
+from itertools import islice
 
 import pytest
 
-from askagain.corpus.tsv import read_rows
+from askagain.corpus import tsv
+from askagain.corpus.tsv import Rows, read_rows
 from askagain.errors import InputError
 
 
-def rows_of(read):
-    return [[read.texts[i] for i in read.rows.bag(row)] for row in range(len(read.rows))]
+def read_all(*arguments, **settings) -> list[Rows]:
+    return list(read_rows(*arguments, **settings))
+
+
+def rows_of(pieces):
+    rows = []
+    for piece in pieces:
+        cells = iter(piece.cells.to_list())
+        rows += [list(islice(cells, length)) for length in piece.lengths.tolist()]
+    return rows
 
 
 def write(tmp_path, content: bytes, name="train.tsv"):
@@ -34,14 +44,13 @@ EXPECTED = [["How?", "How", "Warum ä?"], ["How?", "Other"]]
     ids=["lf", "byte-order mark", "crlf", "no last newline", "blank lines at the end", "gzip"],
 )
 def test_every_form_of_the_file_reads_the_same(tmp_path, content):
-    read = read_rows(write(tmp_path, content), 2)
+    read = read_all(write(tmp_path, content), 2)
     assert rows_of(read) == EXPECTED
-    assert read.texts == ["How?", "How", "Warum ä?", "Other"]
 
 
 def test_line_separators_other_than_lf_and_quotes_are_text(tmp_path):
     path = write(tmp_path, 'a\u2028b\x0bc\t"x\n"y"\t\'z\n'.encode())
-    assert rows_of(read_rows(path, 2)) == [["a\u2028b\x0bc", '"x'], ['"y"', "'z"]]
+    assert rows_of(read_all(path, 2)) == [["a\u2028b\x0bc", '"x'], ['"y"', "'z"]]
 
 
 BAD = {
@@ -57,56 +66,80 @@ BAD = {
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
 def test_a_bad_row_is_named_with_file_and_line(tmp_path, content, message):
     with pytest.raises(InputError, match=rf"train\.tsv, {message}.*on_bad_row=skip"):
-        read_rows(write(tmp_path, content), 2)
+        read_all(write(tmp_path, content), 2)
 
 
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
 def test_bad_rows_are_skipped_counted_and_logged_where_asked_for(tmp_path, content, message, caplog):
     with caplog.at_level(logging.WARNING):
-        read = read_rows(write(tmp_path, content), 2, on_bad_row="skip")
+        read = read_all(write(tmp_path, content), 2, on_bad_row="skip")
     bad = 2 if b"\n\n\n" in content else 1
-    assert read.skipped == bad
-    assert len(read.rows) == content.count(b"\n") - bad
+    assert sum(piece.skipped for piece in read) == bad
+    assert len(rows_of(read)) == content.count(b"\n") - bad
     assert f"skipped {bad} bad rows of {content.count(b'%c' % 10)}" in caplog.text
 
 
 @pytest.mark.parametrize("content", ["a\tb\n".encode("utf-16"), b"PK\x03\x04rest", b"BZh9rest"])
 def test_utf_16_and_packed_files_are_told_from_bad_lines(tmp_path, content):
     with pytest.raises(InputError, match="convert or unpack it"):
-        read_rows(write(tmp_path, content), 2, "skip")
+        read_all(write(tmp_path, content), 2, "skip")
 
 
 def test_without_a_separator_a_line_is_one_text(tmp_path):
-    assert read_rows(write(tmp_path, b"a\tb\nc\n"), 1, separator=None).texts == ["a\tb", "c"]
+    assert rows_of(read_all(write(tmp_path, b"a\tb\nc\n"), 1, separator=None)) == [["a\tb"], ["c"]]
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nothing\.tsv does not exist"):
-        read_rows(tmp_path / "nothing.tsv", 2)
+        read_all(tmp_path / "nothing.tsv", 2)
 
 
 def test_a_folder_is_named(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
-        read_rows(tmp_path, 2)
+        read_all(tmp_path, 2)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")])
 def test_an_empty_file_is_named(tmp_path, content):
     with pytest.raises(InputError, match=r"is empty|only blank lines"):
-        read_rows(write(tmp_path, content), 2)
+        read_all(write(tmp_path, content), 2)
 
 
 def test_a_file_with_bad_rows_only_is_named(tmp_path):
     with pytest.raises(InputError, match="all 2 rows are bad"):
-        read_rows(write(tmp_path, b"a\nb\n"), 2, on_bad_row="skip")
+        read_all(write(tmp_path, b"a\nb\n"), 2, on_bad_row="skip")
 
 
 def test_a_damaged_gzip_file_is_named(tmp_path):
     packed = gzip.compress(PLAIN * 1000)
     with pytest.raises(InputError, match="damaged or incomplete gzip"):
-        read_rows(write(tmp_path, packed[: len(packed) // 2]), 2)
+        read_all(write(tmp_path, packed[: len(packed) // 2]), 2)
 
 
 def test_another_way_with_bad_rows_is_refused(tmp_path):
     with pytest.raises(InputError, match="error, skip"):
-        read_rows(write(tmp_path, PLAIN), 2, on_bad_row="ignore")
+        read_all(write(tmp_path, PLAIN), 2, on_bad_row="ignore")
+
+
+def test_cells_lose_the_white_space_around_them_as_python_has_it(tmp_path):
+    path = write(tmp_path, " a b\u00a0\t\u2003c\x1f\n\x1ed\te \n".encode())
+    assert rows_of(read_all(path, 2)) == [["a b", "c"], ["d", "e"]]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_the_size_of_the_pieces_changes_nothing(tmp_path, monkeypatch, size, ending):
+    lines = [["How?", "Warum ä?", "x"], ["a", "b"], ["a long question indeed", "another\u2028one"], ["c", "d"]]
+    path = write(tmp_path, (ending.join("\t".join(cells) for cells in lines) + 3 * ending).encode())
+    monkeypatch.setattr(tsv, "PIECE_BYTES", size)
+    assert rows_of(read_all(path, 2)) == lines
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 64])
+def test_a_bad_line_is_numbered_from_the_start_of_the_file_whatever_the_pieces(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(tsv, "PIECE_BYTES", size)
+    with pytest.raises(InputError, match="line 4: the line is empty"):
+        read_all(write(tmp_path, b"a\tb\nc\td\ne\tf\n\n\ng\th\n"), 2)
+    found = read_all(write(tmp_path, b"a\tb\nc\n\ne\tf\n\n"), 2, "skip")
+    assert rows_of(found) == [["a", "b"], ["e", "f"]]
+    assert sum(piece.skipped for piece in found) == 2

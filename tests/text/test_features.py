@@ -8,13 +8,21 @@ from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.trigrams import TrigramTokenizer, letter_trigrams
 from askagain.text.vocabulary import WordVocabulary
-from askagain.text.word_bags import word_bags
+from askagain.text.word_bags import TokenWords, token_bags, token_words
 
 TEXTS = ["mount disk", "mount usb disk disk", "", "where usb"]
 
 
-def bags_of(texts=TEXTS):
-    return word_bags(texts, TextPreprocessor())
+def words_of(texts=TEXTS, preprocessor=None) -> TokenWords:
+    preprocessor = preprocessor or TextPreprocessor()
+    _, bags = token_bags(texts, preprocessor)
+    return token_words(tokens, np.bincount(bags.ids, minlength=len(tokens)), preprocessor)
+
+
+def bags_of(features, texts=TEXTS, preprocessor=None):
+    """The feature bags of texts, as an encoder makes them."""
+    _, bags = token_bags(texts, preprocessor or TextPreprocessor())
+    return bags.expand(features.of_tokens(words_of(texts, preprocessor))).sorted_within()
 
 
 def test_trigrams_of_where():
@@ -52,10 +60,11 @@ def test_vocabulary_gives_minus_one_for_an_unknown_word():
 
 
 def test_word_counts_and_the_share_of_known_words():
-    bags = bags_of()
-    assert dict(zip(bags.words, bags.counts.tolist(), strict=True)) == {"mount": 2, "disk": 3, "usb": 2, "where": 1}
-    assert bags.known_share(WordVocabulary(["disk", "usb"])) == pytest.approx(5 / 8)
-    assert bags_of([""]).known_share(WordVocabulary([])) == 1.0
+    words = words_of()
+    assert dict(zip(words.words, words.counts.tolist(), strict=True)) == {"mount": 2, "disk": 3, "usb": 2, "where": 1}
+    assert words.total == 8
+    assert words.known_share(WordVocabulary(["disk", "usb"])) == pytest.approx(5 / 8)
+    assert words_of([""]).known_share(WordVocabulary([])) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -78,19 +87,19 @@ def test_which_features_a_known_and_an_unknown_word_has(kind, expected):
 
 
 def test_a_text_is_the_bag_of_its_words_features_and_an_empty_text_an_empty_bag():
-    features = Features.from_word_bags(bags_of(), "words")
-    lengths = features.of_texts(bags_of()).lengths
+    features = Features.from_words(words_of(), "words")
+    lengths = bags_of(features).lengths
     assert lengths.tolist() == [2, 4, 0, 2]
 
 
 def test_the_order_of_words_does_not_change_the_bag():
-    features = Features.from_word_bags(bags_of(), "words_trigrams")
-    bags = features.of_texts(bags_of(["mount usb disk", "disk mount usb"]))
+    features = Features.from_words(words_of(), "words_trigrams")
+    bags = bags_of(features, ["mount usb disk", "disk mount usb"])
     assert bags.bag(0).tolist() == bags.bag(1).tolist()
 
 
 def test_features_are_saved_as_json_and_read_back(tmp_path):
-    features = Features.from_word_bags(bags_of(), "words_trigrams")
+    features = Features.from_words(words_of(), "words_trigrams")
     features.save(tmp_path)
     assert json.loads((tmp_path / "words.json").read_text()) == features.vocabulary.words
     assert Features.load(tmp_path, "words_trigrams").fingerprint == features.fingerprint
@@ -110,7 +119,7 @@ def test_kind_words_and_trigrams_all_count_in_the_fingerprint():
 @pytest.mark.parametrize("bound", ["min_count", "max_words", "max_trigrams"])
 def test_bounds_below_one_are_refused(bound):
     with pytest.raises(InputError, match=f"features.{bound}=0"):
-        Features.from_word_bags(bags_of(), "words_trigrams", **{bound: 0})
+        Features.from_words(words_of(), "words_trigrams", **{bound: 0})
 
 
 @pytest.mark.parametrize("content", ['{"a": 0}', '["a", 1]', '["a", "a"]', '"abc"'])
@@ -123,3 +132,30 @@ def test_a_saved_vocabulary_that_is_no_list_of_distinct_strings_is_refused(tmp_p
 def test_another_kind_is_refused():
     with pytest.raises(InputError, match="words_trigrams"):
         Features("letters", WordVocabulary([]), TrigramTokenizer([]))
+
+
+PREPROCESSORS = {
+    "plain": TextPreprocessor(),
+    "cleaning": TextPreprocessor("?!-./", 2, "english", ("c++", ".net", "node.js")),
+    "wordpunct": TextPreprocessor(split="wordpunct"),
+    "a term with a space": TextPreprocessor("?.", protected_terms=("visual basic",)),
+    "a pattern over spaces": TextPreprocessor(split="regex", pattern=r"[a-z]+ [a-z]+|\w+"),
+}
+ODD_TEXTS = [
+    "Node.js  vs .NET?",
+    "C++-like c++",
+    "a\u00a0b\u2028c d",
+    " visual basic visual",
+    "ΟΔΟΣ ΟΔΟΣ.",
+    "a.b.c -x-",
+]
+
+
+@pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
+def test_words_by_way_of_tokens_are_the_words_of_the_whole_text(preprocessor):
+    _, bags = token_bags(ODD_TEXTS, preprocessor)
+    words = words_of(ODD_TEXTS, preprocessor)
+    found = bags.expand(words.of_tokens)
+    assert [[words.words[i] for i in found.bag(row)] for row in range(len(ODD_TEXTS))] == [
+        preprocessor.words(text) for text in ODD_TEXTS
+    ]

@@ -100,7 +100,8 @@ class TokenStore:
     def _open_words(self, preprocessor: TextPreprocessor) -> TokenWords:
         def build(folder: Path) -> None:
             if preprocessor.by_token:
-                tokens, counts = self._file.tokens, self._file.token_counts
+                tokens: Sequence[str] = self._file.tokens
+                counts = self._file.token_counts
             else:  # each text is its own and only token
                 tokens, counts = self.texts, np.ones(len(self.texts), dtype=np.int64)
             progress = with_progress(tokens, len(tokens), f"cleaning {self.path.name}")
@@ -121,7 +122,7 @@ class TokenStore:
         def build(folder: Path) -> None:
             Features.from_words(self.words(preprocessor), **settings).save(folder)
 
-        key = {"preprocessor": preprocessor.fingerprint} | settings
+        key = {"preprocessor": preprocessor.fingerprint, **settings}
         return self.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings["kind"]))
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
@@ -138,7 +139,7 @@ class TokenStore:
                 for bags in found:
                     append(bags.ids, bags.lengths)
 
-        key = {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
+        key: dict[str, object] = {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
         return self.entry("features", key, build, lambda folder: _load_bags(folder / "features"))
 
 
@@ -182,9 +183,7 @@ def _store(pieces: Iterable[Rows], folder: Path) -> None:
             yield _NewTexts(numbers, rows.lengths, rows.cells.gather(new))
 
     with ExitStack() as files:
-        append_rows, append_bags = (
-            files.enter_context(_writing(folder / name, np.int32)) for name in ("rows", "bags")
-        )
+        append_rows, append_bags = (files.enter_context(_writing(folder / name, np.int32)) for name in ("rows", "bags"))
         token_file = files.enter_context((folder / TOKENS).open("w", encoding="utf-8", newline="\n"))
         for new, split in in_order(lambda new: (new, _split(new.texts)), number_texts()):
             append_rows(new.cells, new.lengths)

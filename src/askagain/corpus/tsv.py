@@ -45,7 +45,6 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator
     good = skipped = 0
     with opened_with_progress(path) as file:
 
-
         def split(numbered: tuple[int, bytes]) -> Rows:
             first_line, piece = numbered
             rows = _clean_rows(piece, min_columns, separator)

@@ -53,7 +53,7 @@ def bag_sum(table: torch.Tensor, bags: TensorBags, sparse: bool) -> torch.Tensor
 
 class _BagSum(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any,
         table: torch.Tensor,
         ids: torch.Tensor,
@@ -69,7 +69,7 @@ class _BagSum(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, of_sums: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: D102
+    def backward(ctx: Any, of_sums: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, users, user_offsets = ctx.saved_tensors
         of_rows = _sums(of_sums.contiguous(), users, user_offsets)  # [distinct, dim]
         if ctx.sparse:

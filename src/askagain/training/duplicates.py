@@ -99,10 +99,8 @@ class DuplicateQuestions(TrainingData):
         return loader
 
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs of some groups in an epoch: [pairs, 2] text indices and [pairs] group ids, see `pairs_of_groups`."""
-        return pairs_of_groups(
-            self.corpus.groups.rows, sources, self.pairs, self.max_pairs_per_group, self.seed, epoch
-        )
+        """The pairs of some groups in an epoch, and the group of each; see `pairs_of_groups`."""
+        return pairs_of_groups(self.corpus.groups.rows, sources, self.pairs, self.max_pairs_per_group, self.seed, epoch)
 
     def collator(self) -> DuplicateCollator:
         """Cuts the bags of both sides out of the token store."""

@@ -46,7 +46,7 @@ class _NTXent(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any,
         queries: torch.Tensor,
         positives: torch.Tensor,
@@ -85,7 +85,7 @@ class _NTXent(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, of_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # noqa: D102
+    def backward(ctx: Any, of_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         of_queries, of_positives = ctx.saved_tensors
         return of_queries * of_loss, of_positives * of_loss, None, None, None, None
 
@@ -123,11 +123,13 @@ class _Exponentials:
     def block(self, block: slice) -> torch.Tensor:
         """The exponentials of some rows' logits, [rows, b]."""
         exponentials = (self.queries[block] @ self.positives.T).to(self.sum_type).exp_()
-        if self._shared is not None:
+        if self._groups is None:
+            pass
+        elif self._shared is not None:
             rows = self._shared[(self._shared >= block.start) & (self._shared < block.stop)]
             masked = exponentials[rows - block.start].masked_fill_(self._groups[rows, None] == self._groups, 0)
             exponentials[rows - block.start] = masked
-        elif self._groups is not None:  # on a GPU, where finding the rows would have to wait for it
+        else:  # on a GPU, where finding the rows would have to wait for it
             exponentials.masked_fill_(self._groups[block, None] == self._groups, 0)
         exponentials.diagonal(block.start).copy_(self.diagonal[block].exp())
         return exponentials

@@ -40,7 +40,7 @@ class RowwiseAdagrad(Optimizer):
         super().__init__(params, {"lr": lr, "eps": eps, "second_moment": second_moment})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step over all parameters that have a gradient; returns what `closure` does."""
         loss = None
         if closure is not None:
