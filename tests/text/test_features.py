@@ -15,7 +15,7 @@ TEXTS = ["mount disk", "mount usb disk disk", "", "where usb"]
 
 def words_of(texts=TEXTS, preprocessor=None) -> TokenWords:
     preprocessor = preprocessor or TextPreprocessor()
-    _, bags = token_bags(texts, preprocessor)
+    tokens, bags = token_bags(texts, preprocessor)
     return token_words(tokens, np.bincount(bags.ids, minlength=len(tokens)), preprocessor)
 
 

@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import build, build_all, build_corpus, check_common, data_name
+from askagain.apps.machine import fastest_precision, keep_freed_memory
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
@@ -42,6 +43,9 @@ def train(cfg: DictConfig) -> float:
     Raises InputError for a mistake in the config or in the data.
     """
     _quieten()
+    keep_freed_memory()
+    if cfg.trainer.precision == "auto":
+        cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator)  # loggers show what it came to
     check_common(cfg)
     check_ties(cfg.ties)
     corpus = build_corpus(cfg)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-BLOCK_LOGITS = 2**24  # logits in memory at a time, where they are not kept: 64 MiB in float32
+BLOCK_LOGITS = 2**22  # logits computed at a time: 16 MiB in float32
 KEPT_LOGITS = 2**26  # up to so many exponentials are kept for the gradient, 256 MiB; more are computed twice
 LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside of float32
 SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it is still inside of float64

@@ -42,6 +42,7 @@ class Rung(LightningModule, ABC):
         self.features = features
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self._distinct_rows = 0  # that the last batch used
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
@@ -53,6 +54,7 @@ class Rung(LightningModule, ABC):
         With several devices it is dense: not all of their backends reduce sparse gradients.
         """
         kind = getattr(self._optimizer, "func", self._optimizer)
+        self._distinct_rows = len(bags.rows)
         return bag_sum(table, bags, sparse=kind in SPARSE_OPTIMIZERS and self.trainer.world_size == 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
@@ -77,6 +79,13 @@ class Rung(LightningModule, ABC):
             raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
         if checkpoint.get(FEATURES) != self.features.fingerprint:
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
+
+    def on_after_backward(self) -> None:
+        """Notes that a sparse gradient of a single batch has each row once; autograd forgets what it was told."""
+        for parameter in self.parameters():
+            gradient = parameter.grad
+            if gradient is not None and gradient.is_sparse and gradient._nnz() == self._distinct_rows:
+                gradient._coalesced_(True)
 
     def configure_gradient_clipping(
         self,
