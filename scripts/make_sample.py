@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from askagain.apps.command import one_line_errors, run
 from askagain.errors import InputError
 
-SCALED = ("rows", "validation_rows", "candidates", "seed", "vocabulary")
+SCALED = ("rows", "validation_rows", "candidates", "pool", "seed", "vocabulary")
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="make_sample")

@@ -24,7 +24,7 @@ FUNCTION_WORDS = {word for phrase in (*OPENINGS, *JOINERS) for word in phrase.sp
 
 def write_scaled(folder: Path, **settings: int) -> None:
     """A scaled corpus that is small where nothing else is asked for."""
-    defaults = {"rows": 100, "validation_rows": 5, "candidates": 11, "seed": 0, "vocabulary": 132_000}
+    defaults = {"rows": 100, "validation_rows": 5, "candidates": 11, "pool": 1000, "seed": 0, "vocabulary": 132_000}
     write_scaled_corpus(folder, **defaults | settings)
 
 
@@ -257,6 +257,16 @@ def test_scaled_files_are_the_same_for_the_same_seed_whatever_the_size_of_the_ot
     assert once == contents(tmp_path / "again")
     assert once["validation.tsv"] == more["validation.tsv"] != once["test.tsv"] == more["test.tsv"]
     assert all(once[name] != other[name] for name in FILES)
+
+
+def test_negatives_come_from_a_pool_and_stand_in_a_row_once(tmp_path: Path) -> None:
+    write_scaled(tmp_path, rows=10, validation_rows=40, candidates=31, pool=60)
+    rows = cells(tmp_path / "validation.tsv")
+    assert all(len(set(row)) == len(row) for row in rows)
+    negatives = [text for row in rows for text in row[2:]]
+    assert len(negatives) == 1200 and len(set(negatives)) == 60
+    with pytest.raises(InputError, match="pool=20"):
+        write_scaled(tmp_path, candidates=31, pool=20)
 
 
 def test_rows_that_need_several_chunks_all_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

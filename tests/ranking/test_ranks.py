@@ -79,7 +79,7 @@ def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size(m
     for row, above in zip(rows, result.above, strict=True):
         scores = units[row[1:]] @ units[row[0]]
         assert above == ((scores[1:] > scores[0] + 1e-12) & (np.array(row[2:]) != row[1])).sum()
-    monkeypatch.setattr(ranks_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(ranks_module, "ROWS_A_BLOCK", 1)
     assert ranked(vectors, rows).above.tolist() == result.above.tolist()
 
 

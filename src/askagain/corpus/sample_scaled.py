@@ -38,6 +38,7 @@ def write_scaled(
     rows: int,
     validation_rows: int,
     candidates: int,
+    pool: int,
     seed: int,
     vocabulary: int,
 ) -> None:
@@ -49,13 +50,16 @@ def write_scaled(
         folder: where the files go; made if need be.
         rows: lines of `train.tsv`, each a group of 2 to 5 questions of 5 or 6 content words.
         validation_rows: lines of `validation.tsv` and of `test.tsv`, each from a group of its own.
-        candidates: a row's duplicate and its negatives, each negative from a group of its own.
+        candidates: a row's duplicate and its negatives.
+        pool: questions, each of a group of its own, that the negatives of a file are drawn from.
         seed: of the generator; every file has its own sequence, so that none depends on the size of another.
         vocabulary: number of distinct words; fewer are seen while the corpus is small.
 
     Raises:
         InputError: a number is too small, or there are not so many words.
     """
+    if pool < candidates - 1:
+        raise InputError(f"pool={pool}: it must be {candidates - 1} or more, the negatives of a row")
     for name, value, least in (
         ("rows", rows, 1),
         ("validation_rows", validation_rows, 1),
@@ -67,34 +71,42 @@ def write_scaled(
     generators = [np.random.Generator(np.random.PCG64([seed, stream])) for stream in range(4)]
     language = ScaledLanguage(invented_words(vocabulary, generators[0]))
     with progress_bar() as progress:
-        _write(folder / "train.tsv", rows, None, language, generators[1], progress)
-        _write(folder / "validation.tsv", validation_rows, candidates, language, generators[2], progress)
-        _write(folder / "test.tsv", validation_rows, candidates, language, generators[3], progress)
+        _write_groups(folder / "train.tsv", rows, language, generators[1], progress)
+        for name, generator in (("validation.tsv", generators[2]), ("test.tsv", generators[3])):
+            _write_ranking(folder / name, validation_rows, candidates - 1, pool, language, generator, progress)
 
 
-def _write(
+def _write_groups(
+    path: Path, rows: int, language: "ScaledLanguage", generator: np.random.Generator, progress: Progress
+) -> None:
+    """Writes groups of 2 to 5 questions."""
+    chunk = int(CHUNK_QUESTIONS / MEAN_GROUP_SIZE)
+    task = progress.add_task(path.name, total=rows)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for start in range(0, rows, chunk):
+            groups = generator.integers(2, 6, size=min(chunk, rows - start))
+            file.write(language.lines(groups, groups, generator))
+            progress.advance(task, len(groups))
+
+
+def _write_ranking(
     path: Path,
     rows: int,
-    candidates: int | None,
+    negatives: int,
+    pool: int,
     language: "ScaledLanguage",
     generator: np.random.Generator,
     progress: Progress,
 ) -> None:
-    """Writes groups of 2 to 5 where `candidates` is None, rows of question, duplicate and negatives otherwise."""
-    questions_a_row = MEAN_GROUP_SIZE if candidates is None else candidates + 1
-    chunk = max(1, int(CHUNK_QUESTIONS / questions_a_row))
+    """Writes rows of question, duplicate and negatives; a question of the pool is in a row at most once."""
     task = progress.add_task(path.name, total=rows)
+    others = language.lines(np.ones(pool, dtype=np.int64), np.ones(pool, dtype=np.int64), generator).splitlines()
+    pairs = language.lines(np.full(rows, 2), np.full(rows, 2), generator).splitlines()
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for start in range(0, rows, chunk):
-            count = min(chunk, rows - start)
-            if candidates is None:
-                groups = generator.integers(2, 6, size=count)
-                columns = groups
-            else:
-                groups = np.tile([2] + [1] * (candidates - 1), count)
-                columns = np.full(count, candidates + 1)
-            file.write(language.lines(groups, columns, generator))
-            progress.advance(task, count)
+        for pair in pairs:
+            drawn = generator.choice(pool, size=negatives, replace=False)
+            file.write("\t".join([pair, *(others[i] for i in drawn.tolist())]) + "\n")
+            progress.advance(task)
 
 
 class ScaledLanguage:

@@ -65,7 +65,7 @@ class BagEncoder(nn.Module):
         return bags.expand(of_tokens).sorted_within()
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """The vectors of bags of feature ids: [tokens] and [bags + 1] int64 give [bags, dim]."""
+        """The vectors of bags of feature ids: [tokens] and [bags + 1] integers give [bags, dim]."""
         vectors = self.bag(ids, offsets)
         return nn.functional.normalize(vectors, dim=1, eps=1e-12) if self.normalize else vectors
 
@@ -75,9 +75,9 @@ class BagEncoder(nn.Module):
         vectors = np.empty((len(bags), self.dim), dtype=np.float32)
         device = self.bag.weight.device
         for start in range(0, len(bags), TEXTS_A_BLOCK):
-            offsets = np.asarray(bags.offsets[start : start + TEXTS_A_BLOCK + 1])
-            ids = torch.from_numpy(bags.ids[offsets[0] : offsets[-1]].astype(np.int64))
-            block = self(ids.to(device), torch.from_numpy(offsets - offsets[0]).to(device))
+            part = bags.slice(start, min(start + TEXTS_A_BLOCK, len(bags)))
+            ids, offsets = (torch.from_numpy(array.astype(np.int32)) for array in (part.ids, part.offsets))
+            block = self(ids.to(device), offsets.to(device))
             vectors[start : start + len(block)] = block.float().cpu().numpy()
         return vectors
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn.functional import normalize
+from torch.nn.utils.rnn import pad_sequence
 
 from askagain.errors import InputError
 
-BLOCK_BYTES = 64 * 2**20  # candidate vectors gathered at a time
+ROWS_A_BLOCK = 256  # whose scores are looked at together
+PAIRS_COMPARED = 1 << 14  # vectors compared value by value at a time
 ROUNDING = 1e-4  # the products of equal unit vectors differ by far less
 
 
@@ -34,30 +36,26 @@ def rank_duplicates(vectors: np.ndarray, ids: np.ndarray, offsets: np.ndarray) -
     lengths = np.diff(offsets)
     above = np.zeros(len(lengths), dtype=np.int64)
     tied = np.zeros(len(lengths), dtype=np.int64)
-    width = int(lengths.max(initial=2))
-    rows_a_block = max(1, BLOCK_BYTES // (width * units.shape[1] * units.element_size()))
-    for start in range(0, len(lengths), rows_a_block):
-        block = slice(start, min(start + rows_a_block, len(lengths)))
-        above[block], tied[block] = _rank_block(units, ids, offsets[block], lengths[block])
+    gathered = units.new_empty(int(lengths.max(initial=1)) - 1, units.shape[1])  # the candidates of one row
+    for start in range(0, len(lengths), ROWS_A_BLOCK):
+        block = slice(start, min(start + ROWS_A_BLOCK, len(lengths)))
+        above[block], tied[block] = _rank_block(units, ids, offsets[start : block.stop + 1], gathered)
     return Ranks(above, tied)
 
 
 def _rank_block(
-    units: torch.Tensor, ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+    units: torch.Tensor, ids: np.ndarray, offsets: np.ndarray, gathered: torch.Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
-    places = np.arange(lengths.max())
-    there = torch.from_numpy(places[None, 2:] < lengths[:, None])  # [rows, negatives]
-    last = starts + lengths - 1
-    texts = torch.from_numpy(ids[np.minimum(starts[:, None] + places, last[:, None])].astype(np.int64))
-    candidates = units[texts[:, 1:]]  # [rows, 1 + negatives, dim]
-    scores = torch.bmm(candidates, units[texts[:, 0]].unsqueeze(2)).squeeze(2)
-    lead = scores[:, 1:] - scores[:, :1]
-    lead[_equal_to_duplicate(candidates, lead)] = 0
-    return ((lead > 0) & there).sum(dim=1).numpy(), ((lead == 0) & there).sum(dim=1).numpy()
-
-
-def _equal_to_duplicate(candidates: torch.Tensor, lead: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows and columns of the negatives whose vector is the duplicate's; only near scores need a look."""
-    row, column = torch.nonzero(lead.abs() < ROUNDING, as_tuple=True)
-    equal = (candidates[row, 1 + column] == candidates[row, 0]).all(dim=1)
-    return row[equal], column[equal]
+    rows = torch.from_numpy(ids[offsets[0] : offsets[-1]].astype(np.int64)).split(np.diff(offsets).tolist())
+    leads = units.new_full((len(rows), len(gathered) - 1), float("-inf"))  # [rows, negatives] over the duplicate
+    for lead, texts in zip(leads, rows, strict=True):
+        # The vectors of one row's candidates fit into the processor's cache, those of many rows do not.
+        candidates = torch.index_select(units, 0, texts[1:], out=gathered[: len(texts) - 1])
+        scores = candidates @ units[texts[0]]
+        lead[: len(texts) - 2] = scores[1:] - scores[0]
+    texts = pad_sequence(rows, batch_first=True)  # [rows, 2 + negatives]
+    for near in torch.nonzero(leads.abs() < ROUNDING).split(PAIRS_COMPARED):
+        row, column = near.unbind(dim=1)
+        equal = (units[texts[row, 2 + column]] == units[texts[row, 1]]).all(dim=1)
+        leads[row[equal], column[equal]] = 0
+    return (leads > 0).sum(dim=1).numpy(), (leads == 0).sum(dim=1).numpy()
