@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -6,23 +7,22 @@ import pytest
 from askagain.errors import InputError
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.text_tokenizer import TextTokenizer
 from askagain.text.trigrams import TrigramTokenizer, letter_trigrams
 from askagain.text.vocabulary import WordVocabulary
-from askagain.text.word_bags import TokenWords, token_bags, token_words
+from askagain.text.word_bags import TokenWords, token_words
 
 TEXTS = ["mount disk", "mount usb disk disk", "", "where usb"]
 
 
 def words_of(texts=TEXTS, preprocessor=None) -> TokenWords:
     preprocessor = preprocessor or TextPreprocessor()
-    tokens, bags = token_bags(texts, preprocessor)
-    return token_words(tokens, np.bincount(bags.ids, minlength=len(tokens)), preprocessor)
+    tokens = Counter(token for text in texts for token in preprocessor.tokens(text))
+    return token_words(tokens, np.array(list(tokens.values())), preprocessor)
 
 
-def bags_of(features, texts=TEXTS, preprocessor=None):
-    """The feature bags of texts, as an encoder makes them."""
-    _, bags = token_bags(texts, preprocessor or TextPreprocessor())
-    return bags.expand(features.of_tokens(words_of(texts, preprocessor))).sorted_within()
+def bags_of(features, texts=TEXTS):
+    return TextTokenizer(TextPreprocessor(), features)(texts)
 
 
 def test_trigrams_of_where():
@@ -153,9 +153,17 @@ ODD_TEXTS = [
 
 @pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
 def test_words_by_way_of_tokens_are_the_words_of_the_whole_text(preprocessor):
-    _, bags = token_bags(ODD_TEXTS, preprocessor)
-    words = words_of(ODD_TEXTS, preprocessor)
-    found = bags.expand(words.of_tokens)
-    assert [[words.words[i] for i in found.bag(row)] for row in range(len(ODD_TEXTS))] == [
-        preprocessor.words(text) for text in ODD_TEXTS
-    ]
+    for text in ODD_TEXTS:
+        by_token = [word for token in preprocessor.tokens(text) for word in preprocessor.words(token)]
+        assert by_token == preprocessor.words(text)
+
+
+@pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
+@pytest.mark.parametrize("remembered", [1, 1000])
+def test_bags_do_not_depend_on_what_was_met_before(preprocessor, remembered):
+    features = Features.from_words(words_of(ODD_TEXTS, preprocessor), "words_trigrams")
+    tokenizer = TextTokenizer(preprocessor, features, remembered)
+    expected = [sorted(i for word in preprocessor.words(text) for i in features.of_word(word)) for text in ODD_TEXTS]
+    for texts in (ODD_TEXTS[:2], ODD_TEXTS, ODD_TEXTS[::-1], [], ODD_TEXTS):
+        bags = tokenizer(texts)
+        assert [bags.bag(i).tolist() for i in range(len(bags))] == [expected[ODD_TEXTS.index(text)] for text in texts]

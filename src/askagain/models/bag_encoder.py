@@ -10,10 +10,11 @@ from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.word_bags import token_bags, token_words
+from askagain.text.text_tokenizer import TextTokenizer
 
 POOLINGS = ("sum", "mean")
-TEXTS_A_BLOCK = 16_384
+TEXTS_A_BLOCK = 4_096  # their vectors stay in the processor's cache until they are normalized and written
+SHORTEST = 1e-12  # shorter vectors are divided by this, so that zero stays zero
 
 
 class BagEncoder(nn.Module):
@@ -39,6 +40,7 @@ class BagEncoder(nn.Module):
         self.preprocessor = preprocessor
         self.features = features
         self.normalize = normalize
+        self._tokenizer = TextTokenizer(preprocessor, features)
         rows, dim = table.shape
         self.bag = nn.EmbeddingBag(rows, dim, mode=pooling, include_last_offset=True, _weight=table)
 
@@ -60,14 +62,12 @@ class BagEncoder(nn.Module):
         """The feature ids of each text. Raises TypeError for a single string in place of a sequence of them."""
         if isinstance(texts, str):
             raise TypeError("texts is one string; give a list of texts")
-        tokens, bags = token_bags(texts, self.preprocessor)
-        of_tokens = self.features.of_tokens(token_words(tokens, np.ones(len(tokens)), self.preprocessor))
-        return bags.expand(of_tokens).sorted_within()
+        return self._tokenizer(texts)
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """The vectors of bags of feature ids: [tokens] and [bags + 1] integers give [bags, dim]."""
         vectors = self.bag(ids, offsets)
-        return nn.functional.normalize(vectors, dim=1, eps=1e-12) if self.normalize else vectors
+        return vectors / _lengths(vectors) if self.normalize else vectors
 
     @torch.no_grad()
     def embed(self, bags: Bags) -> np.ndarray:
@@ -77,10 +77,16 @@ class BagEncoder(nn.Module):
         for start in range(0, len(bags), TEXTS_A_BLOCK):
             part = bags.slice(start, min(start + TEXTS_A_BLOCK, len(bags)))
             ids, offsets = (torch.from_numpy(array.astype(np.int32)) for array in (part.ids, part.offsets))
-            block = self(ids.to(device), offsets.to(device))
-            vectors[start : start + len(block)] = block.float().cpu().numpy()
+            block = self.bag(ids.to(device), offsets.to(device))
+            target = torch.from_numpy(vectors[start : start + len(block)])
+            target.copy_(block.div_(_lengths(block)) if self.normalize else block)
         return vectors
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
         return self.embed(self.tokenize(texts))
+
+
+def _lengths(vectors: torch.Tensor) -> torch.Tensor:
+    """What to divide vectors by, [bags, 1]."""
+    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min_(SHORTEST)

@@ -59,17 +59,19 @@ class Features:
 
     def of_words(self, words: Sequence[str]) -> Bags:
         """One bag of feature ids a word; empty where nothing of the word is known."""
-        return Bags.from_lists([self._of_word(word) for word in words])
+        return Bags.from_lists([self.of_word(word) for word in words])
 
     def of_tokens(self, tokens: TokenWords) -> Bags:
         """One bag of feature ids a token, those of its words; a text's bag is that of its tokens, sorted."""
         return tokens.of_tokens.expand(self.of_words(tokens.words))
 
-    def _of_word(self, word: str) -> list[int]:
+    def of_word(self, word: str) -> list[int]:
+        """The feature ids of one word."""
         row = self.vocabulary.index.get(word)
         ids = [] if row is None else [row]
-        if row is None or self.kind != "words_else_trigrams":
-            ids += [len(self.vocabulary) + i for i in self.tokenizer.indices(word)]
+        if self.tokenizer.vocab_size and (row is None or self.kind != "words_else_trigrams"):
+            words = len(self.vocabulary)
+            ids += [words + i for i in self.tokenizer.indices(word)]
         return ids
 
     @cached_property

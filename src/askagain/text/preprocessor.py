@@ -51,18 +51,13 @@ class TextPreprocessor:
         self._spaces = str.maketrans(dict.fromkeys(self.characters, " "))
         self._protected = _standing_alone(self.protected_terms)
         self._split = _splitter(split, pattern)
+        # Whether a text's words are those of its parts between spaces, one part after the other. They are not where a
+        # regular expression or a protected term may reach across a space.
+        self.by_token = split != "regex" and not any(" " in term for term in self.protected_terms)
 
     def __call__(self, text: str) -> str:
         """The cleaned text: its words joined by single spaces."""
         return " ".join(self.words(text))
-
-    @property
-    def by_token(self) -> bool:
-        """Whether a text's words are those of its parts between spaces, one part after the other.
-
-        They are not where a regular expression or a protected term may reach across a space.
-        """
-        return self.split != "regex" and not any(" " in term for term in self.protected_terms)
 
     def tokens(self, text: str) -> list[str]:
         """The parts of a text that can be cleaned each by itself: what stands between spaces, or the whole text."""

@@ -1,16 +1,15 @@
-"""Texts as bags of words, before any vocabulary: the tokens of each text, and the words that each token stands for.
+"""The words of texts, before any vocabulary, by way of their tokens.
 
 A token is what stands between two spaces of a text as it was written. A corpus has far fewer distinct tokens than
 tokens, and each distinct one is cleaned once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
-from askagain.text.bags import Bags, offsets_of
+from askagain.text.bags import Bags
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
@@ -43,14 +42,3 @@ def token_words(tokens: Iterable[str], token_counts: np.ndarray, preprocessor: T
     of_tokens = Bags.from_lists(lists)
     counts = np.bincount(of_tokens.ids, np.repeat(token_counts, of_tokens.lengths), minlength=len(index))
     return TokenWords(list(index), of_tokens, counts.astype(np.int64))
-
-
-def token_bags(texts: Sequence[str], preprocessor: TextPreprocessor) -> tuple[list[str], Bags]:
-    """The distinct tokens of some texts in the order of their first use, and one bag of token indices a text."""
-    lists = [preprocessor.tokens(text) for text in texts]
-    tokens = list(chain.from_iterable(lists))
-    distinct = list(dict.fromkeys(tokens))
-    index = dict(zip(distinct, range(len(distinct)), strict=True))
-    ids = np.fromiter(map(index.__getitem__, tokens), dtype=np.int32, count=len(tokens))
-    lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
-    return distinct, Bags(ids, offsets_of(lengths))

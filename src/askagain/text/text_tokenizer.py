@@ -1,0 +1,78 @@
+"""Texts become bags of feature ids, in memory: what an encoder does with texts that it has never seen."""
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+
+from askagain.text.bags import Bags, offsets_of
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+
+REMEMBERED_TOKENS = 1 << 20
+
+
+class TextTokenizer:
+    """Cleans texts and looks up their features; each token is cleaned when it is first met, and then remembered.
+
+    What is remembered is dropped when it comes to `remembered` tokens (a token is what stands between two spaces), so
+    that memory is bounded.
+    """
+
+    def __init__(self, preprocessor: TextPreprocessor, features: Features, remembered: int = REMEMBERED_TOKENS) -> None:
+        self.preprocessor = preprocessor
+        self.features = features
+        self._remembered = remembered
+        self._numbers = _Numbers()
+        self._ids = np.zeros(0, dtype=np.int32)  # of the bags of the tokens in `_numbers`, with room for more
+        self._offsets = np.zeros(1, dtype=np.int64)  # likewise
+
+    def __call__(self, texts: Sequence[str]) -> Bags:
+        """One bag of feature ids a text, ids in rising order, so that equal bags are summed in the same order."""
+        if len(self._numbers) >= self._remembered:
+            self._numbers.clear()  # what is in the other two is written over
+        parts, lengths = self._tokens(texts)
+        met = len(self._numbers)
+        tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
+        self._learn(list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1])
+        found = Bags(self._ids, self._offsets[: len(self._numbers) + 1]).take(tokens)
+        return Bags(found.ids, found.offsets[offsets_of(lengths)]).sorted_within()
+
+    def _tokens(self, texts: Sequence[str]) -> tuple[Sequence[str], np.ndarray]:
+        """The tokens of all texts, and tokens in each."""
+        if not self.preprocessor.by_token or not len(texts):
+            return texts, np.ones(len(texts), dtype=np.int64)
+        lengths = np.fromiter((text.count(" ") for text in texts), dtype=np.int64, count=len(texts)) + 1
+        return " ".join(texts).split(" "), lengths  # one list, where a list a text would take twice as long
+
+    def _learn(self, tokens: list[str]) -> None:
+        """Adds the bags of tokens just met to those that are known."""
+        if not tokens:
+            return
+        known = len(self._numbers) - len(tokens)
+        new = Bags.from_lists([self._features_of(token) for token in tokens])
+        start = int(self._offsets[known])
+        self._ids = _with_room(self._ids, start + len(new.ids))
+        self._ids[start : start + len(new.ids)] = new.ids
+        self._offsets = _with_room(self._offsets, known + len(new) + 1)
+        self._offsets[known : known + len(new) + 1] = start + new.offsets
+
+    def _features_of(self, token: str) -> list[int]:
+        return [feature for word in self.preprocessor.words(token) for feature in self.features.of_word(word)]
+
+
+class _Numbers(dict[str, int]):
+    """A token that is looked up for the first time gets the next number."""
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = len(self)
+        return number
+
+
+def _with_room(array: np.ndarray, size: int) -> np.ndarray:
+    """The array, or a longer copy where it is shorter than `size`: twice as long, so that copies are rare."""
+    if size <= len(array):
+        return array
+    longer = np.zeros(max(size, 2 * len(array)), dtype=array.dtype)
+    longer[: len(array)] = array
+    return longer
