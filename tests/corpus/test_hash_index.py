@@ -39,7 +39,7 @@ def test_hashes_are_numbered_as_by_a_dictionary(factor, offset, block, monkeypat
     monkeypatch.setattr(hash_index, "SMALLEST", 64)
     scale = np.uint64(factor % 2**64)
     batches = [
-        rng.integers(0, distinct, 3000).astype(np.uint64) * scale + np.uint64(offset) for distinct in (5, 900, 9000)
+        rng.integers(0, distinct, 1500).astype(np.uint64) * scale + np.uint64(offset) for distinct in (5, 900, 9000)
     ]
     index = HashIndex()
     for batch, (numbers, new) in zip(batches, reference(batches), strict=True):

@@ -34,10 +34,9 @@ def order(count, batch_size, shuffle=True, epoch=0, **ranks):
 
 def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_their_place():
     batch = DuplicateCollator(BAGS)((np.array([[0, 1], [3, 4], [1, 2]]), np.array([5, 6, 5])))
-    assert as_lists(batch.queries) == [[1, 2], [4, 5, 6], []]
-    assert as_lists(batch.positives) == [[], [7], [3]]
+    assert as_lists(batch.bags) == [[1, 2], [4, 5, 6], [], [], [7], [3]]
     assert batch.groups.tolist() == [5, 6, 5]
-    assert batch.queries.ids.dtype == batch.queries.offsets.dtype == torch.int64
+    assert batch.bags.ids.dtype == batch.bags.offsets.dtype == torch.int32
 
 
 def test_word_vector_batches_hold_trigrams_and_targets():

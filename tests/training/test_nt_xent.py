@@ -1,6 +1,8 @@
 """NT-Xent against a plain transcription of its formula, in value and in gradients."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -114,3 +116,70 @@ def test_the_length_of_vectors_does_not_matter_and_a_lower_temperature_sharpens(
     queries, positives = batch(6)
     assert nt_xent(queries * 7, positives / 3).item() == pytest.approx(nt_xent(queries, positives).item(), abs=1e-9)
     assert nt_xent(queries, queries, temperature=0.05).item() < nt_xent(queries, queries, temperature=1.0).item()
+
+
+@pytest.mark.parametrize("kept", [0, 2**30], ids=["computed twice", "kept"])
+@pytest.mark.parametrize("groups", [None, [i // 3 for i in range(50)]], ids=["no masking", "masking"])
+def test_blocks_change_nothing(monkeypatch, kept, groups):
+    queries, positives = batch(50)
+    ids = None if groups is None else torch.tensor(groups)
+    whole = nt_xent(queries, positives, ids)
+    gradients = torch.autograd.grad(whole, (queries, positives))
+    monkeypatch.setattr(module, "BLOCK_LOGITS", 7 * 50)
+    monkeypatch.setattr(module, "KEPT_LOGITS", kept)
+    in_blocks = nt_xent(queries, positives, ids)
+    assert in_blocks.item() == pytest.approx(whole.item(), rel=1e-12)
+    for found, wanted in zip(torch.autograd.grad(in_blocks, (queries, positives)), gradients, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [module.SMALLEST_TEMPERATURE, 0.01, 0.024, 0.026])
+def test_low_temperatures_neither_overflow_nor_lose_what_is_small(temperature):
+    queries, positives = (side.detach().float().requires_grad_() for side in batch(12))
+    with torch.no_grad():
+        positives[3] = -queries[3]  # a pair as far apart as can be
+    loss = nt_xent(queries, positives, temperature=temperature)
+    doubles = [side.detach().double().requires_grad_() for side in (queries, positives)]
+    units = [side / side.norm(dim=1, keepdim=True) for side in doubles]
+    logits = units[0] @ units[1].T / temperature
+    expected = -(logits.log_softmax(1).diagonal() + logits.T.log_softmax(1).diagonal()).mean() / 2
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for found, wanted in zip(
+        torch.autograd.grad(loss, (queries, positives)), torch.autograd.grad(expected, doubles), strict=True
+    ):
+        torch.testing.assert_close(found.double(), wanted, rtol=1e-3, atol=1e-4 * wanted.abs().max().item())
+
+
+def test_under_autocast_products_are_in_its_type_and_sums_in_float32():
+    queries, positives = (side.detach().float().requires_grad_() for side in batch(200, dim=32))
+    exact = nt_xent(queries, positives)
+    gradients = torch.autograd.grad(exact, (queries, positives))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = nt_xent(queries, positives)
+    assert rounded.dtype == torch.float32
+    assert rounded.item() != exact.item()
+    assert rounded.item() == pytest.approx(exact.item(), rel=2e-3)
+    for found, wanted in zip(torch.autograd.grad(rounded, (queries, positives)), gradients, strict=True):
+        assert torch.nn.functional.cosine_similarity(found.flatten(), wanted.flatten(), dim=0) > 0.999
+
+
+def test_what_the_loss_is_multiplied_by_reaches_the_gradients():
+    queries, positives = batch(6)
+    once = torch.autograd.grad(nt_xent(queries, positives), queries)[0]
+    scaled = torch.autograd.grad(nt_xent(queries, positives) * 2.5, queries)[0]
+    torch.testing.assert_close(scaled, once * 2.5)
+
+
+@pytest.mark.slow
+def test_a_batch_of_32768_pairs_fits_into_six_gibibytes():
+    code = """
+import resource, torch
+from askagain.training.nt_xent import nt_xent
+vectors = torch.randn(65536, 300, requires_grad=True)
+queries, positives = vectors.view(2, 32768, 300).unbind()
+nt_xent(queries, positives, torch.arange(32768) // 2, 0.1, 1e-8).backward()
+assert torch.isfinite(vectors.grad).all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 6 * 2**30
