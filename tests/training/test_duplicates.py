@@ -41,8 +41,8 @@ def test_a_batch_is_what_its_texts_are(corpus):
     for place in range(0, 300, 37):
         text = store.texts[int(store.rows.bag(batch.groups[place].item())[0])]
         expected = data.features.of_words(corpus.preprocessor.words(text)).ids
-        start, end = batch.queries.offsets[place : place + 2].tolist()
-        assert batch.queries.ids[start:end].tolist() == sorted(expected.tolist())
+        start, end = batch.bags.offsets[place : place + 2].tolist()
+        assert batch.bags.ids[start:end].tolist() == sorted(expected.tolist())
 
 
 def test_counts_say_what_is_there(corpus):
@@ -79,7 +79,7 @@ def test_random_pairs_differ_between_epochs(corpus):
     for epoch in (0, 1):
         loader.sampler.set_epoch(epoch)
         batch = next(iter(loader))
-        drawn.append(np.sort(batch.queries.offsets.diff().numpy()))
+        drawn.append(np.sort(batch.bags.offsets.diff().numpy()))
     assert len(drawn[0]) == len(drawn[1])
     assert not np.array_equal(*drawn)
     assert isinstance(batch.groups, torch.Tensor)

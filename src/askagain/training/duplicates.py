@@ -1,6 +1,8 @@
 """The LightningDataModule of duplicate questions: groups become pairs, pairs become batches of bags."""
 
+import hashlib
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ class DuplicateQuestions(TrainingData):
         counts = {
             "groups": len(groups.rows),
             "texts": len(groups.texts),
-            "pairs_an_epoch": len(self.draw(self.split[0], 0)[0]),
+            "pairs_an_epoch": len(self.train_examples),
             "held_out_groups": len(self.split[1]),
             "skipped_rows": sum(store.skipped for store in stores if store is not None),
             "words": len(words.words),
@@ -99,8 +101,31 @@ class DuplicateQuestions(TrainingData):
         return loader
 
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs of some groups in an epoch, and the group of each; see `pairs_of_groups`."""
-        return pairs_of_groups(self.corpus.groups.rows, sources, self.pairs, self.max_pairs_per_group, self.seed, epoch)
+        """The pairs of some groups in an epoch, and the group of each; see `pairs_of_groups`.
+
+        Those that are the same in every epoch are kept in the cache.
+        """
+        rows = self.corpus.groups.rows
+        settings = (self.pairs, self.max_pairs_per_group, self.seed)
+        if self.fresh:
+            return pairs_of_groups(rows, sources, *settings, epoch)
+
+        def build(folder: Path) -> None:
+            pairs, groups = pairs_of_groups(rows, sources, *settings)
+            np.save(folder / "pairs.npy", pairs, allow_pickle=False)
+            np.save(folder / "groups.npy", groups, allow_pickle=False)
+
+        def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+            pairs, groups = (
+                np.load(folder / name, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+                for name in ("pairs.npy", "groups.npy")
+            )
+            if pairs.shape != (len(groups), 2):
+                raise ValueError("pairs and groups do not belong together")
+            return pairs, groups
+
+        key: dict[str, object] = {"groups": hashlib.sha256(sources.tobytes()).hexdigest(), "settings": list(settings)}
+        return self.corpus.groups.entry("pairs", key, build, load)
 
     def collator(self) -> DuplicateCollator:
         """Cuts the bags of both sides out of the token store."""

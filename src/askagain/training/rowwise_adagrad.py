@@ -49,7 +49,7 @@ class RowwiseAdagrad(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, **{name: group[name] for name in self.defaults})
+                    self._update(parameter, parameter.grad, group["lr"], group["eps"], group["second_moment"])
         return loss
 
     def _update(

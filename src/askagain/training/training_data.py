@@ -72,7 +72,13 @@ class TrainingData(LightningDataModule, ABC):
         held_out = round(self.validation_fraction * len(sources))
         if held_out in (0, len(sources)):
             return sources, sources[:0]
-        return tuple(train_test_split(sources, test_size=held_out, random_state=self.seed))
+        parts = train_test_split(sources, test_size=held_out, random_state=self.seed)
+        return np.sort(parts[0]), np.sort(parts[1])  # in the order of the file, where neighbours are read together
+
+    @cached_property
+    def train_examples(self) -> EpochExamples:
+        """What is trained on."""
+        return EpochExamples(lambda epoch: self.draw(self.split[0], epoch), self.fresh)
 
     def ranking(self, split: str) -> TokenStore:
         """The ranking set `validation` or `test`."""
@@ -80,7 +86,7 @@ class TrainingData(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader:
         """Batches of what is trained on, drawn and shuffled anew every epoch; each rank gets its part of a batch."""
-        examples = EpochExamples(lambda epoch: self.draw(self.split[0], epoch), self.fresh)
+        examples = self.train_examples
         ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size} if self.trainer else {}
         return self._loader(examples, BatchOrder(examples, self.batch_size, shuffle=True, seed=self.seed, **ranks))
 
