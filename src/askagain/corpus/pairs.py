@@ -26,14 +26,25 @@ def pairs_of_groups(
     if max_pairs_per_group is not None and max_pairs_per_group < 1:
         raise InputError(f"data.max_pairs_per_group={max_pairs_per_group}: at least 1, or null for no bound")
     rng = np.random.default_rng([seed, epoch] if strategy == "random" else seed)
-    pairs = [np.empty((0, 2), dtype=np.int32)]
-    group_of_pair = [np.empty(0, dtype=np.int32)]
+    most = int(_most_pairs(rows, groups, strategy, max_pairs_per_group))
+    pairs = np.empty((most, 2), dtype=np.int32)
+    group_of_pair = np.empty(most, dtype=np.int32)
+    count = 0
     for start in range(0, len(groups), GROUPS_A_BLOCK):
         block = groups[start : start + GROUPS_A_BLOCK]
         found, group = _pairs(_distinct_within(rows.take(block)), strategy, max_pairs_per_group, rng)
-        pairs.append(found.astype(np.int32))
-        group_of_pair.append(block[group].astype(np.int32))
-    return np.concatenate(pairs), np.concatenate(group_of_pair)
+        pairs[count : count + len(found)] = found
+        group_of_pair[count : count + len(found)] = block[group]
+        count += len(found)
+    return pairs[:count], group_of_pair[:count]
+
+
+def _most_pairs(rows: Bags, groups: np.ndarray, strategy: str, max_pairs_per_group: int | None) -> np.integer:
+    """How many pairs there are where no text stands twice in its group."""
+    sizes = rows.lengths[groups]
+    counts = sizes * (sizes - 1) // 2 if strategy == "all" else np.maximum(sizes - 1, 0)
+    bound = 1 if strategy == "first_two" else max_pairs_per_group
+    return (counts if bound is None else np.minimum(counts, bound)).sum()
 
 
 def _pairs(

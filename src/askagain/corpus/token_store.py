@@ -8,6 +8,7 @@ built piece by piece, so that memory does not grow with the file but for eleven 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -132,7 +133,9 @@ class TokenStore:
             of_tokens = features.of_tokens(self.words(preprocessor))
             blocks = _blocks(len(self.texts), f"features of {self.path.name}")
             if preprocessor.by_token:
-                found = in_order(lambda block: self._file.bags.slice(*block).expand(of_tokens).sorted_within(), blocks)
+                # Opened for each block, so that what was read does not stay mapped into memory.
+                open_tokens = partial(_load_bags, self._file.folder / "bags")
+                found = in_order(lambda block: open_tokens().slice(*block).expand(of_tokens).sorted_within(), blocks)
             else:
                 found = (of_tokens.slice(*block).sorted_within() for block in blocks)
             with _writing(folder / "features", np.int32) as append:
@@ -146,6 +149,7 @@ class TokenStore:
 class _StoredFile(NamedTuple):
     """What `_store` wrote: `tokens` are the distinct tokens, `bags` has one bag of token numbers a text."""
 
+    folder: Path
     rows: Bags
     bags: Bags
     tokens: list[str]
@@ -209,7 +213,7 @@ def _open(folder: Path) -> _StoredFile:
     counts = np.load(folder / "token_counts.npy", allow_pickle=False)
     if len(counts) != len(tokens):
         raise ValueError("tokens and counts do not belong together")
-    return _StoredFile(rows, bags, tokens, counts, json.loads((folder / "skipped.json").read_text()))
+    return _StoredFile(folder, rows, bags, tokens, counts, json.loads((folder / "skipped.json").read_text()))
 
 
 def _blocks(count: int, description: str) -> Iterator[tuple[int, int]]:

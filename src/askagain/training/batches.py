@@ -127,11 +127,9 @@ class BatchOrder(Sampler[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         count = len(self.examples)
-        order = (
-            np.random.default_rng([self.seed, self.epoch, ORDER_STREAM]).permutation(count)
-            if self.shuffle
-            else np.arange(count)
-        )
+        order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+        if self.shuffle:
+            np.random.default_rng([self.seed, self.epoch, ORDER_STREAM]).shuffle(order)
         for number in range(len(self)):
             batch = order[number * self.global_batch_size : (number + 1) * self.global_batch_size]
             yield np.array_split(batch, self.world_size)[self.rank]

@@ -1,0 +1,102 @@
+"""`scripts/benchmark.py`: runs benchmarks, prints their table, writes it as JSON and Markdown."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from askagain.apps.types import fits
+from askagain.benchmark.benchmarks import BENCHMARKS, Benchmarks, Sizes, machine, scratch_folder
+from askagain.benchmark.table import COLUMNS, Comparison, markdown, rows_of
+from askagain.errors import InputError
+from askagain.files.json_files import write_json
+from askagain.files.writing import replacing
+
+
+def benchmark(cfg: DictConfig, root: Path) -> None:
+    """Measures `cfg.benchmarks`; `root` is the folder of train.py.
+
+    Raises InputError for a mistake in the config, and where something that is measured fails.
+    """
+    chosen = _chosen(cfg)
+    console = Console(stderr=True)
+    cache_dir, out = Path(str(cfg.paths.cache_dir)), Path(str(cfg.out))
+    default = dict(OmegaConf.to_container(OmegaConf.load(root / "configs" / "preprocessor" / "standard.yaml")))  # type: ignore[call-overload]
+    comparisons: list[Comparison] = []
+    about: dict[str, Any] = {"measured": date.today().isoformat(), **machine()}
+    with scratch_folder(cache_dir) as scratch:
+        console.print(f"corpus of {cfg.size.rows:,} rows, in {cache_dir}", highlight=False)
+        benchmarks = Benchmarks(
+            _sizes(cfg),
+            root,
+            cache_dir,
+            scratch,
+            {name: value for name, value in default.items() if name != "_target_"},
+            _existing(cfg, "yardsticks"),
+            _existing(cfg, "peer_python"),
+        )
+        for name in chosen:
+            comparisons += benchmarks.benchmark(name).compare(
+                cfg.size.rounds,
+                lambda line, name=name: console.print(f"{name}, {line}", highlight=False),  # type: ignore[misc]
+            )
+        if "train" in chosen:
+            about |= _floor(benchmarks, comparisons)
+    console.print("")
+    _show(comparisons, about)
+    write_json(out / "benchmark.json", {"about": about, "jobs": [job.as_dict() for job in comparisons]}, indent=2)
+    with replacing(out / "benchmark.md") as temporary:
+        temporary.write_text(markdown(comparisons, about), encoding="utf-8")
+    print(f"written: {out / 'benchmark.json'}, {out / 'benchmark.md'}")
+
+
+def _floor(benchmarks: Benchmarks, comparisons: list[Comparison]) -> dict[str, str]:
+    """How far a step of ours is from what the machine needs for it at the least, in words."""
+    floor = benchmarks.floor()
+    training = next(job for job in comparisons if job.unit == "pairs/s")
+    step = benchmarks.sizes.batch_size / training.median("askagain")
+    least = floor["matmul_seconds"] + floor["bytes_seconds"]
+    return {
+        "a training step": f"{1e3 * step:.1f} ms, {step / least:.2f} times its floor of {1e3 * least:.1f} ms",
+        "matrix products": f"{1e3 * floor['matmul_seconds']:.1f} ms at {floor['matmul_gflops']:.0f} GFLOP/s",
+        "memory": f"{1e3 * floor['bytes_seconds']:.1f} ms for {floor['bytes'] / 1e6:.0f} MB "
+        f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "
+        f"at {floor['copy_gb_per_second']:.0f} GB/s",
+    }
+
+
+def _show(comparisons: list[Comparison], about: dict[str, Any]) -> None:
+    table = Table(*COLUMNS)
+    for row in rows_of(comparisons):
+        table.add_row(*row)
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(table)
+    for name, value in about.items():
+        print(f"{name}: {value}")
+
+
+def _chosen(cfg: DictConfig) -> list[str]:
+    names = [cfg.benchmarks] if isinstance(cfg.benchmarks, str) else list(cfg.benchmarks or [])
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown or not names:
+        raise InputError(f"benchmarks={','.join(map(str, names))}: choose among {', '.join(BENCHMARKS)}")
+    return names
+
+
+def _sizes(cfg: DictConfig) -> Sizes:
+    for name, value in cfg.size.items():
+        if not fits(value, int) or value < 1:
+            raise InputError(f"size.{name}={value}: must be a whole number from 1")
+    return Sizes(**cfg.size)
+
+
+def _existing(cfg: DictConfig, name: str) -> Path | None:
+    if cfg[name] is None:
+        return None
+    path = Path(str(cfg[name])).absolute()  # an environment's python is a link that must not be followed
+    if not path.exists():
+        raise InputError(f"{name}={cfg[name]}: not there; give its path, or leave it out")
+    return path

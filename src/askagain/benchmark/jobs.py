@@ -1,0 +1,191 @@
+"""What is measured of ours: each job is run in a process of its own and prints its measurements as JSON.
+
+`python -m askagain.benchmark.jobs JOB SETTINGS`, SETTINGS being a JSON object with the job's arguments.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.preprocessor import TextPreprocessor
+
+Figures = dict[str, float]
+
+FEATURES = {"kind": "words", "min_count": 1, "max_words": None, "max_trigrams": None}
+
+
+def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
+    """Seconds from TSV to token store, vocabulary and all pairs of a group, as the DSSM's datamodule has them."""
+    from askagain.training.duplicates import DuplicateQuestions
+
+    began = time.perf_counter()
+    data = DuplicateQuestions(
+        _corpus(corpus, cache, preprocessor),
+        features_kind=FEATURES["kind"],
+        min_count=FEATURES["min_count"],
+        max_words=FEATURES["max_words"],
+        max_trigrams=FEATURES["max_trigrams"],
+        pairs="all",
+        max_pairs_per_group=30,
+        validation_fraction=0.0,
+        batch_size=2048,
+        seed=0,
+    )
+    bags = data.collator().bags
+    pairs = len(data.train_examples)
+    return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}
+
+
+def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> Figures:
+    """Seconds a row from the token store to the figures, at the first time and at the following ones."""
+    from askagain.training.evaluation import ranking_figures
+
+    encoder, opened = _encoder(corpus, cache, preprocessor, dim)
+    ranking = opened.ranking("validation")
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        ranking_figures(encoder, ranking, [1, 5, 10, 100, 500], "expected")
+        seconds.append(time.perf_counter() - began)
+    rows = len(ranking.rows)
+    return {"first": seconds[0] / rows, "later": min(seconds[1:]) / rows, "rows": rows, "texts": len(ranking.texts)}
+
+
+def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, texts: str) -> Figures:
+    """Texts a second from strings to vectors: the lines of a file that were never met, and the same once more."""
+    encoder, _ = _encoder(corpus, cache, preprocessor, dim)
+    some = Path(texts).read_text(encoding="utf-8").splitlines()
+    encoder.encode(["a first text, so that libraries have started"])
+    rates = []
+    for _ in range(2):
+        began = time.perf_counter()
+        encoder.encode(some)
+        rates.append(len(some) / (time.perf_counter() - began))
+    return {"first": rates[0], "again": rates[1]}
+
+
+def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, words: int, path: str) -> Figures:
+    """Writes random vectors of the corpus' most frequent words, in word2vec's binary format."""
+    known = _corpus(corpus, cache, preprocessor).groups.count_features(TextPreprocessor(**preprocessor), **FEATURES)
+    chosen = known.vocabulary.words[:words]
+    vectors = np.random.default_rng(0).standard_normal((len(chosen), dim)).astype(np.float32)
+    with Path(path).open("wb") as file:
+        file.write(f"{len(chosen)} {dim}\n".encode())
+        for word, vector in zip(chosen, vectors, strict=True):
+            file.write(f"{word} ".encode() + vector.tobytes())
+    return {"words": len(chosen)}
+
+
+def plain_trigram(vectors: str, steps: int) -> Figures:
+    """Words a second of a plain loop: a collator that goes through words in Python, an EmbeddingBag, dense Adam, 128
+    words a batch.
+    """
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+    from askagain.text.trigrams import TrigramTokenizer, letter_trigrams
+    from askagain.vectors.sources import vector_file
+
+    batch = 128
+    known = vector_file(vectors, "auto", None)
+    index = TrigramTokenizer.from_words(known.words).index
+    examples = [(word, torch.from_numpy(np.asarray(known.table[row]))) for row, word in enumerate(known.words)]
+
+    def collate(some: list[tuple[str, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        ids: list[int] = []
+        offsets = []
+        for word, _ in some:
+            offsets.append(len(ids))
+            ids += [index[trigram] for trigram in letter_trigrams(word)]
+        return torch.tensor(ids), torch.tensor(offsets), torch.stack([vector for _, vector in some])
+
+    bag = nn.EmbeddingBag(len(index), known.dim, mode="sum")
+    optimizer = torch.optim.Adam(bag.parameters(), lr=0.001)
+    batches = iter(DataLoader(examples, batch_size=batch, shuffle=True, collate_fn=collate))  # type: ignore[arg-type]
+    began = time.perf_counter()
+    done = 0
+    for ids, offsets, wanted in batches:
+        loss = nn.functional.mse_loss(bag(ids, offsets), wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        done += 1
+        if done == steps:
+            break
+    return {"rate": done * batch / (time.perf_counter() - began)}
+
+
+def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch: int) -> Figures:
+    """What this machine needs for a step of DSSM training at the least, in seconds.
+
+    Operations over the measured rate of float32 matrix products of the same shapes: three of [b, dim] and [b, b].
+    Bytes over the measured bandwidth of copies that do not fit into a cache: a step must read the row of every token,
+    the bag gradient of every token, and the table rows of the distinct tokens, and must write those rows, the bags
+    and their gradients.
+    """
+    opened = _corpus(corpus, cache, preprocessor)
+    features = opened.groups.count_features(opened.preprocessor, **FEATURES)
+    texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
+    ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
+    tokens, distinct = len(ids), len(np.unique(ids))
+    queries, positives = torch.randn(2, batch, dim).unbind()
+    logits = queries @ positives.T
+
+    def products() -> None:
+        torch.mm(queries, positives.T, out=logits)
+        torch.mm(logits, positives)
+        torch.mm(logits.T, queries)
+
+    source = torch.ones(64 << 20)
+    target = torch.empty_like(source)
+    matmul = _fastest(products)
+    copied = _fastest(lambda: target.copy_(source))
+    bandwidth = 2 * source.numel() * 4 / copied
+    moved = 4 * dim * (2 * tokens + 2 * distinct + 4 * batch)
+    return {
+        "tokens": tokens,
+        "distinct_rows": distinct,
+        "matmul_seconds": matmul,
+        "matmul_gflops": 3 * 2 * batch * batch * dim / matmul / 1e9,
+        "copy_gb_per_second": bandwidth / 1e9,
+        "bytes": moved,
+        "bytes_seconds": moved / bandwidth,
+        "seconds": matmul + moved / bandwidth,
+    }
+
+
+def _fastest(action: Any, times: int = 15) -> float:
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def _corpus(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Corpus:
+    return Corpus(CorpusFiles.locate(corpus), TextPreprocessor(**preprocessor), Cache(Path(cache)), "error")
+
+
+def _encoder(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> tuple[BagEncoder, Corpus]:
+    """An encoder with a random table over the words of the corpus."""
+    opened = _corpus(corpus, cache, preprocessor)
+    features = opened.groups.count_features(opened.preprocessor, **FEATURES)
+    torch.manual_seed(0)
+    return BagEncoder(opened.preprocessor, features, torch.randn(features.size, dim), normalize=True), opened
+
+
+JOBS = {job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -1,0 +1,46 @@
+"""The callback that tells how fast training goes."""
+
+import logging
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from askagain.training.rung import Batch
+
+log = logging.getLogger(__name__)
+
+
+class Throughput(Callback):
+    """Logs `train/examples_per_second` of every epoch: pairs or words, of all devices.
+
+    The clock runs from the epoch's start to the end of its last batch: it counts reading, computing and logging, and
+    neither validation nor ranking nor checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._seconds = 0.0
+        self._examples = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._began, self._seconds, self._examples = time.perf_counter(), 0.0, 0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Says once that training has begun."""
+        if trainer.global_step == 0 and trainer.is_global_zero:
+            log.info("first batch: %d examples, %s batches an epoch", batch.size, trainer.num_training_batches)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Looks at the clock."""
+        self._seconds = time.perf_counter() - self._began
+        self._examples += batch.size
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the rate."""
+        if self._seconds:
+            rate = trainer.world_size * self._examples / self._seconds
+            pl_module.log("train/examples_per_second", rate, rank_zero_only=True)
