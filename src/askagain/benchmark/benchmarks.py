@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -191,12 +192,13 @@ class Benchmarks:
     def _encode(self) -> Benchmark:
         texts, words = self.scratch / "texts.txt", self.scratch / "words.txt"
         with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
-            cells = [cell for _, line in zip(range(self.sizes.texts), file) for cell in line.rstrip("\n").split("\t")]
+            cells = [cell for line in islice(file, self.sizes.texts) for cell in line.rstrip("\n").split("\t")]
         texts.write_text("\n".join(cells[: self.sizes.texts]) + "\n", encoding="utf-8")
         with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
             words.write_text("\n".join(dict.fromkeys(word for line in file for word in line.split())) + "\n")
-        settings = {"preprocessor": PLAIN_WORDS, "dim": self.sizes.dim, "texts": str(texts)}
-        contenders = {OURS: lambda: self._ours("encode", **settings)}
+        contenders = {
+            OURS: lambda: self._ours("encode", preprocessor=PLAIN_WORDS, dim=self.sizes.dim, texts=str(texts))
+        }
         if self.peer_python is not None:
             for peer in ("model2vec", "sentence-transformers"):
                 script = self.root / "scripts" / "benchmark_peers.py"
@@ -213,8 +215,8 @@ class Benchmarks:
 
     def _trigram(self) -> Benchmark:
         vectors = self.scratch / "vectors.bin"
-        settings = {"dim": self.sizes.dim, "words": self.sizes.words, "path": str(vectors)}
-        self._ours("write_vectors", preprocessor=PLAIN_WORDS, **settings)
+        sizes = self.sizes
+        self._ours("write_vectors", preprocessor=PLAIN_WORDS, dim=sizes.dim, words=sizes.words, path=str(vectors))
         plain = {"vectors": str(vectors), "steps": 10 * self.sizes.plain_steps}
         ours = ["experiment=trigram", "vectors=file", f"vectors.path={vectors}", "words=all", "trainer.max_epochs=3"]
         name = f"trigram regressor, {self.sizes.words:,} words, dim {self.sizes.dim}"
@@ -268,13 +270,14 @@ class Benchmarks:
         return {PLAIN: lambda: measure(run)}
 
 
+PRINTED = {"train": r"train: ([0-9.]+) pairs/s", "score": r"score: ([0-9.]+) s", "prepare": r"prepare: ([0-9.]+) s"}
+
+
 class _PlainWay:
     """Runs a job of notebook_way.py on a file of the corpus and gives the number it prints.
 
     `peak_bytes`: its memory at the last run.
     """
-
-    PRINTED = {"train": r"train: ([0-9.]+) pairs/s", "score": r"score: ([0-9.]+) s", "prepare": r"prepare: ([0-9.]+) s"}
 
     def __init__(self, script: Path, corpus: Path) -> None:
         self._script = script
@@ -284,7 +287,7 @@ class _PlainWay:
     def __call__(self, job: str, file: str, *words: object) -> float:
         finished = run_process([sys.executable, self._script, job, self._corpus / file, *words])
         self.peak_bytes = finished.peak_bytes
-        return number_in(finished.output, self.PRINTED[job])
+        return number_in(finished.output, PRINTED[job])
 
 
 def _job(name: str, settings: dict[str, Any]) -> Figures:

@@ -20,7 +20,7 @@ from askagain.text.preprocessor import TextPreprocessor
 
 Figures = dict[str, float]
 
-FEATURES = {"kind": "words", "min_count": 1, "max_words": None, "max_trigrams": None}
+FEATURES: dict[str, Any] = {"kind": "words", "min_count": 1, "max_words": None, "max_trigrams": None}
 
 
 def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
@@ -30,10 +30,10 @@ def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
     began = time.perf_counter()
     data = DuplicateQuestions(
         _corpus(corpus, cache, preprocessor),
-        features_kind=FEATURES["kind"],
-        min_count=FEATURES["min_count"],
-        max_words=FEATURES["max_words"],
-        max_trigrams=FEATURES["max_trigrams"],
+        features_kind="words",
+        min_count=1,
+        max_words=None,
+        max_trigrams=None,
         pairs="all",
         max_pairs_per_group=30,
         validation_fraction=0.0,

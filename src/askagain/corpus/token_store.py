@@ -2,13 +2,14 @@
 
 Layers, each keyed by what it depends on: the texts of a file and their tokens (content, how bad rows are treated), the
 tokens' words (preprocessor), the features that there are (what is counted), the texts' feature ids (features). All are
-built piece by piece, so that memory does not grow with the file but for eleven to thirty bytes a distinct text.
+built piece by piece, so that memory does not grow with the file but for 15 to 40 bytes a distinct text.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -37,10 +38,10 @@ Loaded = TypeVar("Loaded")
 class StoredTexts(Sequence[str]):
     """Strings made of parts with spaces between them, put together when they are asked for.
 
-    `parts`: the distinct parts; `bags`: one bag of part numbers a string, in their order.
+    `parts()` gives the distinct parts; `bags`: one bag of part numbers a string, in their order.
     """
 
-    def __init__(self, parts: Sequence[str], bags: Bags) -> None:
+    def __init__(self, parts: Callable[[], Sequence[str]], bags: Bags) -> None:
         self._parts = parts
         self._bags = bags
 
@@ -56,7 +57,8 @@ class StoredTexts(Sequence[str]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return " ".join([self._parts[part] for part in self._bags.bag(index % len(self)).tolist()])
+        parts = self._parts()
+        return " ".join([parts[part] for part in self._bags.bag(index % len(self)).tolist()])
 
 
 class TokenStore:
@@ -83,7 +85,7 @@ class TokenStore:
             "texts", {}, lambda folder: _store(read_rows(path, min_columns, on_bad_row, separator), folder), _open
         )
         self.rows, self.skipped = self._file.rows, self._file.skipped
-        self.texts: Sequence[str] = StoredTexts(self._file.tokens, self._file.bags)
+        self.texts: Sequence[str] = StoredTexts(lambda: self._file.tokens, self._file.bags)
         self._words: dict[str, TokenWords] = {}
 
     def entry(
@@ -146,15 +148,20 @@ class TokenStore:
         return self.entry("features", key, build, lambda folder: _load_bags(folder / "features"))
 
 
-class _StoredFile(NamedTuple):
-    """What `_store` wrote: `tokens` are the distinct tokens, `bags` has one bag of token numbers a text."""
+@dataclass(frozen=True, eq=False)
+class _StoredFile:
+    """What `_store` wrote: `bags` has one bag of token numbers a text."""
 
     folder: Path
     rows: Bags
     bags: Bags
-    tokens: list[str]
     token_counts: np.ndarray
     skipped: int
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """The distinct tokens; read when they are asked for, since they may be millions."""
+        return (self.folder / TOKENS).read_bytes().decode("utf-8").split("\n")[:-1]
 
 
 class _NewTexts(NamedTuple):
@@ -187,7 +194,8 @@ def _store(pieces: Iterable[Rows], folder: Path) -> None:
             yield _NewTexts(numbers, rows.lengths, rows.cells.gather(new))
 
     with ExitStack() as files:
-        append_rows, append_bags = (files.enter_context(_writing(folder / name, np.int32)) for name in ("rows", "bags"))
+        append_rows = files.enter_context(_writing(folder / "rows", np.int32))
+        append_bags = files.enter_context(_writing(folder / "bags", np.int32))
         token_file = files.enter_context((folder / TOKENS).open("w", encoding="utf-8", newline="\n"))
         for new, split in in_order(lambda new: (new, _split(new.texts)), number_texts()):
             append_rows(new.cells, new.lengths)
@@ -209,11 +217,10 @@ def _split(texts: pl.Series) -> _Tokens:
 
 def _open(folder: Path) -> _StoredFile:
     rows, bags = (_load_bags(folder / name) for name in ("rows", "bags"))
-    tokens = (folder / TOKENS).read_bytes().decode("utf-8").split("\n")[:-1]
     counts = np.load(folder / "token_counts.npy", allow_pickle=False)
-    if len(counts) != len(tokens):
+    if (folder / TOKENS).read_bytes().count(b"\n") != len(counts):
         raise ValueError("tokens and counts do not belong together")
-    return _StoredFile(folder, rows, bags, tokens, counts, json.loads((folder / "skipped.json").read_text()))
+    return _StoredFile(folder, rows, bags, counts, json.loads((folder / "skipped.json").read_text()))
 
 
 def _blocks(count: int, description: str) -> Iterator[tuple[int, int]]:

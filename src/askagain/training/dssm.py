@@ -11,7 +11,7 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.batches import DuplicateBatch
-from askagain.training.nt_xent import nt_xent
+from askagain.training.nt_xent import SMALLEST_TEMPERATURE, nt_xent
 from askagain.training.rung import Rung
 
 
@@ -36,8 +36,8 @@ class DSSM(Rung):
         mask_same_group: bool,
     ) -> None:
         super().__init__(features, optimizer, scheduler)
-        if temperature <= 0:
-            raise InputError(f"model.temperature={temperature}: must be above 0")
+        if temperature < SMALLEST_TEMPERATURE:
+            raise InputError(f"model.temperature={temperature}: must be at least {SMALLEST_TEMPERATURE}")
         if dim < 1:
             raise InputError(f"model.dim={dim}: must be at least 1")
         if init_std < 0:

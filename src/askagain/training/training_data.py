@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from pytorch_lightning import LightningDataModule
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader
@@ -99,4 +100,11 @@ class TrainingData(LightningDataModule, ABC):
 
     def _loader(self, examples: EpochExamples, order: BatchOrder) -> DataLoader:
         # A batch is asked for as a whole, by its indices, and cut out of arrays at once.
-        return DataLoader(examples, batch_size=None, sampler=order, collate_fn=self.collator())
+        # Where a GPU is at hand, page-locked memory lets a batch be copied to it while it works on the last one.
+        return DataLoader(
+            examples,
+            batch_size=None,
+            sampler=order,
+            collate_fn=self.collator(),
+            pin_memory=torch.cuda.is_available(),
+        )

