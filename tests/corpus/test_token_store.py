@@ -1,11 +1,15 @@
 import mmap
+import os
 import subprocess
 import sys
+import time
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from askagain.corpus import token_store
+from askagain.corpus import cache as cache_module
+from askagain.corpus import token_store, tsv
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
@@ -196,3 +200,58 @@ def test_unlabelled_texts_are_read_where_there_are_any(tmp_path):
     corpus = Corpus(CorpusFiles.locate(str(tmp_path)), CLEAN, Cache(tmp_path / "cache"), "error")
     assert corpus.unlabelled is not None
     assert list(corpus.unlabelled.texts) == ["one\ttitle", "another title"]
+
+
+ODD = [
+    ["Node.js  vs .NET?", "C++-like c++", "a\u00a0b\u2028c d"],
+    ["visual basic visual", "ΟΔΟΣ ΟΔΟΣ.", "a.b.c -x-"],
+    ["C++-like c++", "where am i", "again where am i", "a.b.c -x-"],
+    ["???", "Node.js  vs .NET?"],
+]
+PREPROCESSORS = {
+    "cleaning": TextPreprocessor("?!-./", 1, "english", ("c++", ".net", "node.js")),
+    "wordpunct": TextPreprocessor(split="wordpunct"),
+    "a term with a space": TextPreprocessor("?.", protected_terms=("visual basic",)),
+    "a pattern over spaces": TextPreprocessor(split="regex", pattern=r"[a-z]+ [a-z]+|\w+"),
+}
+
+
+@pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
+@pytest.mark.parametrize("size", [1, 40, 1 << 20])
+def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(
+    tmp_path, monkeypatch, preprocessor, size
+):
+    path = tmp_path / "train.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in ODD), encoding="utf-8")
+    monkeypatch.setattr(tsv, "PIECE_BYTES", size)
+    monkeypatch.setattr(token_store, "TEXTS_A_BLOCK", min(size, 3))
+    store = open_store(path, tmp_path)
+    texts = list(dict.fromkeys(text for row in ODD for text in row))
+    assert list(store.texts) == texts
+    assert [[texts[i] for i in store.rows.bag(row)] for row in range(len(ODD))] == ODD
+    words = Counter(word for text in texts for word in preprocessor.words(text))
+    assert dict(zip(store.words(preprocessor).words, store.words(preprocessor).counts, strict=True)) == words
+    features = store.count_features(preprocessor, kind="words_trigrams")
+    bags = store.features(preprocessor, features)
+    for number, text in enumerate(texts):
+        expected = [i for word in preprocessor.words(text) for i in features.of_word(word)]
+        assert bags.bag(number).tolist() == sorted(expected)
+
+
+def test_a_file_changed_in_place_is_read_again_also_where_size_and_time_stay_the_same(path, tmp_path):
+    cache = Cache(tmp_path / "cache")
+    old = time.time() - 100
+    os.utime(path, (old, old))
+    first = cache.content_digest(path)
+    assert cache.content_digest(path) == first
+    path.write_text(GROUPS.replace("disk", "dusk"))
+    os.utime(path, (old, old))
+    assert cache.content_digest(path) != first
+
+
+def test_a_digest_is_remembered_when_the_file_has_settled(path, tmp_path, monkeypatch):
+    cache = Cache(tmp_path / "cache")
+    monkeypatch.setattr(cache_module, "SETTLED_SECONDS", -1)
+    first = cache.content_digest(path)
+    monkeypatch.setattr(cache_module.hashlib, "file_digest", None)
+    assert cache.content_digest(path) == first

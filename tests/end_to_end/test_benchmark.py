@@ -70,10 +70,10 @@ def test_training_is_that_of_the_real_command(benchmark):
 
 
 @pytest.mark.slow
-def test_the_trigram_regressor_and_encoding_are_measured(benchmark):
-    found, _ = benchmark("benchmarks=encode,trigram", "size.rounds=1")
+def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
+    found, _ = benchmark("benchmarks=encode,trigram,startup", "size.rounds=1")
     units = [job["unit"] for job in found["jobs"]]
-    assert units == ["texts/s", "texts/s", "words/s"]
+    assert units == ["texts/s", "texts/s", "words/s", "s", "s", "s"]
     assert set(found["jobs"][2]["medians"]) == {"askagain", "EmbeddingBag, dense Adam, Python collator"}
 
 

@@ -1,5 +1,7 @@
+import copy
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,16 +10,16 @@ from askagain.errors import InputError
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.text_tokenizer import TextTokenizer
+from askagain.text.token_words import TokenWords, token_words
 from askagain.text.trigrams import TrigramTokenizer, letter_trigrams
 from askagain.text.vocabulary import WordVocabulary
-from askagain.text.word_bags import TokenWords, token_words
 
 TEXTS = ["mount disk", "mount usb disk disk", "", "where usb"]
 
 
 def words_of(texts=TEXTS, preprocessor=None) -> TokenWords:
     preprocessor = preprocessor or TextPreprocessor()
-    tokens = Counter(token for text in texts for token in preprocessor.tokens(text))
+    tokens = Counter(token for text in texts for token in (text.split(" ") if preprocessor.by_token else [text]))
     return token_words(tokens, np.array(list(tokens.values())), preprocessor)
 
 
@@ -152,13 +154,6 @@ ODD_TEXTS = [
 
 
 @pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
-def test_words_by_way_of_tokens_are_the_words_of_the_whole_text(preprocessor):
-    for text in ODD_TEXTS:
-        by_token = [word for token in preprocessor.tokens(text) for word in preprocessor.words(token)]
-        assert by_token == preprocessor.words(text)
-
-
-@pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
 @pytest.mark.parametrize("remembered", [1, 1000])
 def test_bags_do_not_depend_on_what_was_met_before(preprocessor, remembered):
     features = Features.from_words(words_of(ODD_TEXTS, preprocessor), "words_trigrams")
@@ -167,3 +162,23 @@ def test_bags_do_not_depend_on_what_was_met_before(preprocessor, remembered):
     for texts in (ODD_TEXTS[:2], ODD_TEXTS, ODD_TEXTS[::-1], [], ODD_TEXTS):
         bags = tokenizer(texts)
         assert [bags.bag(i).tolist() for i in range(len(bags))] == [expected[ODD_TEXTS.index(text)] for text in texts]
+
+
+def test_a_call_that_fails_leaves_the_tokenizer_as_good_as_new():
+    features = Features.from_words(words_of(), "words")
+    tokenizer = TextTokenizer(TextPreprocessor(split="regex", pattern=r"\w+"), features)
+    expected = tokenizer(TEXTS).ids.tolist()
+    with pytest.raises((TypeError, AttributeError)):
+        tokenizer(["disk", 3])
+    assert tokenizer(TEXTS).ids.tolist() == expected
+    assert copy.deepcopy(tokenizer)(TEXTS).ids.tolist() == expected
+
+
+def test_several_threads_may_tokenize_at_once():
+    texts = [f"word{i % 50} number{i}" for i in range(2000)]
+    features = Features.from_words(words_of(texts), "words_trigrams")
+    tokenizer = TextTokenizer(TextPreprocessor(), features, remembered=300)
+    expected = [TextTokenizer(TextPreprocessor(), features)([text]).ids.tolist() for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda text: tokenizer([text]).ids.tolist(), texts))
+    assert found == expected

@@ -3,6 +3,7 @@ import pytest
 import torch
 from pytorch_lightning import LightningDataModule
 
+from askagain.corpus.pairs import pairs_of_groups
 from askagain.errors import InputError
 from tests.training.conftest import duplicates
 
@@ -83,3 +84,17 @@ def test_random_pairs_differ_between_epochs(corpus):
     assert len(drawn[0]) == len(drawn[1])
     assert not np.array_equal(*drawn)
     assert isinstance(batch.groups, torch.Tensor)
+
+
+def test_pairs_that_stay_the_same_are_taken_from_the_cache_and_depend_on_all_settings(corpus):
+    def pairs(**settings):
+        data = duplicates(corpus, pairs="all", max_pairs_per_group=3, **settings)
+        return [array.tolist() for array in data.draw(data.split[0], 0)]
+
+    first = pairs()
+    data = duplicates(corpus, pairs="all", max_pairs_per_group=3)
+    fresh = pairs_of_groups(corpus.groups.rows, data.split[0], "all", 3, 0)
+    assert pairs() == first == [array.tolist() for array in fresh]
+    assert pairs(seed=1) != first and pairs(validation_fraction=0.5) != first
+    star = duplicates(corpus, pairs="star")
+    assert [array.tolist() for array in star.draw(star.split[0], 0)] != first

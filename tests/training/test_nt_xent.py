@@ -13,7 +13,7 @@ SEED = 5
 
 
 def nt_xent(queries, positives, groups=None, temperature=0.1, eps=1e-8):
-    return module.nt_xent(queries, positives, groups, temperature, eps)
+    return module.nt_xent(torch.cat([queries, positives]), groups, temperature, eps)
 
 
 def transcription(queries, positives, groups, temperature):
@@ -42,12 +42,18 @@ def batch(b, dim=6):
     ]
 
 
+@pytest.fixture(params=["rows are sought", "nothing waits for a device"])
+def masking(request, monkeypatch):
+    """Both ways of masking: that of a CPU, and that of a GPU."""
+    monkeypatch.setattr(module, "_waits", lambda tensor: request.param != "rows are sought")
+
+
 GROUPS = {"no masking": None, "masking": [0, 1, 0, 2, 1, 0, 3], "all one group": [4] * 7}
 
 
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
-def test_value_and_gradients_equal_the_formula(groups, temperature):
+def test_value_and_gradients_equal_the_formula(groups, temperature, masking):
     queries, positives = batch(7)
     loss = nt_xent(queries, positives, None if groups is None else torch.tensor(groups), temperature)
     expected = transcription(queries, positives, groups, temperature)
@@ -120,7 +126,7 @@ def test_the_length_of_vectors_does_not_matter_and_a_lower_temperature_sharpens(
 
 @pytest.mark.parametrize("kept", [0, 2**30], ids=["computed twice", "kept"])
 @pytest.mark.parametrize("groups", [None, [i // 3 for i in range(50)]], ids=["no masking", "masking"])
-def test_blocks_change_nothing(monkeypatch, kept, groups):
+def test_blocks_change_nothing(monkeypatch, kept, groups, masking):
     queries, positives = batch(50)
     ids = None if groups is None else torch.tensor(groups)
     whole = nt_xent(queries, positives, ids)
@@ -150,6 +156,14 @@ def test_low_temperatures_neither_overflow_nor_lose_what_is_small(temperature):
         torch.testing.assert_close(found.double(), wanted, rtol=1e-3, atol=1e-4 * wanted.abs().max().item())
 
 
+@pytest.mark.parametrize("temperature", [0.01, module.SMALLEST_TEMPERATURE])
+def test_under_autocast_large_logits_are_not_rounded(temperature):
+    queries, positives = (side.detach().float() for side in batch(50, dim=32))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = nt_xent(queries, positives, temperature=temperature)
+    assert found.item() == pytest.approx(nt_xent(queries, positives, temperature=temperature).item(), rel=1e-5)
+
+
 def test_under_autocast_products_are_in_its_type_and_sums_in_float32():
     queries, positives = (side.detach().float().requires_grad_() for side in batch(200, dim=32))
     exact = nt_xent(queries, positives)
@@ -176,8 +190,7 @@ def test_a_batch_of_32768_pairs_fits_into_six_gibibytes():
 import resource, torch
 from askagain.training.nt_xent import nt_xent
 vectors = torch.randn(65536, 300, requires_grad=True)
-queries, positives = vectors.view(2, 32768, 300).unbind()
-nt_xent(queries, positives, torch.arange(32768) // 2, 0.1, 1e-8).backward()
+nt_xent(vectors, torch.arange(32768) // 2, 0.1, 1e-8).backward()
 assert torch.isfinite(vectors.grad).all()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

@@ -74,6 +74,14 @@ def test_a_row_that_stands_several_times_in_a_gradient_is_summed_first():
     torch.testing.assert_close(tables[0], tables[1])
 
 
+@pytest.mark.parametrize("second_moment", ["row", "full"])
+def test_a_batch_without_a_single_token_changes_nothing(second_moment):
+    table = torch.ones(ROWS, DIM, requires_grad=True)
+    bag_sum(table, TensorBags.of(Bags.from_lists([[], []])), sparse=True).sum().backward()
+    optimizer_of(table, second_moment).step()
+    assert (table == 1).all()
+
+
 def test_a_parameter_of_one_number_is_trained_too():
     scale = torch.tensor(2.0, requires_grad=True)
     optimizer = RowwiseAdagrad([scale], lr=0.5, eps=1e-10, second_moment="row")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from askagain.apps.types import fits
 from askagain.benchmark.benchmarks import BENCHMARKS, Benchmarks, Sizes, machine, scratch_folder
-from askagain.benchmark.table import COLUMNS, Comparison, markdown, rows_of
+from askagain.benchmark.table import COLUMNS, OURS, Comparison, markdown, rows_of
 from askagain.errors import InputError
 from askagain.files.json_files import write_json
 from askagain.files.writing import replacing
@@ -56,7 +56,7 @@ def _floor(benchmarks: Benchmarks, comparisons: list[Comparison]) -> dict[str, s
     """How far a step of ours is from what the machine needs for it at the least, in words."""
     floor = benchmarks.floor()
     training = next(job for job in comparisons if job.unit == "pairs/s")
-    step = benchmarks.sizes.batch_size / training.median("askagain")
+    step = benchmarks.sizes.batch_size / training.median(OURS)
     least = floor["matmul_seconds"] + floor["bytes_seconds"]
     return {
         "a training step": f"{1e3 * step:.1f} ms, {step / least:.2f} times its floor of {1e3 * least:.1f} ms",

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 Kind = TypeVar("Kind", bound=pl.Callback)
 Figures = dict[str, float]
 
+RATE = "train/examples_per_second"
 STOPPED = {SIGTERMException: 143, SystemExit: 130}  # exit status: SIGTERM; Ctrl-C, which Lightning makes SystemExit
 
 
@@ -158,6 +159,7 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
         if keeper.best_epoch is not None:
             kept = f"best epoch ({keeper.best_epoch})"
             metrics |= _epoch_figures(keeper.figures) | {"train/best_epoch": keeper.best_epoch}
+    metrics.pop(RATE, None)  # that of the run is the last epoch's, not the best one's
     for split in _splits(corpus):
         found = ranking_figures(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
         columns[f"{split}, {kept}"] = found

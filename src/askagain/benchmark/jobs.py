@@ -6,12 +6,14 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from askagain.apps.machine import fastest_precision
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
@@ -127,17 +129,18 @@ def plain_trigram(vectors: str, steps: int) -> Figures:
 def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch: int) -> Figures:
     """What this machine needs for a step of DSSM training at the least, in seconds.
 
-    Operations over the measured rate of float32 matrix products of the same shapes: three of [b, dim] and [b, b].
-    Bytes over the measured bandwidth of copies that do not fit into a cache: a step must read the row of every token,
-    the bag gradient of every token, and the table rows of the distinct tokens, and must write those rows, the bags
-    and their gradients.
+    Operations over the measured rate of matrix products of the same shapes, three of [b, dim] and [b, b], in the type
+    that `trainer.precision=auto` chooses. Bytes over the measured bandwidth of copies that do not fit into a cache: a
+    step reads the row of every token, the bag gradient of every token, and the table rows of the distinct tokens, and
+    writes those rows, the bags and their gradients. A row that is read twice is counted twice, cached or not.
     """
     opened = _corpus(corpus, cache, preprocessor)
     features = opened.groups.count_features(opened.preprocessor, **FEATURES)
     texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
     ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
     tokens, distinct = len(ids), len(np.unique(ids))
-    queries, positives = torch.randn(2, batch, dim).unbind()
+    product_type = torch.bfloat16 if fastest_precision("cpu") == "bf16-mixed" else torch.float32
+    queries, positives = torch.randn(2, batch, dim).to(product_type).unbind()
     logits = queries @ positives.T
 
     def products() -> None:
@@ -159,11 +162,10 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
         "copy_gb_per_second": bandwidth / 1e9,
         "bytes": moved,
         "bytes_seconds": moved / bandwidth,
-        "seconds": matmul + moved / bandwidth,
     }
 
 
-def _fastest(action: Any, times: int = 15) -> float:
+def _fastest(action: Callable[[], object], times: int = 15) -> float:
     seconds = []
     for _ in range(times):
         began = time.perf_counter()

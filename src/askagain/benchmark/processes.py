@@ -2,13 +2,25 @@
 
 import os
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from askagain.errors import InputError
+
+PEAK = "\npeak of resident memory in KiB: "
+# A process begins with the largest memory that the one which started it ever had, so it is started by a small one.
+LAUNCHER = f"""
+import os, sys
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(process, 0)
+print({PEAK!r} + str(usage.ru_maxrss), end="")
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
+"""
 
 
 class Finished(NamedTuple):
@@ -26,20 +38,22 @@ def run_process(words: Sequence[object]) -> Finished:
     command = list(map(str, words))
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
+        process = subprocess.Popen(
+            launched, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             raise
         seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
-        text = output.read()
+        text, _, peak = output.read().rpartition(PEAK)
     if process.returncode:
         last = next((line for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")
         raise InputError(f"{' '.join(command)}: ended with status {process.returncode}: {last}")
-    return Finished(text, seconds, usage.ru_maxrss * 1024)
+    return Finished(text, seconds, int(peak) * 1024)
 
 
 def seconds_until(words: Sequence[object], seen: str) -> float:
@@ -57,8 +71,8 @@ def seconds_until(words: Sequence[object], seen: str) -> float:
         for line in process.stdout:
             if found is None and seen in line:
                 found = time.perf_counter() - began
-    if found is None:
-        raise InputError(f"{' '.join(command)}: ended with status {process.returncode} before it came so far")
+    if found is None or process.returncode:
+        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, or before it came so far")
     return found
 
 

@@ -29,12 +29,12 @@ class Cache:
         self.folder = folder
 
     def content_digest(self, path: Path) -> str:
-        """SHA-256 of a file's bytes, remembered by its path, size and time of change.
+        """SHA-256 of a file's bytes, remembered by its path, size and times of change.
 
         A file that changed within the last seconds is not remembered: a second change may leave the same time.
         """
-        status = path.stat()
-        state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+        now, status = time.time(), path.stat()
+        state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         remembered = self.folder / f"digest-{_digest(state)}"
         try:
             known = remembered.read_text(encoding="ascii")
@@ -44,7 +44,7 @@ class Cache:
             pass  # not remembered, or damaged
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if time.time() - status.st_mtime > SETTLED_SECONDS:
+        if now - max(status.st_mtime, status.st_ctime) > SETTLED_SECONDS:
             with replacing(remembered) as temporary:
                 temporary.write_text(digest, encoding="ascii")
         return digest

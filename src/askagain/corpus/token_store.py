@@ -26,7 +26,7 @@ from askagain.files.progress import progress_bar, with_progress
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.word_bags import TokenWords, token_words
+from askagain.text.token_words import TokenWords, token_words
 
 FORMAT = 2  # Raise it when what is stored changes, so that older entries are not read.
 TEXTS_A_BLOCK = 1 << 15  # features of so many are put together at a time
@@ -160,7 +160,7 @@ class _StoredFile:
 
     @cached_property
     def tokens(self) -> list[str]:
-        """The distinct tokens; read when they are asked for, since they may be millions."""
+        """The distinct tokens; made into strings when they are asked for, since they may be millions."""
         return (self.folder / TOKENS).read_bytes().decode("utf-8").split("\n")[:-1]
 
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
 PIECE_BYTES = 1 << 21  # read and split at a time: bounds the memory
+LONGEST_LINE = 1 << 28
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
 
@@ -74,11 +75,13 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
     line = 1
     while begun:
         more = file.read(PIECE_BYTES)
-        end = len(begun)
-        while end and begun[end - 1] in b"\r\n":  # line ends are held back until something follows them
-            end -= 1
+        end = len(begun.rstrip(b"\r\n"))  # line ends are held back until something follows them
         if more:
             end = begun.rfind(b"\n", 0, end) + 1
+            if not end and len(begun) > LONGEST_LINE:
+                raise InputError(
+                    f"{path}, line {line}: longer than {LONGEST_LINE:,} bytes; lines must end in LF or CRLF"
+                )
         if end:
             yield line, begun[: end - 1 if more else end]
             line += begun.count(b"\n", 0, end)

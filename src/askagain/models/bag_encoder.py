@@ -14,6 +14,7 @@ from askagain.text.text_tokenizer import TextTokenizer
 
 POOLINGS = ("sum", "mean")
 TEXTS_A_BLOCK = 4_096  # their vectors stay in the processor's cache until they are normalized and written
+TEXTS_AT_A_TIME = 1 << 17  # tokenized: bounds the memory
 SHORTEST = 1e-12  # shorter vectors are divided by this, so that zero stays zero
 
 
@@ -84,7 +85,11 @@ class BagEncoder(nn.Module):
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
-        return self.embed(self.tokenize(texts))
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for start in range(0, len(texts), TEXTS_AT_A_TIME):
+            some = texts[start : start + TEXTS_AT_A_TIME]
+            vectors[start : start + len(some)] = self.embed(self.tokenize(some))
+        return vectors
 
 
 def _lengths(vectors: torch.Tensor) -> torch.Tensor:

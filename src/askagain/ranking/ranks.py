@@ -51,7 +51,7 @@ def _rank_block(
     for lead, texts in zip(leads, rows, strict=True):
         # The vectors of one row's candidates fit into the processor's cache, those of many rows do not.
         candidates = torch.index_select(units, 0, texts[1:], out=gathered[: len(texts) - 1])
-        scores = candidates @ units[texts[0]]
+        scores = _scores(candidates, units[texts[0]])
         lead[: len(texts) - 2] = scores[1:] - scores[0]
     texts = pad_sequence(rows, batch_first=True)  # [rows, 2 + negatives]
     for near in torch.nonzero(leads.abs() < ROUNDING).split(PAIRS_COMPARED):
@@ -59,3 +59,8 @@ def _rank_block(
         equal = (units[texts[row, 2 + column]] == units[texts[row, 1]]).all(dim=1)
         leads[row[equal], column[equal]] = 0
     return (leads > 0).sum(dim=1).numpy(), (leads == 0).sum(dim=1).numpy()
+
+
+def _scores(candidates: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
+    """The cosines of unit vectors, [candidates]."""
+    return candidates @ question

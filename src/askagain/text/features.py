@@ -7,9 +7,9 @@ from pathlib import Path
 
 from askagain.errors import InputError
 from askagain.text.bags import Bags
+from askagain.text.token_words import TokenWords
 from askagain.text.trigrams import TrigramTokenizer
 from askagain.text.vocabulary import WordVocabulary
-from askagain.text.word_bags import TokenWords
 
 KINDS = ("words", "trigrams", "words_trigrams", "words_else_trigrams")
 
@@ -31,7 +31,7 @@ class Features:
     @classmethod
     def from_words(
         cls,
-        texts: TokenWords,
+        tokens: TokenWords,
         kind: str,
         min_count: int = 1,
         max_words: int | None = None,
@@ -47,9 +47,9 @@ class Features:
                 raise InputError(f"features.{name}={bound}: must be at least 1")
         words, trigrams = WordVocabulary([]), TrigramTokenizer([])
         if "words" in kind:
-            words = WordVocabulary.from_counts(texts.words, texts.counts, min_count, max_words)
+            words = WordVocabulary.from_counts(tokens.words, tokens.counts, min_count, max_words)
         if "trigrams" in kind:
-            trigrams = TrigramTokenizer.from_words(texts.words, max_size=max_trigrams)
+            trigrams = TrigramTokenizer.from_words(tokens.words, max_size=max_trigrams)
         return cls(kind, words, trigrams)
 
     @property

@@ -59,10 +59,6 @@ class TextPreprocessor:
         """The cleaned text: its words joined by single spaces."""
         return " ".join(self.words(text))
 
-    def tokens(self, text: str) -> list[str]:
-        """The parts of a text that can be cleaned each by itself: what stands between spaces, or the whole text."""
-        return text.split(" ") if self.by_token else [text]
-
     def words(self, text: str) -> list[str]:
         """The words of one text, in order; none is a fair answer."""
         if self.lowercase:

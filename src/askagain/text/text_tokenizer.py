@@ -1,7 +1,9 @@
 """Texts become bags of feature ids, in memory: what an encoder does with texts that it has never seen."""
 
+import threading
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -15,28 +17,42 @@ REMEMBERED_TOKENS = 1 << 20
 class TextTokenizer:
     """Cleans texts and looks up their features; each token is cleaned when it is first met, and then remembered.
 
-    What is remembered is dropped when it comes to `remembered` tokens (a token is what stands between two spaces), so
-    that memory is bounded.
+    What is remembered is dropped after a call that brings it to `remembered` tokens or more (a token is what stands
+    between two spaces). Several threads may call it; a copy remembers nothing.
     """
 
     def __init__(self, preprocessor: TextPreprocessor, features: Features, remembered: int = REMEMBERED_TOKENS) -> None:
         self.preprocessor = preprocessor
         self.features = features
         self._remembered = remembered
+        self._lock = threading.Lock()
         self._numbers = _Numbers()
         self._ids = np.zeros(0, dtype=np.int32)  # of the bags of the tokens in `_numbers`, with room for more
         self._offsets = np.zeros(1, dtype=np.int64)  # likewise
 
     def __call__(self, texts: Sequence[str]) -> Bags:
         """One bag of feature ids a text, ids in rising order, so that equal bags are summed in the same order."""
-        if len(self._numbers) >= self._remembered:
-            self._numbers.clear()  # what is in the other two is written over
+        with self._lock:
+            try:
+                return self._bags(texts)
+            except BaseException:
+                self._numbers.clear()  # some may have no bag yet
+                raise
+            finally:
+                # What is in the other two arrays is written over. Whole texts are not worth remembering.
+                if len(self._numbers) >= self._remembered or not self.preprocessor.by_token:
+                    self._numbers.clear()
+
+    def _bags(self, texts: Sequence[str]) -> Bags:
         parts, lengths = self._tokens(texts)
         met = len(self._numbers)
         tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
         self._learn(list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1])
         found = Bags(self._ids, self._offsets[: len(self._numbers) + 1]).take(tokens)
         return Bags(found.ids, found.offsets[offsets_of(lengths)]).sorted_within()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TextTokenizer, (self.preprocessor, self.features, self._remembered)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[Sequence[str], np.ndarray]:
         """The tokens of all texts, and tokens in each."""

@@ -51,6 +51,5 @@ class DSSM(Rung):
     def loss(self, batch: DuplicateBatch) -> torch.Tensor:
         """The NT-Xent loss of one batch, a scalar."""
         vectors = self.bag_sum(self.encoder.bag.weight, batch.bags)  # [2b, dim]
-        queries, positives = vectors.view(2, batch.size, -1).unbind()
         groups = batch.groups if self.mask_same_group else None
-        return nt_xent(queries, positives, groups, self.temperature, self.eps)
+        return nt_xent(vectors, groups, self.temperature, self.eps)

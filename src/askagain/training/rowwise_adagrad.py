@@ -69,7 +69,7 @@ class RowwiseAdagrad(Optimizer):
             seen = moments
         if by_row:
             lengths = torch.linalg.vector_norm(change.flatten(1), dim=1)
-            seen.addcmul_(lengths, lengths, value=1 / change[0].numel())
+            seen.addcmul_(lengths, lengths, value=1 / parameter[0].numel())
         else:
             seen.addcmul_(change, change)
         if rows is not None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from pytorch_lightning import LightningModule
 from torch.nn.utils import get_total_norm
-from torch.optim import Optimizer, SparseAdam
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.errors import InputError
@@ -16,8 +16,8 @@ from askagain.training.bag_sum import TensorBags, bag_sum
 from askagain.training.rowwise_adagrad import RowwiseAdagrad
 
 FEATURES = "features"  # a checkpoint's key
-SPARSE_OPTIMIZERS = (RowwiseAdagrad, SparseAdam)  # the others want a dense gradient
-REPEAT = "a resumed run needs the data, preprocessor, features and model settings of the first"
+OPTIMIZER = "optimizer_class"  # likewise
+REPEAT = "a resumed run needs the data, preprocessor, features, model and optimizer settings of the first"
 
 
 class Batch(Protocol):
@@ -53,9 +53,14 @@ class Rung(LightningModule, ABC):
 
         With several devices it is dense: not all of their backends reduce sparse gradients.
         """
-        kind = getattr(self._optimizer, "func", self._optimizer)
-        self._distinct_rows = len(bags.rows)
-        return bag_sum(table, bags, sparse=kind in SPARSE_OPTIMIZERS and self.trainer.world_size == 1)
+        if self.training:
+            self._distinct_rows = len(bags.rows)
+        alone = self._trainer is None or self.trainer.world_size == 1
+        return bag_sum(table, bags, sparse=alone and self._optimizer_class is RowwiseAdagrad)
+
+    @property
+    def _optimizer_class(self) -> object:
+        return getattr(self._optimizer, "func", self._optimizer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Logs the loss of the batch as `train/loss`, and its mean over the epoch's examples as `train/loss_epoch`."""
@@ -69,8 +74,9 @@ class Rung(LightningModule, ABC):
         self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Notes which features the weights belong to."""
+        """Notes which features the weights belong to, and what the optimizer's state is of."""
         checkpoint[FEATURES] = self.features.fingerprint
+        checkpoint[OPTIMIZER] = str(self._optimizer_class)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises InputError where the weights belong to another model or to other features."""
@@ -79,6 +85,8 @@ class Rung(LightningModule, ABC):
             raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
         if checkpoint.get(FEATURES) != self.features.fingerprint:
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
+        if checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
+            raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
 
     def on_after_backward(self) -> None:
         """Notes that a sparse gradient of a single batch has each row once; autograd forgets what it was told."""
@@ -96,8 +104,13 @@ class Rung(LightningModule, ABC):
         """Clips by norm or by value, as Lightning does, also gradients that are sparse."""
         if not gradient_clip_val:
             return
-        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
-        values = [gradient._values() if gradient.is_sparse else gradient for gradient in gradients]
+        values = []
+        for parameter in self.parameters():
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()  # that of several batches may have a row several times
+                values.append(parameter.grad.values())
+            elif parameter.grad is not None:
+                values.append(parameter.grad)
         if gradient_clip_algorithm == "value":
             for value in values:
                 value.clamp_(-gradient_clip_val, gradient_clip_val)

@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from askagain.training.rung import Batch
@@ -36,6 +37,8 @@ class Throughput(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Looks at the clock."""
+        if pl_module.device.type == "cuda" and (trainer.is_last_batch or trainer.global_step == trainer.max_steps):
+            torch.cuda.synchronize()  # what was asked for is done only then
         self._seconds = time.perf_counter() - self._began
         self._examples += batch.size
 

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from pytorch_lightning import LightningDataModule
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader
@@ -100,11 +99,12 @@ class TrainingData(LightningDataModule, ABC):
 
     def _loader(self, examples: EpochExamples, order: BatchOrder) -> DataLoader:
         # A batch is asked for as a whole, by its indices, and cut out of arrays at once.
-        # Where a GPU is at hand, page-locked memory lets a batch be copied to it while it works on the last one.
+        # Page-locked memory lets a batch be copied to a GPU while it works on the last one.
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
             examples,
             batch_size=None,
             sampler=order,
             collate_fn=self.collator(),
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=on_gpu,
         )
