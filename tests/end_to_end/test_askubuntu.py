@@ -37,7 +37,7 @@ def test_trigrams_rank_better_than_word_vectors_alone_and_their_loss_falls(comma
     for k in (10, 100, 500):
         assert rung_2[f"val/hits@{k}"] > rung_1[f"val/hits@{k}"]
     losses = column(run, "train/loss_epoch")
-    assert len(losses) == 20 and all(later < earlier for earlier, later in pairwise(losses))
+    assert len(losses) == 30 and all(later < earlier for earlier, later in pairwise(losses))
     assert rung_2["data/known"] + rung_2["data/unknown"] == rung_2["data/validation_words"]
 
 
