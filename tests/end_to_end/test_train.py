@@ -54,7 +54,10 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
 
 
 def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_reaches_every_logger(command):
-    result = command("train.py", "trainer.max_epochs=2", "model.dim=32", "logger=many", "tags=[first,second]")
+    every_step = "trainer.log_every_n_steps=1"
+    result = command(
+        "train.py", "trainer.max_epochs=2", "model.dim=32", "logger=many", "tags=[first,second]", every_step
+    )
     run = succeeded(result)
     metrics = metrics_of(run)
     assert "synthetic sample" in result.stdout
@@ -273,6 +276,7 @@ def test_help_and_cfg_answer_without_importing_anything_heavy(command, script, w
 
 def test_two_devices_train_together_and_leave_one_run(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv", "trainer.devices=2")
+    words += ("trainer.log_every_n_steps=1",)
     result = command("train.py", *words)
     run = succeeded(result)
     assert result.stdout.count("metrics: ") == result.stdout.count("data: ") == 1

@@ -70,10 +70,14 @@ class BagEncoder(nn.Module):
         vectors = self.bag(ids, offsets)
         return vectors / _lengths(vectors) if self.normalize else vectors
 
-    @torch.no_grad()
     def embed(self, bags: Bags) -> np.ndarray:
         """The vectors of tokenized texts: [len(bags), dim] float32."""
         vectors = np.empty((len(bags), self.dim), dtype=np.float32)
+        self._embed_into(vectors, bags)
+        return vectors
+
+    @torch.no_grad()
+    def _embed_into(self, vectors: np.ndarray, bags: Bags) -> None:
         device = self.bag.weight.device
         for start in range(0, len(bags), TEXTS_A_BLOCK):
             part = bags.slice(start, min(start + TEXTS_A_BLOCK, len(bags)))
@@ -81,14 +85,13 @@ class BagEncoder(nn.Module):
             block = self.bag(ids.to(device), offsets.to(device))
             target = torch.from_numpy(vectors[start : start + len(block)])
             target.copy_(block.div_(_lengths(block)) if self.normalize else block)
-        return vectors
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), TEXTS_AT_A_TIME):
             some = texts[start : start + TEXTS_AT_A_TIME]
-            vectors[start : start + len(some)] = self.embed(self.tokenize(some))
+            self._embed_into(vectors[start : start + len(some)], self.tokenize(some))
         return vectors
 
 

@@ -60,7 +60,9 @@ class WordVectorCollator:
 
     def __call__(self, words: np.ndarray) -> WordVectorBatch:
         """`words`: [b] places in both arrays."""
-        return WordVectorBatch(TensorBags.of(self.trigrams.take(words)), torch.from_numpy(self.vectors[words]))
+        return WordVectorBatch(
+            TensorBags.of(self.trigrams.take(words)), torch.from_numpy(self.vectors.take(words, axis=0))
+        )
 
 
 class EpochExamples(Dataset):
