@@ -71,7 +71,7 @@ def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_re
     assert len(losses) == 2 * batches and losses[-1] < losses[0]
     assert len(column(run, "val/loss")) == 2
     assert column(run, "val/mrr")[0] == pytest.approx(metrics["start/mrr"])
-    assert column(run, "val/mrr")[-1] == pytest.approx(metrics["val/mrr"], abs=1e-6)
+    assert max(column(run, "val/mrr")) == pytest.approx(metrics["val/mrr"], abs=1e-6)  # of the epoch that was kept
 
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()
