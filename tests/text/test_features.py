@@ -164,12 +164,21 @@ def test_bags_do_not_depend_on_what_was_met_before(preprocessor, remembered):
         assert [bags.bag(i).tolist() for i in range(len(bags))] == [expected[ODD_TEXTS.index(text)] for text in texts]
 
 
-def test_a_call_that_fails_leaves_the_tokenizer_as_good_as_new():
+class Interrupted(TextPreprocessor):
+    """Is interrupted when it comes to a certain word, as by Ctrl-C."""
+
+    def words(self, text):
+        if text == "stop":
+            raise KeyboardInterrupt
+        return super().words(text)
+
+
+def test_a_call_that_is_interrupted_leaves_the_tokenizer_as_good_as_new():
     features = Features.from_words(words_of(), "words")
-    tokenizer = TextTokenizer(TextPreprocessor(split="regex", pattern=r"\w+"), features)
-    expected = tokenizer(TEXTS).ids.tolist()
-    with pytest.raises((TypeError, AttributeError)):
-        tokenizer(["disk", 3])
+    tokenizer = TextTokenizer(Interrupted(), features)
+    with pytest.raises(KeyboardInterrupt):
+        tokenizer(["usb stop disk"])
+    expected = bags_of(features).ids.tolist()
     assert tokenizer(TEXTS).ids.tolist() == expected
     assert copy.deepcopy(tokenizer)(TEXTS).ids.tolist() == expected
 
