@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def load(path: str | Path) -> "BagEncoder":
-    """The encoder saved in a run folder, an encoder folder or a checkpoint; raises `InputError` where there is none."""
+def load(path: str | Path, dim: int | None = None) -> "BagEncoder":
+    """The encoder saved in a run folder, an encoder folder or a checkpoint; raises `InputError` where there is none.
+
+    `dim`: keep so many first numbers of a vector only, see `model.matryoshka` (None: all).
+    """
     from askagain.models.folder import load_encoder  # torch is imported when an encoder is wanted, not before
 
-    return load_encoder(path)
+    return load_encoder(path, dim)

@@ -1,4 +1,4 @@
-"""The one exception that means: the person at the keyboard gave something that cannot be used."""
+"""What is told to the person at the keyboard in one line: a mistake in what was given, a process or run that failed."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,24 @@ class InputError(ValueError):
     The message is one line for that person: what was wrong, where (file and line number), and what to do about it.
     Commands print it without a traceback and exit with status 2.
     """
+
+
+class RankError(RuntimeError):
+    """One of the processes that train together has failed or ended; the message says which, and how.
+
+    Commands print it without a traceback and exit with status 1.
+    """
+
+
+class RunError(RuntimeError):
+    """A run of a sweep has failed, and its log says how; other than its cause, it can be sent between processes.
+
+    Commands print it without a traceback and exit with its `status`, that of the run had it been alone.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
-from askagain.files.writing import replacing
+from askagain.files.writing import going_on, replacing
 
 Loaded = TypeVar("Loaded")
 SHA256_DIGITS = 64
@@ -50,12 +50,18 @@ class Cache:
         return digest
 
     def entry(
-        self, kind: str, key: dict[str, object], build: Callable[[Path], None], load: Callable[[Path], Loaded]
+        self,
+        kind: str,
+        key: dict[str, object],
+        build: Callable[[Path], None],
+        load: Callable[[Path], Loaded],
+        resumable: bool = False,
     ) -> Loaded:
         """What `load(folder)` gives of the entry for `key`; `build(empty_folder)` fills it where it is not there yet.
 
         `kind` starts the folder's name. `key`: all that the content depends on, as plain JSON values. An entry that
-        cannot be loaded is damaged, and is built once more.
+        cannot be loaded is damaged, and is built once more. With `resumable`, the folder that `build` gets may hold
+        what an earlier build had written when it was ended.
         """
         path = self.folder / f"{kind}-{_digest(key)}"
         if path.is_dir():
@@ -70,8 +76,8 @@ class Cache:
                     return load(path)
                 except LOADING_ERRORS as error:
                     log.warning("%s is damaged (%s); it is built once more", path, error)
-            with replacing(path) as temporary:
-                temporary.mkdir()
+            with going_on(path) if resumable else replacing(path) as temporary:
+                temporary.mkdir(exist_ok=resumable)
                 build(temporary)
             log.info("%s: written to the cache, %s", kind, path)
             return load(path)

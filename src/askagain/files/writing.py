@@ -26,3 +26,16 @@ def replacing(path: Path) -> Iterator[Path]:
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def going_on(path: Path) -> Iterator[Path]:
+    """Like `replacing`, but what a block that did not end has written stays, and the next block is given it again.
+
+    No two processes may be in such a block for the same `path` at once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    yield unfinished
+    with replacing(path) as temporary:
+        unfinished.rename(temporary)
