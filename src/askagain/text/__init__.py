@@ -1,1 +1,1 @@
-"""A string becomes feature ids: cleaning, stop words, word vocabulary, letter trigrams. Knows no torch."""
+"""A string becomes feature ids: cleaning, stop words, word vocabulary, letter n-grams. Knows no torch."""

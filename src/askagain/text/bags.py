@@ -67,10 +67,19 @@ class Bags:
 
     def sorted_within(self) -> "Bags":
         """The same bags with ids in rising order, so that equal bags are summed in the same order and tie exactly."""
-        # One sort of whole numbers, the bag in the high half and the id in the low one.
-        keys = np.repeat(np.arange(len(self)) << 32, self.lengths) | self.ids
+        keys = self._keys()
         keys.sort()
         return Bags(keys.astype(np.uint32).astype(self.ids.dtype, copy=False), self.offsets)
+
+    def sorted_with(self, other: "Bags") -> "Bags":
+        """Each bag together with that of the same number in `other`, ids in rising order."""
+        keys = np.concatenate([self._keys(), other._keys()])
+        keys.sort()
+        return Bags(keys.astype(np.uint32).astype(self.ids.dtype, copy=False), self.offsets + other.offsets)
+
+    def _keys(self) -> np.ndarray:
+        """The bag in the high half and the id in the low one: sorted as whole numbers, bags stay together."""
+        return np.repeat(np.arange(len(self)) << 32, self.lengths) | self.ids
 
     @staticmethod
     def from_lists(lists: Sequence[Sequence[int]]) -> "Bags":

@@ -10,6 +10,7 @@ import numpy as np
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.word_pairs import UNKNOWN
 
 REMEMBERED_TOKENS = 1 << 20
 
@@ -27,8 +28,9 @@ class TextTokenizer:
         self._remembered = remembered
         self._lock = threading.Lock()
         self._numbers = _Numbers()
-        self._ids = np.zeros(0, dtype=np.int32)  # of the bags of the tokens in `_numbers`, with room for more
-        self._offsets = np.zeros(1, dtype=np.int64)  # likewise
+        # Of the tokens in `_numbers`: their features, and where there are pairs, their words' numbers.
+        self._features = _RememberedBags()
+        self._words = _RememberedBags() if len(features.pairs) else None
 
     def __call__(self, texts: Sequence[str]) -> Bags:
         """One bag of feature ids a text, ids in rising order, so that equal bags are summed in the same order."""
@@ -39,7 +41,7 @@ class TextTokenizer:
                 self._numbers.clear()  # some may have no bag yet
                 raise
             finally:
-                # What is in the other two arrays is written over. Whole texts are not worth remembering.
+                # The bags that belong to them are written over. Whole texts are not worth remembering.
                 if len(self._numbers) >= self._remembered or not self.preprocessor.by_token:
                     self._numbers.clear()
 
@@ -48,8 +50,9 @@ class TextTokenizer:
         met = len(self._numbers)
         tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
         self._learn(list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1])
-        found = Bags(self._ids, self._offsets[: len(self._numbers) + 1]).take(tokens)
-        return Bags(found.ids, found.offsets[offsets_of(lengths)]).sorted_within()
+        offsets = offsets_of(lengths)
+        words = None if self._words is None else self._words.of_texts(tokens, offsets)
+        return self.features.with_pairs(self._features.of_texts(tokens, offsets), words)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextTokenizer, (self.preprocessor, self.features, self._remembered)
@@ -66,15 +69,14 @@ class TextTokenizer:
         if not tokens:
             return
         known = len(self._numbers) - len(tokens)
-        new = Bags.from_lists([self._features_of(token) for token in tokens])
-        start = int(self._offsets[known])
-        self._ids = _with_room(self._ids, start + len(new.ids))
-        self._ids[start : start + len(new.ids)] = new.ids
-        self._offsets = _with_room(self._offsets, known + len(new) + 1)
-        self._offsets[known : known + len(new) + 1] = start + new.offsets
+        words = [self.preprocessor.words(token) for token in tokens]
+        self._features.put(known, Bags.from_lists([self._features_of(some) for some in words]))
+        if self._words is not None:
+            index = self.features.vocabulary.index
+            self._words.put(known, Bags.from_lists([[index.get(word, UNKNOWN) for word in some] for some in words]))
 
-    def _features_of(self, token: str) -> list[int]:
-        return [feature for word in self.preprocessor.words(token) for feature in self.features.of_word(word)]
+    def _features_of(self, words: list[str]) -> list[int]:
+        return [feature for word in words for feature in self.features.of_word(word)]
 
 
 class _Numbers(dict[str, int]):
@@ -83,6 +85,27 @@ class _Numbers(dict[str, int]):
     def __missing__(self, token: str) -> int:
         number = self[token] = len(self)
         return number
+
+
+class _RememberedBags:
+    """Bags in one array of ids and one of offsets, both with room for more."""
+
+    def __init__(self) -> None:
+        self._ids = np.zeros(0, dtype=np.int32)
+        self._offsets = np.zeros(1, dtype=np.int64)
+
+    def put(self, known: int, new: Bags) -> None:
+        """Puts bags behind the first `known` ones."""
+        start = int(self._offsets[known])
+        self._ids = _with_room(self._ids, start + len(new.ids))
+        self._ids[start : start + len(new.ids)] = new.ids
+        self._offsets = _with_room(self._offsets, known + len(new) + 1)
+        self._offsets[known : known + len(new) + 1] = start + new.offsets
+
+    def of_texts(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
+        """The bags of these numbers, one after the other, put together as `offsets` says."""
+        found = Bags(self._ids, self._offsets).take(bags)
+        return Bags(found.ids, found.offsets[offsets])
 
 
 def _with_room(array: np.ndarray, size: int) -> np.ndarray:

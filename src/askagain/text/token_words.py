@@ -4,12 +4,12 @@ A token is what stands between two spaces of a text as it was written. A corpus 
 tokens, and each distinct one is cleaned once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from askagain.text.bags import Bags
+from askagain.text.bags import Bags, offsets_of
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
@@ -34,6 +34,10 @@ class TokenWords:
         known = vocabulary.indices(self.words) >= 0
         return float(np.average(known, weights=self.counts)) if self.total else 1.0
 
+    def numbered(self, vocabulary: WordVocabulary) -> Bags:
+        """One bag for each distinct token, of the numbers of its words in `vocabulary`, -1 for an unknown one."""
+        return Bags(vocabulary.indices(self.words)[self.of_tokens.ids], self.of_tokens.offsets)
+
 
 def token_words(tokens: Iterable[str], token_counts: np.ndarray, preprocessor: TextPreprocessor) -> TokenWords:
     """Cleans and splits each of the distinct tokens; `token_counts` ([tokens]) says how often each occurs."""
@@ -42,3 +46,15 @@ def token_words(tokens: Iterable[str], token_counts: np.ndarray, preprocessor: T
     of_tokens = Bags.from_lists(lists)
     counts = np.bincount(of_tokens.ids, np.repeat(token_counts, of_tokens.lengths), minlength=len(index))
     return TokenWords(list(index), of_tokens, counts.astype(np.int64))
+
+
+def all_words(several: Sequence[TokenWords]) -> TokenWords:
+    """The words of several, counted together; the tokens of one after those of the other."""
+    index: dict[str, int] = {}
+    numbers = [np.array([index.setdefault(word, len(index)) for word in one.words], dtype=np.int32) for one in several]
+    counts = np.zeros(len(index), dtype=np.int64)
+    for one, places in zip(several, numbers, strict=True):
+        counts[places] += one.counts
+    ids = [places[one.of_tokens.ids] for one, places in zip(several, numbers, strict=True)]
+    lengths = np.concatenate([one.of_tokens.lengths for one in several])
+    return TokenWords(list(index), Bags(np.concatenate(ids), offsets_of(lengths)), counts)

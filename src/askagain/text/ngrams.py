@@ -1,0 +1,134 @@
+"""Letter n-grams: what gives a word that was never seen a vector all the same."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from askagain.errors import InputError
+from askagain.files.json_files import distinct_strings, load_json, load_strings, write_json
+
+TRIGRAMS = (3,)
+SHORTEST, LONGEST = 2, 8  # letters; longer ones are next to whole words
+MOST_BUCKETS = 2**30  # indices, and those of words and pairs beside them, are 32-bit
+TRIGRAMS_FILE = "trigrams.json"
+NGRAMS_FILE = "ngrams.json"
+
+
+def letter_ngrams(word: str, sizes: Sequence[int] = TRIGRAMS) -> list[str]:
+    """The letter n-grams of `#word#`, all of one size in order before those of the next: the trigrams of `where` are
+    `#wh whe her ere re#`.
+
+    Source: word hashing in Huang et al., "Learning Deep Structured Semantic Models for Web Search using Clickthrough
+    Data", CIKM 2013.
+    """
+    marked = f"#{word}#"
+    return [marked[i : i + size] for size in sizes for i in range(len(marked) - size + 1)]
+
+
+def check_ngrams(sizes: Sequence[int], buckets: int | None) -> None:
+    """Raises InputError for sizes or a number of buckets of no use."""
+    if not sizes or len(set(sizes)) < len(sizes) or not all(SHORTEST <= size <= LONGEST for size in sizes):
+        raise InputError(
+            f"features.ngram_sizes={list(sizes)}: must be different whole numbers from {SHORTEST} to {LONGEST}, "
+            "such as [3,4]"
+        )
+    if buckets is not None and not 1 <= buckets <= MOST_BUCKETS:
+        raise InputError(
+            f"features.ngram_buckets={buckets}: must be from 1 to {MOST_BUCKETS}, or null for the n-grams of the texts"
+        )
+
+
+class NgramTokenizer:
+    """Letter n-grams of some `sizes`, each with an index.
+
+    Without `buckets` there is a fixed set of them, `ngrams`, and others are skipped. With `buckets` the index of any
+    n-gram is its CRC-32 modulo that number, so that none is unknown, and some share an index.
+    Source: hashed n-grams in Bojanowski et al., "Enriching Word Vectors with Subword Information", TACL 2017.
+    """
+
+    def __init__(self, ngrams: Sequence[str] = (), sizes: Sequence[int] = TRIGRAMS, buckets: int | None = None) -> None:
+        self.ngrams = list(ngrams)
+        self.sizes = tuple(sizes)
+        self.buckets = buckets
+
+    @classmethod
+    def from_words(
+        cls,
+        words: Sequence[str],
+        max_size: int | None = None,
+        sizes: Sequence[int] = TRIGRAMS,
+        buckets: int | None = None,
+    ) -> "NgramTokenizer":
+        """The n-grams of the distinct `words`, the `max_size` commonest of them (None: all); with `buckets` no words
+        are looked at.
+        """
+        if buckets is not None:
+            return cls(sizes=sizes, buckets=buckets)
+        counts = Counter(ngram for word in words for ngram in letter_ngrams(word, sizes))
+        return cls([ngram for ngram, _ in counts.most_common(max_size)], sizes)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many indices there are."""
+        return len(self.ngrams) if self.buckets is None else self.buckets
+
+    @property
+    def known_trigrams_only(self) -> bool:
+        """Whether these are what there was before there were other sizes and buckets."""
+        return self.sizes == TRIGRAMS and self.buckets is None
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """N-gram to index, where they are not hashed."""
+        return {ngram: i for i, ngram in enumerate(self.ngrams)}
+
+    def tokenize(self, word: str) -> list[str]:
+        """The known n-grams of a word, in order, repeats kept."""
+        ngrams = letter_ngrams(word, self.sizes)
+        return ngrams if self.buckets is not None else [ngram for ngram in ngrams if ngram in self.index]
+
+    def indices(self, word: str) -> list[int]:
+        """The indices of the known n-grams of a word, in order, repeats kept."""
+        buckets = self.buckets
+        if buckets is not None:
+            # A lone surrogate, which no file has, can stand in a string all the same.
+            return [crc32(n.encode("utf-8", "surrogatepass")) % buckets for n in letter_ngrams(word, self.sizes)]
+        index = self.index
+        return [index[ngram] for ngram in letter_ngrams(word, self.sizes) if ngram in index]
+
+    def name(self, index: int) -> str:
+        """What an index stands for: `[dis]`, or `[bucket 123]`."""
+        return f"[bucket {index}]" if self.buckets is not None else f"[{self.ngrams[index]}]"
+
+    def save(self, folder: Path) -> None:
+        """Writes known trigrams as a JSON list, `trigrams.json`; others with sizes and buckets as `ngrams.json`."""
+        if self.known_trigrams_only:
+            write_json(folder / TRIGRAMS_FILE, self.ngrams)
+        else:
+            settings = {"sizes": list(self.sizes), "buckets": self.buckets, "ngrams": self.ngrams}
+            write_json(folder / NGRAMS_FILE, settings)
+
+    @classmethod
+    def load(cls, folder: Path) -> "NgramTokenizer":
+        """Reads what `save` wrote; raises ValueError where it is something else."""
+        path = folder / NGRAMS_FILE
+        if not path.exists():
+            return cls(load_strings(folder / TRIGRAMS_FILE))
+        settings = load_json(path)
+        if not isinstance(settings, dict) or set(settings) != {"sizes", "buckets", "ngrams"}:
+            raise ValueError(f"{path.name} does not hold letter n-grams")
+        sizes, buckets = settings["sizes"], settings["buckets"]
+        if not isinstance(sizes, list) or not all(map(_whole, sizes)) or not (buckets is None or _whole(buckets)):
+            raise ValueError(f"{path.name} does not hold letter n-grams")
+        try:
+            check_ngrams(sizes, buckets)
+        except InputError as error:
+            raise ValueError(f"{path.name}: {error}") from error
+        return cls(distinct_strings(settings["ngrams"], path.name), sizes, buckets)
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int
