@@ -15,7 +15,7 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
-from askagain.text.features import Features
+from askagain.text.features import Features, FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 
 GROUPS = "mount usb disk\tHow to mount a disk\t???\nwhere am i\tmount usb disk\n"
@@ -34,7 +34,7 @@ def open_store(path, tmp_path) -> TokenStore:
 
 
 def contents(store: TokenStore, preprocessor=CLEAN):
-    features = store.count_features(preprocessor, kind="words_trigrams")
+    features = store.count_features(preprocessor, FeatureSettings(kind="words_trigrams"))
     bags = store.features(preprocessor, features)
     return list(store.texts), store.rows.ids.tolist(), bags.ids.tolist(), bags.offsets.tolist()
 
@@ -47,7 +47,7 @@ def test_each_distinct_text_is_kept_once_and_rows_point_at_it(path, tmp_path):
 
 def test_words_are_those_of_the_preprocessor_and_an_empty_question_keeps_its_place(path, tmp_path):
     store = open_store(path, tmp_path)
-    features = store.count_features(CLEAN, kind="words")
+    features = store.count_features(CLEAN, FeatureSettings(kind="words"))
     bags = store.features(CLEAN, features)
     split = [[features.vocabulary.words[i] for i in bags.bag(row)] for row in range(4)]
     assert [sorted(words) for words in split] == [
@@ -71,7 +71,7 @@ def test_a_changed_file_another_preprocessor_and_another_vocabulary_are_built_an
     store = open_store(path, tmp_path)
     first = contents(store)
     assert contents(store, TextPreprocessor())[2] != first[2]
-    words_only = store.count_features(CLEAN, kind="words")
+    words_only = store.count_features(CLEAN, FeatureSettings(kind="words"))
     assert store.features(CLEAN, words_only).ids.tolist() != first[2]
     path.write_text(GROUPS.replace("disk", "drive"))
     assert "mount usb drive" in open_store(path, tmp_path).texts
@@ -231,7 +231,7 @@ def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(
     assert [[texts[i] for i in store.rows.bag(row)] for row in range(len(ODD))] == ODD
     words = Counter(word for text in texts for word in preprocessor.words(text))
     assert dict(zip(store.words(preprocessor).words, store.words(preprocessor).counts, strict=True)) == words
-    features = store.count_features(preprocessor, kind="words_trigrams")
+    features = store.count_features(preprocessor, FeatureSettings(kind="words_trigrams"))
     bags = store.features(preprocessor, features)
     for number, text in enumerate(texts):
         expected = [i for word in preprocessor.words(text) for i in features.of_word(word)]

@@ -6,16 +6,19 @@ from pathlib import Path
 from askagain.corpus.cache import Cache
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.token_store import TokenStore
+from askagain.errors import InputError
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
 GROUP_COLUMNS = 2  # two duplicates or more
+STORES = ("train", "validation", "test", "corpus")
 RANKING_COLUMNS = 3  # question, duplicate, one negative or more
 
 
 class Corpus:
     """The token stores of a corpus, opened when they are first asked for.
 
+    `digests`: SHA-256 of each file that was opened so far, by its field in `CorpusFiles`.
     Raises InputError, at that moment, for a file that is missing or cannot be read.
     """
 
@@ -24,23 +27,38 @@ class Corpus:
         self.preprocessor = preprocessor
         self._cache = cache
         self._on_bad_row = on_bad_row
+        self.digests: dict[str, str] = {}
         self._ranking: dict[str, TokenStore] = {}
 
     @cached_property
     def groups(self) -> TokenStore:
         """Groups of duplicates: each row of the store is a group."""
-        return self._open(self.files.groups(), GROUP_COLUMNS)
+        return self._open("train", self.files.groups(), GROUP_COLUMNS)
 
     @cached_property
     def unlabelled(self) -> TokenStore | None:
         """Texts without labels, one a row; None where the corpus has none."""
-        return None if self.files.corpus is None else self._open(self.files.corpus, 1, separator=None)
+        return None if self.files.corpus is None else self._open("corpus", self.files.corpus, 1, separator=None)
 
     def ranking(self, split: str) -> TokenStore:
         """The ranking set `validation` or `test`: each row is a question, its duplicate, and the negatives."""
         if split not in self._ranking:
-            self._ranking[split] = self._open(self.files.ranking(split), RANKING_COLUMNS)
+            self._ranking[split] = self._open(split, self.files.ranking(split), RANKING_COLUMNS)
         return self._ranking[split]
+
+    def groups_in(self, path: Path) -> TokenStore:
+        """Groups of duplicates in another file than `train.tsv`."""
+        return self._open("groups", path, GROUP_COLUMNS)
+
+    def store(self, name: str) -> TokenStore:
+        """One of `STORES`; raises InputError where the corpus has no such file."""
+        if name == "train":
+            return self.groups
+        if name != "corpus":
+            return self.ranking(name)
+        if self.unlabelled is None:
+            raise InputError("no corpus.txt in data.dir; put one there or set data.corpus_path=FILE")
+        return self.unlabelled
 
     def ranking_counts(self, known: WordVocabulary) -> dict[str, float]:
         """What is in the validation ranking set: rows, distinct texts and words, and the share of its words (each as
@@ -55,5 +73,7 @@ class Corpus:
             "validation_known_share": words.known_share(known),
         }
 
-    def _open(self, path: Path, min_columns: int, separator: str | None = "\t") -> TokenStore:
-        return TokenStore(path, min_columns, self._on_bad_row, self._cache, separator)
+    def _open(self, field: str, path: Path, min_columns: int, separator: str | None = "\t") -> TokenStore:
+        store = TokenStore(path, min_columns, self._on_bad_row, self._cache, separator)
+        self.digests[field] = store.digest
+        return store

@@ -1,8 +1,9 @@
 """Distinct texts, their tokens and their feature ids as flat arrays on disk, each built once and then memory-mapped.
 
 Layers, each keyed by what it depends on: the texts of a file and their tokens (content, how bad rows are treated), the
-tokens' words (preprocessor), the features that there are (what is counted), the texts' feature ids (features). All are
-built piece by piece, so that memory does not grow with the file but for 15 to 40 bytes a distinct text.
+tokens' words (preprocessor), the features that there are (what is counted), the texts' feature ids (features) and what
+the features weigh. All are built piece by piece, so that memory does not grow with the file but for 15 to 40 bytes a
+distinct text.
 """
 
 import json
@@ -11,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
 import polars as pl
@@ -24,11 +25,14 @@ from askagain.files.npy import NpyWriter
 from askagain.files.opened import refuse_unreadable
 from askagain.files.progress import progress_bar, with_progress
 from askagain.text.bags import Bags, offsets_of
-from askagain.text.features import Features
+from askagain.text.features import Features, FeatureSettings
+from askagain.text.idf import inverse_document_frequencies
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.token_words import TokenWords, token_words
+from askagain.text.vocabulary import WordVocabulary
 
 FORMAT = 2  # Raise it when what is stored changes, so that older entries are not read.
+IDF = "idf.npy"
 TEXTS_A_BLOCK = 1 << 15  # features of so many are put together at a time
 TOKENS = "tokens.txt"  # one a line: a token has no line end in it, since a text has none
 
@@ -65,7 +69,8 @@ class TokenStore:
     """What one TSV file holds, as arrays.
 
     `texts`: its distinct texts. `rows`: one bag of text indices a row, in column order. `skipped`: bad rows left out.
-    Raises InputError as `askagain.corpus.tsv.read_rows` does.
+    `digest`: SHA-256 of the file. `key`: what its texts depend on, for cache keys. Raises InputError as
+    `askagain.corpus.tsv.read_rows` does.
     """
 
     def __init__(
@@ -73,10 +78,11 @@ class TokenStore:
     ) -> None:
         refuse_unreadable(path)
         self.path = path
+        self.digest = cache.content_digest(path)
         self._cache = cache
-        self._key: dict[str, object] = {
+        self.key: dict[str, object] = {
             "format": FORMAT,
-            "content": cache.content_digest(path),
+            "content": self.digest,
             "separator": separator,
             "min_columns": min_columns,
             "on_bad_row": on_bad_row,
@@ -89,10 +95,15 @@ class TokenStore:
         self._words: dict[str, TokenWords] = {}
 
     def entry(
-        self, kind: str, key: dict[str, object], build: Callable[[Path], None], load: Callable[[Path], Loaded]
+        self,
+        kind: str,
+        key: dict[str, object],
+        build: Callable[[Path], None],
+        load: Callable[[Path], Loaded],
+        resumable: bool = False,
     ) -> Loaded:
         """An entry of the cache that depends on the file and on `key`; see `Cache.entry`."""
-        return self._cache.entry(kind, self._key | key, build, load)
+        return self._cache.entry(kind, self.key | key, build, load, resumable)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         """The words of each distinct token."""
@@ -119,33 +130,55 @@ class TokenStore:
 
         return self.entry("words", {"preprocessor": preprocessor.fingerprint}, build, load)
 
-    def count_features(self, preprocessor: TextPreprocessor, **settings: Any) -> Features:
-        """The features of the texts; `settings`: see `Features.from_words`."""
+    def count_features(self, preprocessor: TextPreprocessor, settings: FeatureSettings) -> Features:
+        """The features of the texts"""
 
         def build(folder: Path) -> None:
-            Features.from_words(self.words(preprocessor), **settings).save(folder)
+            texts = partial(self.numbered_texts, preprocessor)
+            Features.from_words(self.words(preprocessor), settings, texts).save(folder)
 
-        key = {"preprocessor": preprocessor.fingerprint, **settings}
-        return self.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings["kind"]))
+        key = {"preprocessor": preprocessor.fingerprint, **settings.as_key()}
+        return self.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
+
+    def numbered_texts(self, preprocessor: TextPreprocessor, vocabulary: WordVocabulary) -> Iterator[Bags]:
+        """The words of each distinct text, in order, as numbers in `vocabulary`; some texts at a time."""
+        of_tokens = self.words(preprocessor).numbered(vocabulary)
+        for texts in self._blocks_of_tokens(preprocessor, f"word pairs of {self.path.name}"):
+            yield texts().expand(of_tokens)
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
         """The feature ids of each distinct text, in rising order."""
 
         def build(folder: Path) -> None:
             of_tokens = features.of_tokens(self.words(preprocessor))
-            blocks = _blocks(len(self.texts), f"features of {self.path.name}")
-            if preprocessor.by_token:
-                # Opened for each block, so that what was read does not stay mapped into memory.
-                open_tokens = partial(_load_bags, self._file.folder / "bags")
-                found = in_order(lambda block: open_tokens().slice(*block).expand(of_tokens).sorted_within(), blocks)
-            else:
-                found = (of_tokens.slice(*block).sorted_within() for block in blocks)
+            blocks = self._blocks_of_tokens(preprocessor, f"features of {self.path.name}")
+            found = in_order(lambda texts: features.of_texts(texts(), of_tokens), blocks)
             with _writing(folder / "features", np.int32) as append:
                 for bags in found:
                     append(bags.ids, bags.lengths)
 
         key: dict[str, object] = {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
         return self.entry("features", key, build, lambda folder: _load_bags(folder / "features"))
+
+    def idf(self, preprocessor: TextPreprocessor, features: Features) -> np.ndarray:
+        """What each feature weighs, [features.size] float32, counted over the distinct texts."""
+        key: dict[str, object] = {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}
+
+        def build(folder: Path) -> None:
+            bags = self.features(preprocessor, features)
+            blocks = (bags.slice(*block) for block in _blocks(len(bags), f"feature weights of {self.path.name}"))
+            save_idf(folder, inverse_document_frequencies(blocks, features.size))
+
+        return self.entry("idf", key, build, lambda folder: load_idf(folder, features.size))
+
+    def _blocks_of_tokens(self, preprocessor: TextPreprocessor, description: str) -> Iterator[Callable[[], Bags]]:
+        """What opens the token numbers of consecutive texts, some at a time, with a progress bar."""
+        open_block = self._open_tokens if preprocessor.by_token else _own_tokens
+        return (partial(open_block, *block) for block in _blocks(len(self.texts), description))
+
+    def _open_tokens(self, start: int, stop: int) -> Bags:
+        # Opened for each block, so that what was read does not stay mapped into memory.
+        return _load_bags(self._file.folder / "bags").slice(start, stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +254,24 @@ def _open(folder: Path) -> _StoredFile:
     if (folder / TOKENS).read_bytes().count(b"\n") != len(counts):
         raise ValueError("tokens and counts do not belong together")
     return _StoredFile(folder, rows, bags, counts, json.loads((folder / "skipped.json").read_text()))
+
+
+def save_idf(folder: Path, weights: np.ndarray) -> None:
+    """Writes what `load_idf` reads."""
+    np.save(folder / IDF, weights, allow_pickle=False)
+
+
+def load_idf(folder: Path, size: int) -> np.ndarray:
+    """The weights of `size` features; raises ValueError where there are others."""
+    weights = np.load(folder / IDF, allow_pickle=False)
+    if weights.shape != (size,):
+        raise ValueError("weights and features do not belong together")
+    return weights
+
+
+def _own_tokens(start: int, stop: int) -> Bags:
+    """The token numbers of texts of which each is its own and only token."""
+    return Bags(np.arange(start, stop), np.arange(stop - start + 1))
 
 
 def _blocks(count: int, description: str) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,64 @@
+"""Questions, their duplicates, and every text of a corpus as a candidate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from askagain.corpus.token_store import TokenStore
+from askagain.text.bags import Bags, offsets_of
+
+
+@dataclass(frozen=True, eq=False)
+class FullRanking:
+    """`texts`: the candidates, each once. `questions`: [questions] indices of texts; `duplicates`: a bag of them for
+    each question. `groups`: how many groups of duplicates the questions are from.
+    """
+
+    texts: list[str]
+    questions: np.ndarray
+    duplicates: Bags
+    groups: int
+
+
+def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: bool) -> FullRanking:
+    """The candidates are the distinct texts of some files, and those of the labelled ones.
+
+    `labelled`: with `pairs`, a ranking set: a row's first two texts are duplicates, and the first of them is a
+    question. Else a file of groups: all texts of a row are duplicates, and each of them a question. Rows that share a
+    text are one group, every other member of which is a duplicate. A question whose only duplicate is the very same
+    text is left out.
+    """
+    numbers = {text: number for number, text in enumerate(labelled.texts)}
+    for store in candidates:
+        for text in store.texts:
+            numbers.setdefault(text, len(numbers))
+    rows = labelled.rows
+    lengths = np.full(len(rows), 2) if pairs else rows.lengths
+    starts = offsets_of(lengths)[:-1]
+    members = rows.ids[np.arange(lengths.sum()) + np.repeat(rows.offsets[:-1] - starts, lengths)]
+    group = _components(members, lengths, len(labelled.texts))
+    asked = _distinct(members[starts] if pairs else members)
+    asked = asked[np.bincount(group)[group[asked]] > 1]
+    return FullRanking(list(numbers), asked, _other_members(group, asked), len(np.unique(group[asked])))
+
+
+def _other_members(group: np.ndarray, asked: np.ndarray) -> Bags:
+    """For each text of `asked`, all others of its group; `group`: that of each text."""
+    groups = Bags(np.argsort(group, kind="stable"), offsets_of(np.bincount(group))).take(group[asked])
+    others = groups.ids != np.repeat(asked, groups.lengths)
+    return Bags(groups.ids[others], offsets_of(groups.lengths - 1))
+
+
+def _components(members: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
+    """[texts]: a number for each group of texts that rows connect."""
+    firsts = np.repeat(members[offsets_of(lengths)[:-1]], lengths)
+    edges = coo_array((np.ones(len(members), dtype=np.int8), (firsts, members)), shape=(count, count))
+    return connected_components(edges, directed=False)[1].astype(np.int64)
+
+
+def _distinct(texts: np.ndarray) -> np.ndarray:
+    """Each once, in the order of first mention."""
+    return texts[np.sort(np.unique(texts, return_index=True)[1])]
