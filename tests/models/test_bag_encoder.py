@@ -12,9 +12,10 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.models.folder import save_encoder
 from askagain.models.mean_of_vectors import mean_of_vectors
 from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.trigrams import TrigramTokenizer
 from askagain.text.vocabulary import WordVocabulary
+from askagain.text.word_pairs import WordPairs
 from askagain.vectors.word_vectors import WordVectors
 
 VECTORS = WordVectors(["disk", "mount", "usb"], np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32), "three words")
@@ -22,7 +23,7 @@ CLEAN = TextPreprocessor("?", stopwords=["how", "to"])
 
 
 def encoder(**settings) -> BagEncoder:
-    features = Features("words_trigrams", WordVocabulary(["disk"]), TrigramTokenizer.from_words(["disk", "mount"]))
+    features = Features("words_trigrams", WordVocabulary(["disk"]), NgramTokenizer.from_words(["disk", "mount"]))
     table = torch.randn(features.size, 4, generator=torch.Generator().manual_seed(1))
     return BagEncoder(CLEAN, features, table, **settings)
 
@@ -44,6 +45,16 @@ def test_sum_and_mean_point_the_same_way_and_normalized_vectors_have_length_one(
     for row in range(2):
         cosine = total[row] @ mean[row] / np.linalg.norm(total[row]) / np.linalg.norm(mean[row])
         assert cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_a_truncated_encoder_gives_the_first_numbers_scaled_to_length_one_again(tmp_path):
+    save_encoder(encoder(normalize=True), tmp_path)
+    texts = ["mount the disk", "disk", "xyz"]
+    first = askagain.load(tmp_path).encode(texts)[:, :3]
+    expected = first / np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-12)
+    np.testing.assert_allclose(askagain.load(tmp_path, dim=3).encode(texts), expected, atol=1e-6)
+    with pytest.raises(InputError, match=r"encoder\.dim=5: must be from 1 to 4"):
+        askagain.load(tmp_path, dim=5)
 
 
 def test_equal_bags_give_bitwise_equal_rows_wherever_they_stand():
@@ -76,6 +87,53 @@ def test_what_is_saved_is_json_and_safetensors_and_nothing_pickled(tmp_path):
     assert names == ["encoder.json", "table.safetensors", "trigrams.json", "words.json"]
     assert json.loads((tmp_path / "encoder" / "words.json").read_text()) == ["disk"]
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]  # no temporary folder is left behind
+
+
+def with_pairs() -> BagEncoder:
+    pairs = WordPairs(np.array([0 << 32 | 1, 1 << 32 | 0]))
+    features = Features("words_pairs", WordVocabulary(["disk", "usb"]), NgramTokenizer(), pairs)
+    return BagEncoder(CLEAN, features, torch.eye(4))
+
+
+def test_an_encoder_with_word_pairs_knows_the_order_of_words_also_when_it_is_read_back(tmp_path):
+    save_encoder(with_pairs(), tmp_path / "encoder")
+    assert json.loads((tmp_path / "encoder" / "encoder.json").read_text())["format"] == 2
+    texts = ["usb disk", "disk usb?", "disk how usb disk", "disk"]
+    expected = [[1, 1, 0, 1], [1, 1, 1, 0], [2, 1, 1, 1], [1, 0, 0, 0]]
+    for one in (with_pairs(), askagain.load(tmp_path), pickle.loads(pickle.dumps(with_pairs()))):
+        assert one.encode(texts).tolist() == expected
+
+
+def test_an_encoder_without_pairs_is_written_as_before_there_were_any_and_is_read(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    assert json.loads((tmp_path / "encoder" / "encoder.json").read_text())["format"] == 1
+    assert np.array_equal(askagain.load(tmp_path).encode(["mount disk"]), encoder().encode(["mount disk"]))
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [NgramTokenizer.from_words(["disk", "mount"], sizes=(2, 4)), NgramTokenizer(sizes=(3, 5), buckets=20)],
+    ids=["sizes", "buckets"],
+)
+def test_an_encoder_with_other_ngrams_than_known_trigrams_is_written_in_a_format_of_its_own_and_read(
+    tmp_path, tokenizer
+):
+    features = Features("words_trigrams", WordVocabulary(["disk"]), tokenizer)
+    one = BagEncoder(CLEAN, features, torch.randn(features.size, 4))
+    save_encoder(one, tmp_path / "encoder")
+    assert json.loads((tmp_path / "encoder" / "encoder.json").read_text())["format"] == 3
+    texts = ["mounted disks", "unheard", "disk"]
+    assert np.array_equal(askagain.load(tmp_path).encode(texts), one.encode(texts))
+    (tmp_path / "encoder" / "ngrams.json").write_text("{}")
+    with pytest.raises(InputError, match="damaged encoder folder"):
+        askagain.load(tmp_path)
+
+
+def test_lost_pairs_are_named(tmp_path):
+    save_encoder(with_pairs(), tmp_path / "encoder")
+    (tmp_path / "encoder" / "pairs.safetensors").unlink()
+    with pytest.raises(InputError, match="damaged encoder folder"):
+        askagain.load(tmp_path)
 
 
 def test_saving_again_replaces_the_folder(tmp_path):
@@ -145,6 +203,16 @@ def test_a_path_without_encoder_is_named(tmp_path):
 def test_one_string_is_not_taken_for_a_list_of_texts():
     with pytest.raises(TypeError, match="give a list of texts"):
         encoder().encode("mount disk")
+
+
+def test_weights_of_features_in_a_checkpoint_scale_its_rows(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    (tmp_path / "checkpoints").mkdir()
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    rows = encoder().features.size
+    for name in ("idf", "learned_weights"):
+        torch.save({"state_dict": {"bag.weight": torch.ones(rows, 4), name: torch.arange(rows).float()}}, path)
+        assert torch.equal(askagain.load(path).bag.weight, torch.arange(rows).float()[:, None].expand(rows, 4))
 
 
 def test_a_checkpoint_with_weights_of_another_shape_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""The encoder of all three rungs: the sum or mean of table rows, one row a word or letter trigram of the text."""
+"""The encoder of all three rungs: the sum or mean of table rows, one row a word or letter n-gram of the text."""
 
 from collections.abc import Sequence
 
@@ -58,6 +58,13 @@ class BagEncoder(nn.Module):
     def with_preprocessor(self, preprocessor: TextPreprocessor) -> "BagEncoder":
         """The same table behind another preprocessor."""
         return BagEncoder(preprocessor, self.features, self.bag.weight.data, self.pooling, self.normalize)
+
+    def truncated(self, dim: int) -> "BagEncoder":
+        """The encoder of the first `dim` numbers of a vector; raises InputError where there are not so many."""
+        if not 1 <= dim <= self.dim:
+            raise InputError(f"encoder.dim={dim}: must be from 1 to {self.dim}, the length of the encoder's vectors")
+        table = self.bag.weight.data[:, :dim].contiguous()
+        return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
 
     def tokenize(self, texts: Sequence[str]) -> Bags:
         """The feature ids of each text. Raises TypeError for a single string in place of a sequence of them."""

@@ -17,13 +17,20 @@ from askagain.text.preprocessor import TextPreprocessor
 
 SETTINGS = "encoder.json"
 TABLE = "table.safetensors"
-FORMAT = 1
+FORMAT = 3
+# The formats before there were letter n-grams other than known trigrams, and before there were word pairs; they are
+# written still where there are none.
+WITHOUT_NGRAMS, WITHOUT_PAIRS = 2, 1
+
+# In a checkpoint, where a run weighs features: the weights of the table's rows, those of inverse document frequency or
+# those that are trained.
+FIXED_WEIGHTS, LEARNED_WEIGHTS = "idf", "learned_weights"
 
 
 def save_encoder(encoder: BagEncoder, folder: Path) -> None:
-    """Writes `encoder.json`, `words.json`, `trigrams.json` and `table.safetensors`, replacing `folder` in one step."""
+    """Writes `encoder.json`, `table.safetensors` and what `Features.save` does, replacing `folder` in one step."""
     settings = {
-        "format": FORMAT,
+        "format": _format(encoder.features),
         "dim": encoder.dim,
         "pooling": encoder.pooling,
         "normalize": encoder.normalize,
@@ -37,13 +44,25 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
         save_file({"table": encoder.bag.weight.detach().cpu().contiguous()}, temporary / TABLE)
 
 
-def load_encoder(path: str | Path) -> BagEncoder:
+def _format(features: Features) -> int:
+    """The lowest format that holds these features, so that versions before this one read what they can."""
+    if not features.tokenizer.known_trigrams_only:
+        return FORMAT
+    return WITHOUT_NGRAMS if len(features.pairs) else WITHOUT_PAIRS
+
+
+def load_encoder(path: str | Path, dim: int | None = None) -> BagEncoder:
     """The encoder saved in `path`: an encoder folder, a run folder with one in it, or a checkpoint of such a run.
 
     A checkpoint (`RUN/checkpoints/last.ckpt`) gives its own weights; the words come from the run's encoder folder.
-    Raises InputError for a path that holds no encoder or a damaged one.
+    `dim`: keep so many first numbers of a vector only (None: all). Raises InputError for a path that holds no encoder
+    or a damaged one, and for a `dim` that it has not.
     """
-    path = Path(path)
+    encoder = _load_whole(Path(path))
+    return encoder if dim is None else encoder.truncated(dim)
+
+
+def _load_whole(path: Path) -> BagEncoder:
     if path.suffix == ".ckpt":
         return _from_checkpoint(path)
     folder = path if (path / SETTINGS).is_file() else path / "encoder"
@@ -64,8 +83,8 @@ def load_encoder(path: str | Path) -> BagEncoder:
 
 def _check_settings(settings: dict[str, Any]) -> None:
     """Raises ValueError or KeyError where `encoder.json` is not as `save_encoder` writes it."""
-    if settings["format"] != FORMAT:
-        raise ValueError(f"format {settings['format']}, but this version reads {FORMAT}")
+    if settings["format"] not in (WITHOUT_PAIRS, WITHOUT_NGRAMS, FORMAT):
+        raise ValueError(f"format {settings['format']}, but this version reads up to {FORMAT}")
     if type(settings["normalize"]) is not bool or type(settings["dim"]) is not int:
         raise ValueError("normalize must be true or false, and dim a whole number")
     if not isinstance(settings["preprocessor"]["stopwords"], list):
@@ -81,6 +100,9 @@ def _from_checkpoint(path: Path) -> BagEncoder:
         trained = next(weights for name, weights in state.items() if name.endswith("bag.weight"))
         if trained.shape[1:] != (encoder.dim,) or len(trained) not in _trainable_rows(encoder):
             raise ValueError(f"its weights are {tuple(trained.shape)}")
+        for name in (FIXED_WEIGHTS, LEARNED_WEIGHTS):
+            if name in state:
+                trained = weighted(trained, state[name])
         # What a run trains are the last rows of its encoder's table; the trigram regressor's known words stay fixed.
         with torch.no_grad():
             encoder.bag.weight[-len(trained) :] = trained
@@ -90,6 +112,11 @@ def _from_checkpoint(path: Path) -> BagEncoder:
     return encoder
 
 
+def weighted(table: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The table with each row times its weight: one that needs no weights. [rows, dim] and [rows] give [rows, dim]."""
+    return table * weights.unsqueeze(1)
+
+
 def _trainable_rows(encoder: BagEncoder) -> tuple[int, int]:
-    """How many of the table's last rows a run may have trained: all of them, or those of trigrams only."""
+    """How many of the table's last rows a run may have trained: all of them, or those of letter n-grams only."""
     return encoder.features.size, encoder.features.tokenizer.vocab_size

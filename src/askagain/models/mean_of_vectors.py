@@ -4,12 +4,12 @@ import torch
 
 from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.trigrams import TrigramTokenizer
 from askagain.vectors.word_vectors import WordVectors
 
 
 def mean_of_vectors(preprocessor: TextPreprocessor, vectors: WordVectors) -> BagEncoder:
     """The encoder that gives the mean of known words' vectors, and zero where no word is known."""
-    features = Features("words", vectors.vocabulary, TrigramTokenizer([]))
+    features = Features("words", vectors.vocabulary, NgramTokenizer())
     return BagEncoder(preprocessor, features, torch.from_numpy(vectors.table.copy()), pooling="mean")

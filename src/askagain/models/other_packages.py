@@ -1,0 +1,106 @@
+"""Encoders of other packages behind the same seam, each loaded when it is asked for."""
+
+import os
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from askagain.errors import InputError
+
+INSTALL = {"sentence-transformers": "pip install -r requirements-teacher.txt"}
+
+
+class SentenceTransformer:
+    """Any model of sentence-transformers; satisfies `Encoder`.
+
+    `path`: a folder, or the name of a model on the Hugging Face Hub (of `revision`, None for the newest), which is
+    downloaded at its first use. `batch_size`: texts at a time. `device`: such as cpu or cuda, None for the fastest.
+    `prompt`: put before every text, None for nothing. Raises InputError where the package is missing or has no such
+    model.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        batch_size: int,
+        device: str | None = None,
+        revision: str | None = None,
+        prompt: str | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size={batch_size}: must be at least 1")
+        package = _imported("sentence_transformers", "sentence-transformers")
+        self._model = _loaded(
+            path,
+            "a sentence-transformers model",
+            lambda found: package.SentenceTransformer(found, device=device, revision=revision),
+        )
+        self._batch_size = batch_size
+        self._prompt = prompt
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return self._model.get_embedding_dimension()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """[len(texts), dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
+        return _each_once(texts, self._encode, self.dim)
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        return self._model.encode(
+            texts, batch_size=self._batch_size, prompt=self._prompt, show_progress_bar=False, convert_to_numpy=True
+        )
+
+
+class Model2Vec:
+    """A static model of model2vec; satisfies `Encoder`. `path`: a folder or the name of a model.
+
+    Raises InputError where the package is missing or has no such model.
+    """
+
+    def __init__(self, path: str) -> None:
+        package = _imported("model2vec", "model2vec")
+        self._model = _loaded(path, "a model2vec model", package.StaticModel.from_pretrained)
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return self._model.dim
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """[len(texts), dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
+        return _each_once(texts, self._model.encode, self.dim)
+
+
+def _imported(module: str, package: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"{package} is missing here ({error}); {INSTALL.get(package, f'pip install {package}')}"
+        ) from error
+
+
+def _loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:
+    folder = Path(path).expanduser()
+    try:
+        return load(str(folder) if folder.is_dir() else path)
+    except Exception as error:  # whatever a package makes of a path that holds no model
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") != "0" else ""
+        raise InputError(
+            f"{path}: neither a folder of {what} nor one that can be had from the Hugging Face Hub{offline}: {reason}"
+        ) from error
+
+
+def _each_once(texts: Sequence[str], encode: Callable[[list[str]], np.ndarray], dim: int) -> np.ndarray:
+    """What `encode` gives; other texts in a batch may change a vector's last bits, so equal texts are given it once."""
+    places: dict[str, int] = {}
+    numbers = [places.setdefault(text, len(places)) for text in texts]
+    if not numbers:
+        return np.zeros((0, dim), dtype=np.float32)
+    return np.asarray(encode(list(places)), dtype=np.float32)[numbers]

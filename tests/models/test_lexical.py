@@ -1,0 +1,80 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from askagain.errors import InputError
+from askagain.models.lexical import Bm25, TfIdf
+from askagain.ranking.products import products
+from askagain.text.preprocessor import TextPreprocessor
+
+FITTED = [
+    "mount a disk at boot",
+    "mount a usb disk disk",
+    "boot from a usb stick",
+    "sound is gone after boot",
+    "what is a monad",
+]
+QUESTIONS = ["mount mount disk", "boot zzz", "qqq", "a monad"]
+CANDIDATES = ["a disk to mount", "zzz", "boot is slow", "the monad", "boot is slow"]
+WORDS = TextPreprocessor()
+
+
+def scores_of(ranker, fitted=FITTED) -> np.ndarray:
+    ranker.fit(fitted)
+    return products(ranker.questions(QUESTIONS), ranker.candidates(CANDIDATES))
+
+
+@pytest.mark.parametrize("sublinear", [True, False])
+def test_tfidf_is_that_of_scikit_learn_where_all_terms_are_known(sublinear):
+    ranker = TfIdf(WORDS, sublinear=sublinear)
+    ranker.fit(FITTED)
+    theirs = TfidfVectorizer(sublinear_tf=sublinear, token_pattern=r"\S+").fit_transform(FITTED)
+    ours = products(ranker.questions(FITTED), ranker.candidates(FITTED))
+    assert ours == pytest.approx((theirs @ theirs.T).toarray())
+
+
+def test_a_term_that_was_not_fitted_counts_as_one_that_no_text_had():
+    scores = scores_of(TfIdf(WORDS, sublinear=True))
+    boot, unknown = np.log(6 / 4) + 1, np.log(6) + 1  # three of five texts have boot
+    assert scores[1, 1] == pytest.approx(unknown / np.hypot(boot, unknown))
+    assert scores[2].tolist() == [0, 0, 0, 0, 0]
+
+
+def test_bm25_is_its_formula():
+    k1, b = 1.5, 0.6
+    scores = scores_of(Bm25(WORDS, k1=k1, b=b))
+    texts = [text.split() for text in FITTED]
+    mean_length = np.mean([len(text) for text in texts])
+    for (i, question), (j, candidate) in product(enumerate(QUESTIONS), enumerate(CANDIDATES)):
+        words, expected = candidate.split(), 0.0
+        for word in question.split():
+            having, count = sum(word in text for text in texts), words.count(word)
+            idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+            expected += idf * count * (k1 + 1) / (count + k1 * (1 - b + b * len(words) / mean_length))
+        assert scores[i, j] == pytest.approx(expected)
+
+
+def test_letter_ngrams_are_those_of_words_between_bounds():
+    scores = scores_of(TfIdf(WORDS, sublinear=False, letters=[4, 4]), ["zzzz"])
+    # #mon mona onad nad# of one side, #the the# as well of the other; `a` has too few letters; none was fitted
+    assert scores[3, 3] == pytest.approx(4 / np.sqrt(4 * 6))
+
+
+@pytest.mark.parametrize("ranker", [TfIdf(WORDS, True), TfIdf(WORDS, True, [3, 5]), Bm25(WORDS, 1.2, 0.75)])
+def test_equal_words_tie_exactly_in_whatever_order_and_batch(ranker):
+    ranker.fit(FITTED)
+    words = ["sound", "gone", "after", "boot", "from", "usb", "stick", "zzz", "yyy"]
+    orders = [" ".join(np.random.default_rng(i).permutation(words)) for i in range(20)]
+    questions = ranker.questions(["usb sound yyy after", "boot"])
+    together = products(questions, ranker.candidates(orders))
+    alone = [products(questions[[0]], ranker.candidates([order]))[0, 0] for order in orders]
+    assert set(together[0]) == set(alone) and len(set(alone)) == 1
+
+
+def test_lengths_that_cannot_be_meant_and_texts_without_words_are_refused():
+    with pytest.raises(InputError, match=r"ranker.letters=\[5, 3\]"):
+        TfIdf(WORDS, True, [5, 3])
+    with pytest.raises(InputError, match=r"no terms to count in train.tsv and corpus.txt"):
+        TfIdf(WORDS, True).fit([])
