@@ -1,13 +1,13 @@
-"""Where the duplicate stands among its candidates, when all are scored by cosine."""
+"""Where the duplicate stands among the candidates of its row."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import normalize
+from scipy.sparse import csr_array
 from torch.nn.utils.rnn import pad_sequence
 
-from askagain.errors import InputError
+from askagain.ranking.products import products, unit_vectors
 
 ROWS_A_BLOCK = 256  # whose scores are looked at together
 PAIRS_COMPARED = 1 << 14  # vectors compared value by value at a time
@@ -16,10 +16,20 @@ ROUNDING = 1e-4  # the products of equal unit vectors differ by far less
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """For each row: how many candidates score `above` the duplicate, and how many are `tied` with it; [rows] int64."""
+    """For each duplicate: how many candidates score `above` it, and how many are `tied` with it; [duplicates] int64.
+
+    `row`: the row of each duplicate, where a row may have several, which count among each other's candidates; every
+    row from 0 on has one. None where each row has one.
+    """
 
     above: np.ndarray
     tied: np.ndarray
+    row: np.ndarray | None = None
+
+    @property
+    def expected(self) -> np.ndarray:
+        """The rank from 1 on, the mean over all orders of the tied; [duplicates] float64."""
+        return self.above + self.tied / 2 + 1
 
 
 def rank_duplicates(vectors: np.ndarray, ids: np.ndarray, offsets: np.ndarray) -> Ranks:
@@ -30,9 +40,7 @@ def rank_duplicates(vectors: np.ndarray, ids: np.ndarray, offsets: np.ndarray) -
     whose vector equals the duplicate's, bit for bit, is tied with it whatever the rounding of the products.
     Raises InputError where a vector has a value that is not finite.
     """
-    if not np.isfinite(vectors).all():
-        raise InputError("the encoder gives vectors that are not finite; if it is in training, lower optimizer.lr")
-    units = normalize(torch.from_numpy(np.ascontiguousarray(vectors)), dim=1, eps=1e-12)  # [texts, dim]
+    units = torch.from_numpy(unit_vectors(vectors))  # [texts, dim]
     lengths = np.diff(offsets)
     above = np.zeros(len(lengths), dtype=np.int64)
     tied = np.zeros(len(lengths), dtype=np.int64)
@@ -40,6 +48,20 @@ def rank_duplicates(vectors: np.ndarray, ids: np.ndarray, offsets: np.ndarray) -
     for start in range(0, len(lengths), ROWS_A_BLOCK):
         block = slice(start, min(start + ROWS_A_BLOCK, len(lengths)))
         above[block], tied[block] = _rank_block(units, ids, offsets[start : block.stop + 1], gathered)
+    return Ranks(above, tied)
+
+
+def rank_sparse(questions: csr_array, candidates: csr_array, ids: np.ndarray, offsets: np.ndarray) -> Ranks:
+    """The same for rankers that count terms: scores are products of sparse rows, and tie where they are equal.
+
+    `questions`, `candidates`: [texts, terms], what each distinct text is as either of them.
+    """
+    above = np.zeros(len(offsets) - 1, dtype=np.int64)
+    tied = np.zeros(len(offsets) - 1, dtype=np.int64)
+    for row in range(len(above)):
+        texts = ids[offsets[row] : offsets[row + 1]]
+        (scores,) = products(questions[texts[:1]], candidates[texts[1:]])
+        above[row], tied[row] = (scores[1:] > scores[0]).sum(), (scores[1:] == scores[0]).sum()
     return Ranks(above, tied)
 
 
