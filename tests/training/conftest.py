@@ -7,10 +7,26 @@ from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.sample import write_sample
+from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.duplicates import DuplicateQuestions
 from askagain.training.known_words import KnownWords
 from askagain.vectors.word_vectors import WordVectors
+
+# Settings of a rung that trains a whole table, but for `dim`.
+TABLE = {
+    "init_std": 0.05,
+    "feature_weights": "none",
+    "pooling": "sum",
+    "temperature": 0.1,
+    "learn_temperature": False,
+    "label_smoothing": 0.0,
+    "eps": 1e-8,
+    "mask_same_group": True,
+    "matryoshka": [],
+    "matryoshka_weight": 0.1,
+}
+DSSM_SETTINGS = TABLE | {"dim": 32, "gather": True}
 
 
 @pytest.fixture(scope="session")
@@ -24,24 +40,20 @@ def corpus(tmp_path_factory) -> Corpus:
 @pytest.fixture(scope="session")
 def vectors(corpus) -> WordVectors:
     """Vectors of every second word of the ranking set: sums of hidden trigram vectors and a little noise."""
-    from askagain.text.trigrams import letter_trigrams
+    from askagain.text.ngrams import letter_ngrams
 
     rng = np.random.default_rng(2)
     words = corpus.ranking("validation").words(corpus.preprocessor).words[::2]
     hidden: dict[str, np.ndarray] = {}
-    table = np.stack(
-        [sum(hidden.setdefault(t, rng.standard_normal(8)) for t in letter_trigrams(word)) for word in words]
-    )
+    table = np.stack([sum(hidden.setdefault(t, rng.standard_normal(8)) for t in letter_ngrams(word)) for word in words])
     return WordVectors(words, (table + 0.1 * rng.standard_normal(table.shape)).astype(np.float32), "test vectors")
 
 
 def duplicates(corpus: Corpus, **settings) -> DuplicateQuestions:
     """Duplicate questions with settings for tests."""
     defaults = {
-        "features_kind": "words_trigrams",
-        "min_count": 1,
-        "max_words": None,
-        "max_trigrams": None,
+        "features": FeatureSettings("words_trigrams"),
+        "count_unlabelled": False,
         "pairs": "random",
         "max_pairs_per_group": 30,
         "validation_fraction": 0.05,
@@ -57,6 +69,8 @@ def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> KnownWords:
         "words": "all",
         "limit": None,
         "max_trigrams": None,
+        "ngram_sizes": [3],
+        "ngram_buckets": None,
         "validation_fraction": 0.02,
         "batch_size": 32,
         "seed": 0,

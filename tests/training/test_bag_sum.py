@@ -42,6 +42,41 @@ def test_sums_and_gradients_are_those_of_an_embedding_bag(sparse):
     torch.testing.assert_close(table.grad.to_dense(), reference.weight.grad)
 
 
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("learned", [True, False])
+def test_weighted_sums_and_gradients_are_those_of_a_table_whose_rows_are_scaled(sparse, learned):
+    bags = some_bags()
+    torch.manual_seed(SEED)
+    table, of_sums = torch.randn(ROWS, DIM), torch.randn(len(bags), DIM)
+    weights = torch.randn(ROWS)
+
+    def gradients(sums):
+        own = [table.clone().requires_grad_(), weights.clone().requires_grad_(learned)]
+        found = sums(*own)
+        found.backward(of_sums)
+        return found.detach(), *[one.grad for one in own]
+
+    ids, offsets = torch.from_numpy(bags.ids).long(), torch.from_numpy(bags.offsets)
+    expected = gradients(
+        lambda t, w: nn.functional.embedding_bag(ids, t * w[:, None], offsets, mode="sum", include_last_offset=True)
+    )
+    found = gradients(lambda t, w: bag_sum(t, TensorBags.of(bags), sparse, w))
+    torch.testing.assert_close(found[0], expected[0])
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.is_sparse == sparse
+            torch.testing.assert_close(one.to_dense(), other)
+
+
+def test_the_sparse_gradient_of_weights_holds_those_of_the_batch_and_no_others():
+    table, weights = torch.randn(10**6, DIM), torch.ones(10**6, requires_grad=True)
+    bags = TensorBags.of(some_bags())
+    bag_sum(table, bags, sparse=True, weights=weights).sum().backward()
+    assert weights.grad._indices()[0].tolist() == bags.rows.tolist()
+    assert weights.grad._values().shape == (len(bags.rows),)
+
+
 def test_a_sparse_gradient_holds_the_rows_of_the_batch_once_each_and_no_others():
     table = torch.randn(10**6, DIM, requires_grad=True)
     bags = TensorBags.of(some_bags())

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.training.batches import (
     BatchOrder,
@@ -26,8 +27,8 @@ def examples(count):
     )
 
 
-def order(count, batch_size, shuffle=True, epoch=0, **ranks):
-    made = BatchOrder(examples(count), batch_size, shuffle, seed=3, **ranks)
+def order(count, batch_size, shuffle=True, epoch=0):
+    made = BatchOrder(examples(count), batch_size, shuffle, seed=3)
     made.set_epoch(epoch)
     return [batch.tolist() for batch in made]
 
@@ -39,10 +40,10 @@ def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_t
     assert batch.bags.ids.dtype == batch.bags.offsets.dtype == torch.int32
 
 
-def test_word_vector_batches_hold_trigrams_and_targets():
+def test_word_vector_batches_hold_ngrams_and_targets():
     vectors = np.arange(10, dtype=np.float32).reshape(5, 2)
     batch = WordVectorCollator(BAGS, vectors)(np.array([4, 1, 0]))
-    assert as_lists(batch.trigrams) == [[7], [], [1, 2]]
+    assert as_lists(batch.ngrams) == [[7], [], [1, 2]]
     assert batch.vectors.tolist() == [[8, 9], [2, 3], [0, 1]]
 
 
@@ -66,11 +67,24 @@ def test_the_order_is_fixed_by_seed_and_epoch():
     assert order(20, 6, shuffle=False) == [list(range(i, min(i + 6, 20))) for i in range(0, 20, 6)]
 
 
-@pytest.mark.parametrize("count", [16, 17, 18, 19])
-def test_ranks_share_each_batch_of_one_device_with_as_many_pairs(count):
-    alone = order(count, 8)
-    parts = [order(count, 4, rank=rank, world_size=2) for rank in range(2)]
-    assert len(parts[0]) == len(parts[1])
-    together = [first + second for first, second in zip(*parts, strict=True)]
-    whole = [batch for batch in alone if len(batch) >= 2]
-    assert together == whole
+@pytest.mark.parametrize("done", [0, 1, 3, 4])
+def test_an_epoch_that_was_left_goes_on_where_it_stood_and_the_next_one_begins_at_its_start(done):
+    whole = order(20, 6, epoch=1)
+    left = BatchOrder(examples(20), 6, shuffle=True, seed=3)
+    left.set_epoch(1)
+    batches = iter(left)
+    for _ in range(done):
+        next(batches)
+    resumed = BatchOrder(examples(20), 6, shuffle=True, seed=3)
+    resumed.load_state_dict(left.state_dict())
+    resumed.set_epoch(1)
+    assert [batch.tolist() for batch in resumed] == whole[done % 4 :]
+    resumed.set_epoch(2)
+    assert [batch.tolist() for batch in resumed] == order(20, 6, epoch=2)
+
+
+def test_an_epoch_cannot_go_on_with_batches_of_another_size():
+    left = BatchOrder(examples(20), 6, shuffle=True)
+    next(iter(left))
+    with pytest.raises(InputError, match=r"set data\.batch_size to 6 over the number of devices"):
+        BatchOrder(examples(20), 4, shuffle=True).load_state_dict(left.state_dict())

@@ -52,7 +52,7 @@ def test_counts_say_what_is_there(corpus):
     assert counts["groups"] == 300 and counts["held_out_groups"] == 30
     assert counts["texts"] <= texts
     assert counts["pairs_an_epoch"] <= texts - 300
-    assert duplicates(corpus).features.size == counts["known_words"] + counts["known_trigrams"]
+    assert duplicates(corpus).features.size == counts["known_words"] + counts["known_ngrams"]
     assert 0.5 < counts["validation_known_share"] <= 1
     assert counts["validation_rows"] == 40
 
@@ -98,3 +98,19 @@ def test_pairs_that_stay_the_same_are_taken_from_the_cache_and_depend_on_all_set
     assert pairs(seed=1) != first and pairs(validation_fraction=0.5) != first
     star = duplicates(corpus, pairs="star")
     assert [array.tolist() for array in star.draw(star.split[0], 0)] != first
+
+
+def test_a_feature_weighs_the_more_the_fewer_texts_of_the_groups_have_it(corpus, monkeypatch):
+    data = duplicates(corpus)
+    bags = corpus.groups.features(corpus.preprocessor, data.features)
+    texts_with = np.zeros(data.features.size, dtype=int)
+    for i in range(len(bags)):
+        texts_with[np.unique(bags.bag(i))] += 1
+    weights = data.idf()
+    assert weights.shape == (data.features.size,)
+    order = np.argsort(texts_with, kind="stable")
+    assert (np.diff(weights[order]) <= 0).all() and weights[order[0]] > 2 * weights[order[-1]]
+    monkeypatch.setattr("askagain.corpus.token_store.TEXTS_A_BLOCK", 10)
+    (entry,) = corpus.groups._cache.folder.glob("idf-*/idf.npy")
+    entry.write_bytes(b"junk")  # so that it is counted once more, in small blocks
+    assert np.array_equal(data.idf(), weights)

@@ -24,7 +24,7 @@ def test_a_batch_holds_words_trigrams_and_vectors(corpus, vectors):
     data = known_words(corpus, vectors, words="all", validation_fraction=0.1, batch_size=16)
     batch = next(iter(data.val_dataloader()))
     word = vectors.words[data.split[1][0]]
-    assert batch.trigrams.ids[: batch.trigrams.offsets[1]].tolist() == data.tokenizer.indices(word)
+    assert batch.ngrams.ids[: batch.ngrams.offsets[1]].tolist() == data.tokenizer.indices(word)
     assert np.array_equal(batch.vectors[0].numpy(), vectors.table[vectors.rows([word])[0]])
     trained = sum(len(batch.vectors) for batch in data.train_dataloader())
     assert trained + len(data.split[1]) == len(vectors)
@@ -35,8 +35,8 @@ def test_known_and_unknown_words_are_counted(corpus, vectors):
     counts = known_words(corpus, few, words="all").counts()
     words = corpus.ranking("validation").words(corpus.preprocessor).words
     assert counts["known"] == 5 and counts["known"] + counts["unknown"] == counts["validation_words"] == len(words)
-    assert counts["unknown_with_known_trigrams"] + counts["unknown_without"] == counts["unknown"]
-    assert 0 < counts["unknown_with_known_trigrams"] < counts["unknown"]
+    assert counts["unknown_with_known_ngrams"] + counts["unknown_without"] == counts["unknown"]
+    assert 0 < counts["unknown_with_known_ngrams"] < counts["unknown"]
 
 
 def test_frequent_unknown_words_are_unknown_and_most_frequent_first(corpus, vectors):

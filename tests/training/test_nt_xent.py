@@ -48,6 +48,23 @@ def masking(request, monkeypatch):
     monkeypatch.setattr(module, "_waits", lambda tensor: request.param != "rows are sought")
 
 
+def with_negatives(queries, positives, negatives, groups, temperature, smoothing=0.0):
+    """`transcription` with further negatives in the softmax rows of both sides, and smoothed labels."""
+    units = [torch.nn.functional.normalize(side, dim=1) for side in (queries, positives, negatives)]
+    count = len(queries)
+    terms = []
+    for anchors, others in ((units[0], units[1]), (units[1], units[0])):
+        logits = anchors @ torch.cat([others, units[2]]).T / temperature
+        if groups is not None:
+            same = groups[:count, None] == groups
+            same[:, :count].fill_diagonal_(False)
+            logits = logits.masked_fill(same, -math.inf)
+        for i, row in enumerate(logits):
+            logs = row.log_softmax(0)
+            terms.append(-(1 - smoothing) * logs[i] - smoothing * logs[row > -math.inf].mean())
+    return sum(terms) / len(terms)
+
+
 GROUPS = {"no masking": None, "masking": [0, 1, 0, 2, 1, 0, 3], "all one group": [4] * 7}
 
 
@@ -71,6 +88,37 @@ def test_gradients_pass_gradcheck(groups):
     queries, positives = batch(7)
     ids = None if groups is None else torch.tensor(groups)
     assert torch.autograd.gradcheck(lambda q, d: nt_xent(q, d, ids, 0.2), (queries, positives))
+
+
+@pytest.mark.parametrize("kept", [0, 2**30], ids=["computed twice", "kept"])
+@pytest.mark.parametrize("groups", [None, [0, 1, 0, 2, 1, 0, 3, 0, 5, 3]], ids=["no masking", "masking"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_further_negatives_and_the_temperature_get_the_gradients_of_the_formula(
+    groups, kept, smoothing, masking, monkeypatch
+):
+    monkeypatch.setattr(module, "BLOCK_LOGITS", 3 * 7)
+    monkeypatch.setattr(module, "KEPT_LOGITS", kept)
+    queries, positives = batch(7)
+    negatives = batch(3)[1].detach().neg().requires_grad_()
+    temperature = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+    ids = None if groups is None else torch.tensor(groups)
+    vectors = torch.cat([queries, positives, negatives])
+    loss = module.nt_xent(vectors, ids, temperature, 1e-8, pairs=7, label_smoothing=smoothing)
+    expected = with_negatives(queries, positives, negatives, ids, temperature, smoothing)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+    inputs = (queries, positives, negatives, temperature)
+    for found, wanted in zip(torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+
+
+def test_smoothed_labels_are_those_of_cross_entropy():
+    queries, positives = batch(7)
+    loss = module.nt_xent(torch.cat([queries, positives]), None, 0.2, 1e-8, label_smoothing=0.1)
+    units = [torch.nn.functional.normalize(side, dim=1) for side in (queries, positives)]
+    logits = units[0] @ units[1].T / 0.2
+    own = torch.arange(7)
+    expected = sum(torch.nn.functional.cross_entropy(some, own, label_smoothing=0.1) for some in (logits, logits.T)) / 2
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("groups", [None, torch.tensor([9])])

@@ -14,23 +14,26 @@ from scipy.sparse.linalg import lsqr
 import askagain
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-from askagain.ranking.figures import mean_reciprocal_rank
+from askagain.models.folder import save_encoder
+from askagain.ranking.figures import figures
 from askagain.ranking.ranks import rank_duplicates
+from askagain.training.bag_sum import TensorBags
 from askagain.training.dssm import DSSM
 from askagain.training.hits_at_k import HitsAtK
 from askagain.training.keep_best import KeepBest
+from askagain.training.nt_xent import nt_xent
+from askagain.training.rowwise_adagrad import RowwiseAdagrad
 from askagain.training.schedules import warmup_decay
 from askagain.training.trigram_regressor import TrigramRegressor
-from tests.training.conftest import duplicates, known_words
+from tests.training.conftest import DSSM_SETTINGS, duplicates, known_words
 
 SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
 
 
 def dssm(data, lr=0.01, **settings):
     pl.seed_everything(0, verbose=False)
-    defaults = {"dim": 32, "init_std": 0.05, "temperature": 0.1, "eps": 1e-8, "mask_same_group": True}
     learning = {"optimizer": partial(torch.optim.Adam, lr=lr), "scheduler": SCHEDULE}
-    return DSSM(**data.model_inputs(), **learning, **defaults | settings)
+    return DSSM(**data.model_inputs(), **learning | DSSM_SETTINGS | settings)
 
 
 def trainer(folder, epochs, *callbacks):
@@ -62,7 +65,7 @@ def test_the_dssm_ranks_better_after_training_and_the_best_epoch_is_kept(corpus,
     assert float(fit.callback_metrics["val/mrr"]) > hits.start["mrr"] + 0.1
     ranking = corpus.ranking("validation")
     vectors = askagain.load(tmp_path / "encoder").encode(ranking.texts)
-    kept_mrr = mean_reciprocal_rank(rank_duplicates(vectors, ranking.rows.ids, ranking.rows.offsets))
+    kept_mrr = figures(rank_duplicates(vectors, ranking.rows.ids, ranking.rows.offsets), [1])["mrr"]
     assert kept_mrr == pytest.approx(best.figures["val/mrr"], abs=1e-6)
 
 
@@ -136,7 +139,7 @@ def test_a_checkpoint_of_other_data_or_another_model_is_refused(corpus, tmp_path
     with pytest.raises(InputError, match="another model or other data"):
         resume(data, dim=16)
     other = duplicates(corpus)
-    other.features.tokenizer.trigrams.reverse()
+    other.features.tokenizer.ngrams.reverse()
     with pytest.raises(InputError, match="trained on other words"):
         resume(other)
 
@@ -167,6 +170,38 @@ def test_masking_leaves_other_members_of_a_group_out(corpus):
     assert masked < unmasked
 
 
+def test_matryoshka_adds_the_mean_loss_of_vectors_that_are_cut_off_where_they_are_longer(corpus):
+    data = duplicates(corpus, batch_size=64)
+    batch = next(iter(data.train_dataloader()))
+    module = dssm(data, matryoshka=[16, 8, 99], matryoshka_weight=0.5)
+    vectors = module.sums(batch.bags)
+    whole, *cut = (nt_xent(vectors[:, :width], batch.groups, 0.1, 1e-8).item() for width in (32, 16, 8))
+    assert module.loss(batch).item() == pytest.approx(whole + 0.5 * sum(cut) / 2, rel=1e-5)
+
+
+def test_a_temperature_that_is_learned_moves_and_the_loss_is_lower_for_it(corpus, tmp_path):
+    data = duplicates(corpus, batch_size=64)
+    losses = {}
+    for learned in (False, True):
+        module = dssm(data, temperature=0.5, learn_temperature=learned)
+        fit = trainer(tmp_path / str(learned), 4)
+        fit.fit(module, datamodule=data)
+        losses[learned] = fit.callback_metrics["train/loss_epoch"].item()
+    assert 0.025 <= fit.callback_metrics["train/temperature"].item() < 0.5
+    assert losses[True] < losses[False]
+
+
+def test_a_learned_temperature_is_kept_at_its_bound_and_is_trained_there_all_the_same(corpus):
+    data = duplicates(corpus, batch_size=64)
+    module = dssm(data, temperature=0.025, learn_temperature=True)
+    with torch.no_grad():
+        module.log_temperature -= 1
+    module.on_train_batch_end(None, None, 0)
+    assert module.temperature.item() == pytest.approx(0.025)
+    module.loss(next(iter(data.train_dataloader()))).backward()
+    assert module.log_temperature.grad.item() != 0
+
+
 def test_a_monitored_metric_that_is_not_logged_is_named(corpus, tmp_path):
     data = duplicates(corpus, batch_size=128)
     with pytest.raises(InputError, match=r"metric\.name=val/mmr.*val/mrr"):
@@ -175,10 +210,29 @@ def test_a_monitored_metric_that_is_not_logged_is_named(corpus, tmp_path):
         )
 
 
-@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": -1.0}])
-def test_a_temperature_must_be_positive(corpus, settings):
-    with pytest.raises(InputError, match="temperature"):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.0},
+        {"temperature": -1.0},
+        {"temperature": 0.02, "learn_temperature": True},
+        {"label_smoothing": 1.0},
+        {"matryoshka": [0]},
+    ],
+    ids=str,
+)
+def test_a_setting_out_of_range_is_named(corpus, settings):
+    with pytest.raises(InputError, match=f"model.{next(iter(settings))}="):
         dssm(duplicates(corpus), **settings)
+
+
+def test_smoothed_labels_reach_the_loss(corpus):
+    data = duplicates(corpus, batch_size=64)
+    batch = next(iter(data.train_dataloader()))
+    module = dssm(data, label_smoothing=0.2)
+    expected = nt_xent(module.sums(batch.bags), batch.groups, 0.1, 1e-8, label_smoothing=0.2)
+    assert module.loss(batch).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert module.loss(batch).item() != pytest.approx(dssm(data).loss(batch).item(), rel=1e-2)
 
 
 def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, vectors, tmp_path):
@@ -186,8 +240,8 @@ def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, 
     inputs = data.model_inputs()
     module = TrigramRegressor(**inputs, optimizer=partial(torch.optim.Adam, lr=0.03), scheduler=SCHEDULE, init_std=0.0)
     trainer(tmp_path, 60, HitsAtK([1, 10, 100], "expected")).fit(module, datamodule=data)
-    rows = np.repeat(np.arange(len(data.trigrams)), data.trigrams.lengths)
-    design = csr_matrix((np.ones(len(rows)), (rows, data.trigrams.ids)))
+    rows = np.repeat(np.arange(len(data.ngrams)), data.ngrams.lengths)
+    design = csr_matrix((np.ones(len(rows)), (rows, data.ngrams.ids)))
     targets = vectors.table.astype(np.float64)
     solution = np.stack([lsqr(design, targets[:, i], atol=1e-12, btol=1e-12)[0] for i in range(vectors.dim)], axis=1)
     optimum = np.mean((design @ solution - targets) ** 2)
@@ -195,6 +249,22 @@ def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, 
     untrained = np.mean(targets**2)
     print(f"mean squared error: optimum {optimum:.5f}, found {found:.5f}, all zero {untrained:.5f}")
     assert optimum <= found < optimum + 0.02 * (untrained - optimum)
+
+
+def test_the_cosine_of_held_out_words_is_that_of_their_predicted_vectors(corpus, vectors, tmp_path):
+    data = known_words(corpus, vectors, words="all", validation_fraction=0.3, batch_size=16)
+    learning = {"optimizer": partial(torch.optim.Adam, lr=0.03), "scheduler": SCHEDULE}
+    module = TrigramRegressor(**data.model_inputs(), **learning, init_std=0.0)
+    made = trainer(tmp_path, 3)
+    made.fit(module, datamodule=data)
+    rows = data.rows[data.split[1]]
+    assert len(rows) > 16 and len(rows) % 16  # several batches, the last one smaller
+    predicted = module.predict([vectors.words[row] for row in rows]).numpy()
+    wanted = vectors.table[rows]
+    lengths = np.maximum(np.linalg.norm(predicted, axis=1) * np.linalg.norm(wanted, axis=1), 1e-12)
+    cosine = float(((predicted * wanted).sum(axis=1) / lengths).mean())
+    assert cosine > 0.2
+    assert float(made.callback_metrics["val/cosine"]) == pytest.approx(cosine, abs=1e-6)
 
 
 def test_known_words_keep_their_vectors_and_unknown_words_get_predicted_ones(corpus, vectors, tmp_path):
@@ -207,6 +277,112 @@ def test_known_words_keep_their_vectors_and_unknown_words_get_predicted_ones(cor
     np.testing.assert_allclose(found[0], vectors.table[3], rtol=1e-6)
     np.testing.assert_allclose(found[1], module.predict([unknown])[0].numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found[2], found[0] + found[1], rtol=1e-4, atol=1e-5)
+
+
+WEIGHTED = ["idf", "learned"]
+ROW_WISE = partial(RowwiseAdagrad, lr=0.05, eps=1e-10, second_moment="row")
+OPTIMIZERS = {"row-wise": ROW_WISE, "adam": partial(torch.optim.Adam, lr=0.01)}
+
+
+def folded(module):
+    """The table with each row times its weight, from what is trained."""
+    weights = {**dict(module.named_buffers()), **dict(module.named_parameters())}
+    named = [weights[name] for name in ("idf", "learned_weights") if name in weights]
+    return (module.bag.weight * named[0][:, None]).detach() if named else module.bag.weight.detach()
+
+
+@pytest.mark.parametrize("weights", WEIGHTED)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_weights_are_multiplied_into_the_encoder_that_is_kept_and_into_that_of_a_checkpoint(
+    corpus, tmp_path, weights, optimizer
+):
+    data = duplicates(corpus)
+    module = dssm(data, feature_weights=weights, optimizer=optimizer)
+    start = folded(module)
+    callbacks = HitsAtK([1], "expected"), KeepBest(str(tmp_path), "val/mrr", "max"), kept(tmp_path)
+    fit = trainer(tmp_path, 3, *callbacks)
+    fit.fit(module, datamodule=data)
+    assert float(fit.callback_metrics["val/mrr"]) > callbacks[0].start["mrr"]
+    assert not torch.equal(folded(module), start)
+    assert torch.equal(module.encoder.bag.weight, folded(module))
+    assert torch.equal(askagain.load(tmp_path / "checkpoints" / "last.ckpt").bag.weight, folded(module))
+    texts = list(corpus.ranking("validation").texts)
+    best, checkpoint = (askagain.load(tmp_path / path).encode(texts) for path in ("", "checkpoints/best.ckpt"))
+    assert np.array_equal(best, checkpoint)
+    names = sorted(path.name for path in (tmp_path / "encoder").iterdir())
+    assert names == ["encoder.json", "table.safetensors", "trigrams.json", "words.json"]
+
+
+def test_fixed_weights_stay_and_learned_ones_start_there_and_move(corpus, tmp_path):
+    data = duplicates(corpus)
+    idf = torch.from_numpy(data.idf())
+    for weights in WEIGHTED:
+        module = dssm(data, feature_weights=weights)
+        assert torch.equal(module._weights.detach(), idf)
+        trainer(tmp_path / weights, 1).fit(module, datamodule=data)
+        assert torch.equal(module._weights.detach(), idf) == (weights == "idf")
+
+
+def test_weights_change_what_is_ranked_first_and_no_weights_leave_the_table_as_it_is(corpus):
+    data = duplicates(corpus)
+    plain, weighted = dssm(data), dssm(data, feature_weights="idf")
+    assert torch.equal(plain.bag.weight, weighted.bag.weight)
+    assert plain.encoder.bag.weight.data_ptr() == plain.bag.weight.data_ptr()
+    texts = list(corpus.ranking("validation").texts)[:50]
+    vectors = weighted.encoder.encode(texts)
+    assert not np.allclose(vectors, plain.encoder.encode(texts), atol=1e-3)
+    bags = TensorBags.of(weighted.encoder.tokenize(texts))
+    expected = torch.nn.functional.normalize(weighted.sums(bags)).detach().numpy()
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
+def test_a_resumed_run_goes_on_with_its_weights_and_those_of_another_kind_are_refused(corpus, tmp_path):
+    def fit(folder, epochs, resume=None, weights="learned"):
+        data = duplicates(corpus)
+        module = dssm(data, feature_weights=weights, optimizer=ROW_WISE)
+        module._scheduler = lambda optimizer, total_steps: SCHEDULE(optimizer, total_steps=40)
+        trainer(folder, epochs, kept(folder)).fit(
+            module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None
+        )
+        return folded(module)
+
+    whole = fit(tmp_path / "whole", 3)
+    fit(tmp_path / "first", 1)
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    assert torch.equal(fit(tmp_path / "second", 3, last), whole)
+    for other in ("none", "idf"):
+        with pytest.raises(InputError, match="another model or other data"):
+            fit(tmp_path / "other", 3, last, other)
+
+
+def test_a_checkpoint_from_before_there_were_weights_is_resumed_and_loaded(corpus, tmp_path):
+    data = duplicates(corpus)
+    callbacks = HitsAtK([1], "expected"), KeepBest(str(tmp_path), "val/mrr", "max"), kept(tmp_path)
+    first = dssm(data)
+    trainer(tmp_path, 1, *callbacks).fit(first, datamodule=data)
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {"encoder.bag.weight": checkpoint["state_dict"].pop("bag.weight")}
+    torch.save(checkpoint, path)
+    assert torch.equal(askagain.load(path).bag.weight, first.bag.weight)
+    resumed = dssm(data)
+    trainer(tmp_path / "second", 1).fit(resumed, datamodule=data, ckpt_path=path, weights_only=True)
+    assert torch.equal(resumed.bag.weight, first.bag.weight)
+
+
+def test_the_encoder_has_the_pooling_that_was_asked_for_and_ranks_the_same(corpus, tmp_path):
+    data = duplicates(corpus)
+    total, mean = (dssm(data, pooling=pooling).encoder for pooling in ("sum", "mean"))
+    save_encoder(mean, tmp_path)
+    assert askagain.load(tmp_path).pooling == "mean" and total.pooling == "sum"
+    texts = list(corpus.ranking("validation").texts)[:50]
+    np.testing.assert_allclose(askagain.load(tmp_path).encode(texts), total.encode(texts), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "value"), [("feature_weights", "tfidf"), ("pooling", "max")])
+def test_unknown_weights_and_poolings_are_refused(corpus, name, value):
+    with pytest.raises(InputError, match=f"model.{name}={value}: not one of"):
+        dssm(duplicates(corpus), **{name: value})
 
 
 def test_the_schedule_warms_up_and_decays_to_zero():

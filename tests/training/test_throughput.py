@@ -10,15 +10,14 @@ from askagain.training.dssm import DSSM
 from askagain.training.rowwise_adagrad import RowwiseAdagrad
 from askagain.training.schedules import warmup_decay
 from askagain.training.throughput import Throughput
-from tests.training.conftest import duplicates
+from tests.training.conftest import DSSM_SETTINGS, duplicates
 
 SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
 
 
 def dssm(data, optimizer):
     pl.seed_everything(0, verbose=False)
-    settings = {"dim": 16, "init_std": 0.05, "temperature": 0.1, "eps": 1e-8, "mask_same_group": True}
-    return DSSM(**data.model_inputs(), optimizer=optimizer, scheduler=SCHEDULE, **settings)
+    return DSSM(**data.model_inputs(), optimizer=optimizer, scheduler=SCHEDULE, **DSSM_SETTINGS | {"dim": 16})
 
 
 def fit(data, module, *callbacks, **settings):
@@ -84,7 +83,7 @@ def test_gradients_are_clipped_sparse_or_dense(corpus, algorithm, optimizer):
             self.values = []
 
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-            gradient = pl_module.encoder.bag.weight.grad
+            gradient = pl_module.bag.weight.grad
             assert gradient.is_sparse == (type(optimizer) is RowwiseAdagrad)
             dense = gradient.to_dense()
             self.values.append(dense.norm().item() if algorithm == "norm" else dense.abs().max().item())

@@ -41,14 +41,16 @@ class TensorBags(NamedTuple):
         )
 
 
-def bag_sum(table: torch.Tensor, bags: TensorBags, sparse: bool) -> torch.Tensor:
-    """The sum of the table rows of each bag, [bags, dim]; zero for an empty bag.
+def bag_sum(table: torch.Tensor, bags: TensorBags, sparse: bool, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """The sum of the table rows of each bag, [bags, dim]; zero for an empty bag. With `weights`, one a row of the
+    table, a row counts with its weight.
 
-    The gradient of a table row is the sum of the gradients of the bags that use it: an embedding bag again, over the
-    bags turned around. With `sparse` it is a coalesced sparse tensor that holds the distinct rows and their sums and
-    nothing of the table's size; else a dense one, for optimizers that need it.
+    The gradient of a table row is the sum of the gradients of the bags that use it, times its weight: an embedding bag
+    again, over the bags turned around. The gradient of a weight is the product of its row and that sum. With `sparse`
+    both are coalesced sparse tensors that hold what belongs to the distinct rows and nothing of the table's size; else
+    dense ones, for optimizers that need them.
     """
-    return _BagSum.apply(table, *bags, sparse)
+    return _BagSum.apply(table, weights, *bags, sparse)
 
 
 class _BagSum(torch.autograd.Function):
@@ -56,6 +58,7 @@ class _BagSum(torch.autograd.Function):
     def forward(
         ctx: Any,
         table: torch.Tensor,
+        weights: torch.Tensor | None,
         ids: torch.Tensor,
         offsets: torch.Tensor,
         rows: torch.Tensor,
@@ -63,23 +66,35 @@ class _BagSum(torch.autograd.Function):
         user_offsets: torch.Tensor,
         sparse: bool,
     ) -> torch.Tensor:
-        ctx.save_for_backward(rows, users, user_offsets)
+        learned = weights is not None and weights.requires_grad
+        ctx.save_for_backward(rows, users, user_offsets, weights, table if learned else None)
         ctx.shape, ctx.sparse = table.shape, sparse
-        return _sums(table, ids, offsets)
+        return _sums(table, ids, offsets, None if weights is None else weights.index_select(0, ids))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_sums: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        rows, users, user_offsets = ctx.saved_tensors
+        rows, users, user_offsets, weights, table = ctx.saved_tensors
         of_rows = _sums(of_sums.contiguous(), users, user_offsets)  # [distinct, dim]
-        if ctx.sparse:
-            of_table = torch.sparse_coo_tensor(
-                rows.unsqueeze(0), of_rows, ctx.shape, is_coalesced=True, check_invariants=False
-            )
-        else:
-            of_table = of_rows.new_zeros(ctx.shape).index_copy_(0, rows, of_rows)
-        return of_table, None, None, None, None, None, None
+        of_weights = None
+        if table is not None:
+            of_used = (table.index_select(0, rows) * of_rows).sum(dim=1)  # [distinct]
+            of_weights = _gradient(rows, of_used, ctx.shape[:1], ctx.sparse)
+        if weights is not None:
+            of_rows = of_rows.mul_(weights.index_select(0, rows).unsqueeze(1))
+        return _gradient(rows, of_rows, ctx.shape, ctx.sparse), of_weights, None, None, None, None, None, None
 
 
-def _sums(table: torch.Tensor, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.embedding_bag(ids, table, offsets, mode="sum", include_last_offset=True)
+def _gradient(rows: torch.Tensor, values: torch.Tensor, shape: torch.Size, sparse: bool) -> torch.Tensor:
+    """A gradient that is `values` at `rows`, which are distinct and rising, and zero elsewhere."""
+    if sparse:
+        return torch.sparse_coo_tensor(rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False)
+    return values.new_zeros(shape).index_copy_(0, rows, values)
+
+
+def _sums(
+    table: torch.Tensor, ids: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    return torch.nn.functional.embedding_bag(
+        ids, table, offsets, mode="sum", include_last_offset=True, per_sample_weights=weights
+    )

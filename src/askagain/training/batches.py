@@ -1,12 +1,15 @@
 """Batches: which examples belong together, and the tensors that a model takes, cut out of flat arrays."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from askagain.errors import InputError
+from askagain.files.npy import read_at_random
 from askagain.text.bags import Bags
 from askagain.training.bag_sum import TensorBags
 
@@ -14,23 +17,21 @@ ORDER_STREAM = 1  # keeps the order of examples apart from other draws with the 
 
 
 class DuplicateBatch(NamedTuple):
-    """b pairs of duplicates: 2b bags, those of the queries before those of the positives, an empty question being an
-    empty bag; and [b] group ids.
+    """b pairs of duplicates, and m hard negatives where they are mined.
+
+    `bags`: 2b + m, those of the queries before those of the positives and of the negatives, an empty question being an
+    empty bag. `groups`: [b + m] group ids. `size`: b.
     """
 
     bags: TensorBags
     groups: torch.Tensor
-
-    @property
-    def size(self) -> int:
-        """Pairs in the batch."""
-        return len(self.groups)
+    size: int
 
 
 class WordVectorBatch(NamedTuple):
-    """b words: the bags of their letter trigrams, and their [b, dim] float32 vectors."""
+    """b words: the bags of their letter n-grams, and their [b, dim] float32 vectors."""
 
-    trigrams: TensorBags
+    ngrams: TensorBags
     vectors: torch.Tensor
 
     @property
@@ -39,30 +40,89 @@ class WordVectorBatch(NamedTuple):
         return len(self.vectors)
 
 
-class DuplicateCollator:
-    """Cuts the bags of both sides of some pairs out of the token store, by array operations only."""
+class TaughtBatch(NamedTuple):
+    """b texts with their teacher's vectors, p of them with a duplicate.
 
-    def __init__(self, bags: Bags) -> None:
+    `bags`: b + p bags, those of the texts before those of the duplicates. `teacher`: [b, dim] float32, unit rows.
+    `paired`: [p] int64, the places of the texts that have a duplicate; `groups`: [p], the group of both.
+    """
+
+    bags: TensorBags
+    teacher: torch.Tensor
+    paired: torch.Tensor
+    groups: torch.Tensor
+
+    @property
+    def size(self) -> int:
+        """Texts in the batch, duplicates not counted."""
+        return len(self.teacher)
+
+
+@dataclass(frozen=True, eq=False)
+class HardNegatives:
+    """A further negative for the query of a pair: `of_texts`, [texts], a text of the pool for each text of the groups
+    (-1: none). `bags`: of all texts of the pool, which begins with those of the groups. `groups`: [pool] group ids.
+    """
+
+    bags: Bags
+    of_texts: np.ndarray
+    groups: np.ndarray
+
+
+class DuplicateCollator:
+    """Cuts the bags of both sides of some pairs out of the token store, by array operations only.
+
+    `hard_negatives` is asked for every batch; None where there are none.
+    """
+
+    def __init__(self, bags: Bags, hard_negatives: Callable[[], HardNegatives | None] = lambda: None) -> None:
         self.bags = bags
+        self.hard_negatives = hard_negatives
+        read_at_random(bags.ids)
+        read_at_random(bags.offsets)
 
     def __call__(self, examples: tuple[np.ndarray, np.ndarray]) -> DuplicateBatch:
         """`examples`: [b, 2] text indices and [b] group ids."""
         pairs, groups = examples
-        return DuplicateBatch(TensorBags.of(self.bags.take(pairs.T.ravel())), torch.from_numpy(groups))
+        hard = self.hard_negatives()
+        if hard is None:
+            return DuplicateBatch(TensorBags.of(self.bags.take(pairs.T.ravel())), torch.from_numpy(groups), len(pairs))
+        negatives = np.unique(hard.of_texts[pairs[:, 0]])
+        negatives = negatives[negatives >= 0]
+        bags = hard.bags.take(np.concatenate([pairs.T.ravel(), negatives]))
+        groups = hard.groups[np.concatenate([pairs[:, 0], negatives])]
+        return DuplicateBatch(TensorBags.of(bags), torch.from_numpy(groups), len(pairs))
 
 
 class WordVectorCollator:
-    """Cuts the trigram bags and the target vectors of some words out of flat arrays."""
+    """Cuts the n-gram bags and the target vectors of some words out of flat arrays."""
 
-    def __init__(self, trigrams: Bags, vectors: np.ndarray) -> None:
-        self.trigrams = trigrams
-        self.vectors = vectors
+    def __init__(self, ngrams: Bags, vectors: np.ndarray) -> None:
+        self.ngrams = ngrams
+        self.vectors = torch.from_numpy(vectors)
 
     def __call__(self, words: np.ndarray) -> WordVectorBatch:
         """`words`: [b] places in both arrays."""
-        return WordVectorBatch(
-            TensorBags.of(self.trigrams.take(words)), torch.from_numpy(self.vectors.take(words, axis=0))
-        )
+        # PyTorch gathers rows with all threads, numpy with one.
+        vectors = self.vectors.index_select(0, torch.from_numpy(words))
+        return WordVectorBatch(TensorBags.of(self.ngrams.take(words)), vectors)
+
+
+class TaughtCollator:
+    """Cuts the bags and the teacher's vectors of some texts out of flat arrays."""
+
+    def __init__(self, bags: Bags, vectors: np.ndarray) -> None:
+        self.bags = bags
+        self.vectors = vectors
+        read_at_random(vectors)
+
+    def __call__(self, examples: tuple[np.ndarray, np.ndarray, np.ndarray]) -> TaughtBatch:
+        """`examples`: [b] texts, [b] a duplicate of each (-1: none), and [b] the group of both."""
+        texts, duplicates, groups = examples
+        paired = np.flatnonzero(duplicates >= 0)
+        bags = TensorBags.of(self.bags.take(np.concatenate([texts, duplicates[paired]])))
+        teacher = torch.from_numpy(self.vectors[texts].astype(np.float32))
+        return TaughtBatch(bags, teacher, torch.from_numpy(paired), torch.from_numpy(groups[paired]))
 
 
 class EpochExamples(Dataset):
@@ -77,6 +137,8 @@ class EpochExamples(Dataset):
         self._fresh = fresh
         self._epoch = 0
         self._arrays = draw(0)
+        for array in self._arrays:
+            read_at_random(array)
 
     def set_epoch(self, epoch: int) -> None:
         """Draws the examples of another epoch."""
@@ -93,29 +155,19 @@ class EpochExamples(Dataset):
 
 
 class BatchOrder(Sampler[np.ndarray]):
-    """Yields the indices of one batch after the other, shuffled anew every epoch from `seed`.
+    """Yields the indices of one batch after the other, shuffled anew every epoch from `seed`; the last may be smaller.
 
-    A batch has `batch_size` examples on each of `world_size` ranks, and rank `rank` gets its part; the order is the
-    same on every rank. Where the last batch has fewer examples than ranks it is left out, so that all ranks take the
-    same number of steps.
+    It can go on in the middle of an epoch: `state_dict` says after how many batches.
     """
 
-    def __init__(
-        self,
-        examples: EpochExamples,
-        batch_size: int,
-        shuffle: bool,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
+    def __init__(self, examples: EpochExamples, batch_size: int, shuffle: bool, seed: int = 0) -> None:
         self.examples = examples
-        self.global_batch_size = batch_size * world_size
+        self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
         self.epoch = 0
+        self._first = 0  # batch of the next epoch that is gone through
+        self._done = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch, also by one that resumes."""
@@ -124,14 +176,28 @@ class BatchOrder(Sampler[np.ndarray]):
             self.examples.set_epoch(epoch)
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.examples), self.global_batch_size)
-        return full + (rest >= self.world_size)
+        return -(-len(self.examples) // self.batch_size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         count = len(self.examples)
         order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch, ORDER_STREAM]).shuffle(order)
-        for number in range(len(self)):
-            batch = order[number * self.global_batch_size : (number + 1) * self.global_batch_size]
-            yield np.array_split(batch, self.world_size)[self.rank]
+        first, self._first = self._first, 0
+        for number in range(first, len(self)):
+            self._done = number + 1
+            yield order[number * self.batch_size : (number + 1) * self.batch_size]
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch were given out, and how large they are."""
+        return {"batches": self._done % max(1, len(self)), "batch_size": self.batch_size}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Leaves out the batches that were given out. Raises InputError where they were of another size."""
+        if state["batches"] and state["batch_size"] != self.batch_size:
+            size = state["batch_size"]
+            raise InputError(
+                f"ckpt_path: the checkpoint is from inside of an epoch with {size} examples in a batch of all devices, "
+                f"not {self.batch_size}; set data.batch_size to {size} over the number of devices"
+            )
+        self._first = self._done = state["batches"]

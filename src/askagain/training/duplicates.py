@@ -6,32 +6,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import block_array, csr_array
+from scipy.sparse.csgraph import connected_components
 from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.pairs import pairs_of_groups
+from askagain.corpus.text_union import TextUnion
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
-from askagain.text.features import Features
-from askagain.training.batches import DuplicateCollator
+from askagain.text.bags import Bags
+from askagain.text.features import Features, FeatureSettings
+from askagain.training.batches import DuplicateCollator, HardNegatives
 from askagain.training.training_data import TrainingData
 
 
 class DuplicateQuestions(TrainingData):
     """Pairs of duplicates from a corpus.
 
-    `features_kind`, `min_count`, `max_words`, `max_trigrams`: see `Features.from_words`; they are counted on the
-    groups. `pairs`, `max_pairs_per_group`: see `pairs_of_groups`. The rest: see `TrainingData`; whole groups are held
-    out. Everything is read when it is first asked for, and raises InputError where it cannot be.
+    `features`: which are counted, on the groups, and with `count_unlabelled` on `corpus.txt` as well, where there is
+    one: what only stands there is never trained, but tells texts apart that share it from those that do not. `pairs`,
+    `max_pairs_per_group`: see `pairs_of_groups`. The rest: see `TrainingData`; whole groups are held out. Everything
+    is read when it is first asked for, and raises InputError where it cannot be.
     """
 
     def __init__(
         self,
         corpus: Corpus,
-        features_kind: str,
-        min_count: int,
-        max_words: int | None,
-        max_trigrams: int | None,
+        features: FeatureSettings,
+        count_unlabelled: bool,
         pairs: str,
         max_pairs_per_group: int | None,
         validation_fraction: float,
@@ -39,23 +42,54 @@ class DuplicateQuestions(TrainingData):
         seed: int,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
-        self._features_settings = {
-            "kind": features_kind,
-            "min_count": min_count,
-            "max_words": max_words,
-            "max_trigrams": max_trigrams,
-        }
+        self.feature_settings = features
+        self.count_unlabelled = count_unlabelled
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
+        self.hard_negatives: HardNegatives | None = None  # of the epoch, for training's batches
 
     @cached_property
     def features(self) -> Features:
-        """The features of the corpus' duplicate groups."""
-        return self.corpus.groups.count_features(self.corpus.preprocessor, **self._features_settings)
+        """The features of the texts that are counted."""
+        return self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
+
+    @property
+    def _counted(self) -> TokenStore | TextUnion:
+        return self.pool if self.count_unlabelled and self.corpus.unlabelled is not None else self.corpus.groups
+
+    @cached_property
+    def pool(self) -> TextUnion:
+        """All texts, of which hard negatives are some: those of the groups, then those of `corpus.txt`."""
+        stores = [self.corpus.groups, self.corpus.unlabelled]
+        return TextUnion([store for store in stores if store is not None])
+
+    @cached_property
+    def pool_bags(self) -> Bags:
+        """The feature ids of the pool's texts."""
+        return self.pool.features(self.corpus.preprocessor, self.features)
+
+    @cached_property
+    def groups_of_pool(self) -> np.ndarray:
+        """A number for the group of each text of the pool, [pool] int32; groups that share a text are one.
+
+        For texts without a group it is below 0, and their own.
+        """
+        rows = self.corpus.groups.rows
+        members = csr_array(
+            (np.ones(len(rows.ids), dtype=np.int8), rows.ids, rows.offsets), shape=(len(rows), len(self.pool))
+        )
+        _, joined = connected_components(block_array([[None, members], [members.T, None]]), directed=False)
+        groups = -1 - np.arange(len(self.pool), dtype=np.int32)
+        groups[rows.ids] = joined[len(rows) + rows.ids]
+        return groups
 
     def model_inputs(self) -> dict[str, Any]:
         """What a model is made from, beside its own settings."""
-        return {"preprocessor": self.corpus.preprocessor, "features": self.features}
+        return {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
+
+    def idf(self) -> np.ndarray:
+        """What each feature weighs, counted on the same texts; see `inverse_document_frequencies`."""
+        return self._counted.idf(self.corpus.preprocessor, self.features)
 
     def counts(self) -> dict[str, float]:
         """What is in the data: groups, texts, pairs, words, features, and how much of the ranking set is known."""
@@ -72,7 +106,8 @@ class DuplicateQuestions(TrainingData):
             "words": len(words.words),
             "words_a_text": words.total / len(groups.texts),
             "known_words": len(self.features.vocabulary),
-            "known_trigrams": self.features.tokenizer.vocab_size,
+            "known_ngrams": self.features.tokenizer.vocab_size,
+            "known_word_pairs": len(self.features.pairs),
             **self.corpus.ranking_counts(self.features.vocabulary),
             "validation_texts_without_feature": self._empty(ranking),
         }
@@ -127,9 +162,10 @@ class DuplicateQuestions(TrainingData):
         key: dict[str, object] = {"groups": hashlib.sha256(sources.tobytes()).hexdigest(), "settings": list(settings)}
         return self.corpus.groups.entry("pairs", key, build, load)
 
-    def collator(self) -> DuplicateCollator:
-        """Cuts the bags of both sides out of the token store."""
-        return DuplicateCollator(self.corpus.groups.features(self.corpus.preprocessor, self.features))
+    def collator(self, training: bool) -> DuplicateCollator:
+        """Cuts the bags of both sides out of the token store; hard negatives are for training only."""
+        bags = self.corpus.groups.features(self.corpus.preprocessor, self.features)
+        return DuplicateCollator(bags, lambda: self.hard_negatives if training else None)
 
     def _empty(self, store: TokenStore) -> int:
         return int((store.features(self.corpus.preprocessor, self.features).lengths == 0).sum())

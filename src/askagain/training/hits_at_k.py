@@ -11,15 +11,16 @@ from askagain.training.evaluation import ranking_figures
 
 log = logging.getLogger(__name__)
 
-LOSSES = ("train/loss_epoch", "val/loss")
-SHOWN = (*LOSSES, "hits@1", "hits@10", "hits@100", "mrr")
+OF_HELD_OUT = ("val/loss", "val/cosine")
+SHOWN = ("train/loss_epoch", *OF_HELD_OUT, "hits@1", "hits@10", "hits@100", "mrr")
 
 
 class HitsAtK(Callback):
-    """Logs `val/hits@K`, `val/mrr`, `val/ties` (share of rows with a tie) and `val/seconds` of the module's `encoder`.
+    """Logs the figures of the module's `encoder`, such as `val/hits@10` and `val/mrr`, and the `val/seconds` they took.
 
-    The datamodule's `ranking("validation")` is ranked; `ks`, `ties`: see `askagain.ranking.figures`. Every rank ranks
-    all rows, so that all of them see the same figures. `start` holds the figures before the first epoch of this run.
+    The datamodule's `ranking("validation")` is ranked; `ks`, `ties`: see `askagain.ranking.figures`. Each device ranks
+    its share of the rows, and all of them have the figures of all rows. `start` holds the figures before the first
+    epoch of this run.
     """
 
     def __init__(self, ks: Sequence[int], ties: str) -> None:
@@ -37,14 +38,15 @@ class HitsAtK(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks with the weights of the epoch's end, in time for checkpoints and early stopping to see it."""
         found = self._rank(trainer, pl_module)
-        losses = {name: float(value) for name, value in trainer.callback_metrics.items() if name.endswith(LOSSES)}
+        losses = {"train/loss_epoch": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
+        losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in OF_HELD_OUT}
         _log_line(f"epoch {trainer.current_epoch}", losses | found)
         for name, value in found.items():
             pl_module.log(f"val/{name}", value, prog_bar=name == "mrr")
 
     def _rank(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         ranking: TokenStore = trainer.datamodule.ranking("validation")  # type: ignore[attr-defined]
-        return ranking_figures(pl_module.encoder, ranking, self.ks, self.ties)  # type: ignore[arg-type]
+        return ranking_figures(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world)  # type: ignore[arg-type]
 
 
 @rank_zero_only

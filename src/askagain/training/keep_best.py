@@ -49,20 +49,20 @@ class KeepBest(Checkpoint):
         earlier = Path(trainer.ckpt_path).parent.parent
         if earlier.resolve() == self.folder.resolve():
             return
+        taken_over = trainer.is_global_zero and self._take_over(earlier, Path(trainer.ckpt_path).with_name("best.ckpt"))
+        if not trainer.strategy.broadcast(taken_over):
+            self.best_epoch, self.figures = None, {}
+
+    def _take_over(self, run: Path, checkpoint: Path) -> bool:
         try:
-            encoder = load_encoder(earlier)
+            save_encoder(load_encoder(run), self.encoder_folder)
         except InputError as error:
             log.warning("the best encoder of the resumed run cannot be taken over: %s", error)
-            self.best_epoch, self.figures = None, {}
-            return
-        if trainer.is_global_zero:
-            save_encoder(encoder, self.encoder_folder)
-            self._take_over_checkpoint(Path(trainer.ckpt_path).with_name("best.ckpt"))
-
-    def _take_over_checkpoint(self, earlier: Path) -> None:
-        if earlier.is_file():
+            return False
+        if checkpoint.is_file():
             with replacing(self.checkpoint) as temporary:
-                shutil.copyfile(earlier, temporary)
+                shutil.copyfile(checkpoint, temporary)
+        return True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compares this epoch with the best one so far."""

@@ -1,4 +1,4 @@
-"""The LightningDataModule of word vectors: letter trigrams of known words, and the vectors to predict from them."""
+"""The LightningDataModule of word vectors: letter n-grams of known words, and the vectors to predict from them."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,7 +10,7 @@ import numpy as np
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.text.bags import Bags
-from askagain.text.trigrams import TrigramTokenizer
+from askagain.text.ngrams import NgramTokenizer, check_ngrams
 from askagain.training.batches import WordVectorCollator
 from askagain.training.training_data import TrainingData
 from askagain.vectors.word_vectors import WordVectors
@@ -24,12 +24,12 @@ def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
 
 
 class KnownWords(TrainingData):
-    """Known words to learn letter trigrams from.
+    """Known words to learn letter n-grams from.
 
     `words`: which of the known words. `top`, the `limit` most frequent plain ones (ASCII letters only); `evaluation`,
-    the known words of the validation ranking set; `all`. `max_trigrams`: keep the commonest ones only (None: all). The
-    rest: see `TrainingData`; words are held out. Raises InputError for an unknown choice, or where no word is left to
-    learn from.
+    the known words of the validation ranking set; `all`. `max_trigrams`, `ngram_sizes`, `ngram_buckets`: see
+    `FeatureSettings`. The rest: see `TrainingData`; words are held out. Raises InputError for an unknown choice, or
+    where no word is left to learn from.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class KnownWords(TrainingData):
         words: str,
         limit: int | None,
         max_trigrams: int | None,
+        ngram_sizes: Sequence[int],
+        ngram_buckets: int | None,
         validation_fraction: float,
         batch_size: int,
         seed: int,
@@ -51,7 +53,14 @@ class KnownWords(TrainingData):
         self.vectors = vectors
         self.words = words
         self.limit = limit
+        check_ngrams(ngram_sizes, ngram_buckets)
+        if max_trigrams is not None and (max_trigrams < 1 or ngram_buckets is not None):
+            raise InputError(
+                f"words.max_trigrams={max_trigrams}: must be at least 1, and null with features.ngram_buckets"
+            )
         self.max_trigrams = max_trigrams
+        self.ngram_sizes = ngram_sizes
+        self.ngram_buckets = ngram_buckets
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -68,13 +77,15 @@ class KnownWords(TrainingData):
         return rows
 
     @cached_property
-    def tokenizer(self) -> TrigramTokenizer:
-        """The trigrams of the words to learn from."""
-        return TrigramTokenizer.from_words([self.vectors.words[row] for row in self.rows], max_size=self.max_trigrams)
+    def tokenizer(self) -> NgramTokenizer:
+        """The letter n-grams of the words to learn from."""
+        return NgramTokenizer.from_words(
+            [self.vectors.words[row] for row in self.rows], self.max_trigrams, self.ngram_sizes, self.ngram_buckets
+        )
 
     @cached_property
-    def trigrams(self) -> Bags:
-        """One bag of trigram indices for each of `rows`."""
+    def ngrams(self) -> Bags:
+        """One bag of n-gram indices for each of `rows`."""
         return Bags.from_lists([self.tokenizer.indices(self.vectors.words[row]) for row in self.rows])
 
     def model_inputs(self) -> dict[str, Any]:
@@ -82,7 +93,7 @@ class KnownWords(TrainingData):
         return {"preprocessor": self.corpus.preprocessor, "vectors": self.vectors, "tokenizer": self.tokenizer}
 
     def frequent_unknown_words(self, count: int) -> list[str]:
-        """The `count` unknown words with a known trigram that occur most often in the validation ranking set."""
+        """The `count` unknown words with a known n-gram that occur most often in the validation ranking set."""
         texts = self.ranking("validation").words(self.corpus.preprocessor)
         unknown = self.vectors.rows(texts.words) < 0
         order = np.argsort(-texts.counts, kind="stable")
@@ -90,23 +101,23 @@ class KnownWords(TrainingData):
         return list(islice(words, count))
 
     def counts(self) -> dict[str, float]:
-        """Words and trigrams learned from, and of the ranking set's distinct words the known and the unknown ones:
-        those with a known trigram, which get a predicted vector, and those without.
+        """Words and n-grams learned from, and of the ranking set's distinct words the known and the unknown ones:
+        those with a known n-gram, which get a predicted vector, and those without.
         """
         ranking = self.ranking("validation")
         words = ranking.words(self.corpus.preprocessor).words
         unknown = [word for word, row in zip(words, self.vectors.rows(words), strict=True) if row < 0]
-        with_trigrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)
+        with_ngrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)
         return {
             "words_learned_from": len(self.split[0]),
             "held_out_words": len(self.split[1]),
-            "known_trigrams": self.tokenizer.vocab_size,
+            "known_ngrams": self.tokenizer.vocab_size,
             **self.corpus.ranking_counts(self.vectors.vocabulary),
             "skipped_rows": ranking.skipped,
             "known": len(words) - len(unknown),
             "unknown": len(unknown),
-            "unknown_with_known_trigrams": with_trigrams,
-            "unknown_without": len(unknown) - with_trigrams,
+            "unknown_with_known_ngrams": with_ngrams,
+            "unknown_without": len(unknown) - with_ngrams,
         }
 
     def description(self) -> str:
@@ -121,6 +132,6 @@ class KnownWords(TrainingData):
         """The words themselves, the same in every epoch."""
         return (sources,)
 
-    def collator(self) -> WordVectorCollator:
-        """Cuts words' trigrams and vectors out of flat arrays."""
-        return WordVectorCollator(self.trigrams, np.ascontiguousarray(self.vectors.table[self.rows]))
+    def collator(self, training: bool) -> WordVectorCollator:
+        """Cuts words' n-grams and vectors out of flat arrays."""
+        return WordVectorCollator(self.ngrams, np.ascontiguousarray(self.vectors.table[self.rows]))

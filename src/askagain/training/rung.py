@@ -14,9 +14,12 @@ from askagain.errors import InputError
 from askagain.text.features import Features
 from askagain.training.bag_sum import TensorBags, bag_sum
 from askagain.training.rowwise_adagrad import RowwiseAdagrad
+from askagain.training.world import World
 
 FEATURES = "features"  # a checkpoint's key
 OPTIMIZER = "optimizer_class"  # likewise
+EPOCH = "epoch_so_far"
+RANDOM_STATE = "random_state"
 REPEAT = "a resumed run needs the data, preprocessor, features, model and optimizer settings of the first"
 
 
@@ -33,6 +36,10 @@ class Rung(LightningModule, ABC):
 
     `features`: what the rows of its embedding table stand for. `optimizer` takes the parameters; `scheduler` takes the
     optimizer and `total_steps`, and moves every step.
+
+    With several devices each of them has the whole table and the whole batch, and makes the whole update of the table
+    by itself; what they share is the work inside of `loss`, which must give the same loss and the same gradient on all
+    of them (see `World`). So no gradient is reduced by the strategy, and nothing of the table's size crosses.
     """
 
     def __init__(
@@ -42,39 +49,74 @@ class Rung(LightningModule, ABC):
         self.features = features
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self.world = World()
         self._distinct_rows = 0  # that the last batch used
+        self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
+        self._epoch_examples = 0
+
+    def setup(self, stage: str) -> None:
+        """Finds the processes that train together."""
+        self.world = World.current()
+
+    def counts(self) -> dict[str, float]:
+        """What is to be told of the model before it is trained, by name."""
+        return {}
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
         """The loss of one batch, a scalar."""
 
-    def bag_sum(self, table: torch.Tensor, bags: TensorBags) -> torch.Tensor:
-        """The sums of table rows, [bags, dim]; their gradient is sparse where the optimizer takes that.
-
-        With several devices it is dense: not all of their backends reduce sparse gradients.
-        """
+    def bag_sum(self, table: torch.Tensor, bags: TensorBags, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """The sums of table rows, weighted or not, [bags, dim]; gradients are sparse where the optimizer takes that."""
         if self.training:
             self._distinct_rows = len(bags.rows)
-        alone = self._trainer is None or self.trainer.world_size == 1
-        return bag_sum(table, bags, sparse=alone and self._optimizer_class is RowwiseAdagrad)
+        return bag_sum(table, bags, sparse=self._optimizer_class is RowwiseAdagrad, weights=weights)
 
     @property
     def _optimizer_class(self) -> object:
         return getattr(self._optimizer, "func", self._optimizer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Logs the loss of the batch as `train/loss`, and its mean over the epoch's examples as `train/loss_epoch`."""
+        """Logs the loss of the batch as `train/loss`, at the steps that loggers write: logging takes a millisecond."""
         loss = self.loss(batch)
-        self.log("train/loss", loss, prog_bar=True)
-        self.log("train/loss_epoch", loss, on_step=False, on_epoch=True, batch_size=batch.size, sync_dist=True)
+        self._epoch_loss = self._epoch_loss.to(loss.device) + loss.detach() * batch.size
+        self._epoch_examples += batch.size
+        logged_every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        if (self.trainer.global_step + 1) % logged_every == 0:
+            self.log("train/loss", loss, prog_bar=True)
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begins the epoch's mean loss anew."""
+        self._epoch_loss, self._epoch_examples = torch.zeros_like(self._epoch_loss), 0
+
+    @property
+    def epoch_loss(self) -> torch.Tensor:
+        """The mean loss over the examples of the epoch so far, a scalar."""
+        return self._epoch_loss / max(1, self._epoch_examples)
+
+    def on_train_epoch_end(self) -> None:
+        """Logs `train/loss_epoch`. Raises RuntimeError where the devices have come to different weights."""
+        self.log("train/loss_epoch", self.epoch_loss.float())
+        self._check_replicas()
+
+    def _check_replicas(self) -> None:
+        if self.world.size == 1:
+            return
+        own = torch.stack([weights.detach().double().sum() for weights in self.parameters()])
+        if not torch.equal(self.world.add_up(own.clone()), own * self.world.size):
+            raise RuntimeError("the devices have come to different weights; are they of the same kind?")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logs the mean loss over the held-out examples as `val/loss`."""
         self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Notes which features the weights belong to, and what the optimizer's state is of."""
+        """Notes which features the weights belong to, what the optimizer's state is of, and what an epoch that is not
+        finished needs to go on.
+        """
+        checkpoint[EPOCH] = {"loss": float(self._epoch_loss), "examples": self._epoch_examples}
+        checkpoint[RANDOM_STATE] = torch.get_rng_state()
         checkpoint[FEATURES] = self.features.fingerprint
         checkpoint[OPTIMIZER] = str(self._optimizer_class)
 
@@ -87,6 +129,9 @@ class Rung(LightningModule, ABC):
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
         if checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
             raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
+        torch.set_rng_state(checkpoint[RANDOM_STATE])
+        self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
+        self._epoch_examples = checkpoint[EPOCH]["examples"]
 
     def on_after_backward(self) -> None:
         """Notes that a sparse gradient of a single batch has each row once; autograd forgets what it was told."""

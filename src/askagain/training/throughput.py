@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 class Throughput(Callback):
-    """Logs `train/examples_per_second` of every epoch: pairs or words, of all devices.
+    """Logs `train/examples_per_second` of every epoch, pairs or words, and with several devices
+    `train/bytes_crossed_per_step`, what each of them gives to be added up with the others'.
 
     The clock runs from the epoch's start to the end of its last batch: it counts reading, computing and logging, and
     neither validation nor ranking nor checkpoints.
@@ -23,10 +24,18 @@ class Throughput(Callback):
         self._began = 0.0
         self._seconds = 0.0
         self._examples = 0
+        self._steps = 0
+        self._bytes_before = 0
+        self._bytes = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock also where a run goes on inside an epoch."""
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""
-        self._began, self._seconds, self._examples = time.perf_counter(), 0.0, 0
+        self._began, self._seconds, self._examples, self._steps = time.perf_counter(), 0.0, 0, 0
+        self._bytes_before = _bytes_crossed(pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Says once that training has begun."""
@@ -41,9 +50,17 @@ class Throughput(Callback):
             torch.cuda.synchronize()  # what was asked for is done only then
         self._seconds = time.perf_counter() - self._began
         self._examples += batch.size
+        self._steps += 1
+        self._bytes = _bytes_crossed(pl_module) - self._bytes_before
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the rate."""
-        if self._seconds:
-            rate = trainer.world_size * self._examples / self._seconds
-            pl_module.log("train/examples_per_second", rate, rank_zero_only=True)
+        if not self._steps:
+            return
+        pl_module.log("train/examples_per_second", self._examples / self._seconds, rank_zero_only=True)
+        if trainer.world_size > 1:
+            pl_module.log("train/bytes_crossed_per_step", self._bytes / self._steps, rank_zero_only=True)
+
+
+def _bytes_crossed(module: LightningModule) -> int:
+    return module.world.bytes_crossed  # type: ignore[union-attr, return-value]

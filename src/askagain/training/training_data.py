@@ -35,6 +35,8 @@ class TrainingData(LightningDataModule, ABC):
         self.validation_fraction = validation_fraction
         self.batch_size = batch_size
         self.seed = seed
+        self._order: BatchOrder | None = None  # of training's batches
+        self._order_state: dict[str, int] | None = None  # where it goes on
 
     @abstractmethod
     def source_count(self) -> int:
@@ -45,8 +47,8 @@ class TrainingData(LightningDataModule, ABC):
         """The examples that some sources give in an epoch, as arrays of equal length."""
 
     @abstractmethod
-    def collator(self) -> Callable:
-        """What cuts a batch out of the examples' arrays."""
+    def collator(self, training: bool) -> Callable:
+        """What cuts a batch, of what is trained on or of what is held out, out of the examples' arrays."""
 
     @property
     def fresh(self) -> bool:
@@ -85,26 +87,44 @@ class TrainingData(LightningDataModule, ABC):
         return self.corpus.ranking(split)
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of what is trained on, drawn and shuffled anew every epoch; each rank gets its part of a batch."""
-        examples = self.train_examples
-        ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size} if self.trainer else {}
-        return self._loader(examples, BatchOrder(examples, self.batch_size, shuffle=True, seed=self.seed, **ranks))
+        """Batches of what is trained on, drawn and shuffled anew every epoch; every rank has the whole batch."""
+        self._order = BatchOrder(self.train_examples, self._whole_batch_size, shuffle=True, seed=self.seed)
+        if self._order_state is not None:
+            self._order.load_state_dict(self._order_state)
+        return self._loader(self._order)
 
     def val_dataloader(self) -> DataLoader | list:
-        """Batches of what is held out, the same every epoch and on every rank; nothing held out, none here."""
+        """Batches of what is held out, the same every epoch; nothing held out, none here."""
         if not len(self.split[1]):
             return []
         examples = EpochExamples(lambda epoch: self.draw(self.split[1], epoch), fresh=False)
-        return self._loader(examples, BatchOrder(examples, self.batch_size, shuffle=False))
+        return self._loader(BatchOrder(examples, self._whole_batch_size, shuffle=False))
 
-    def _loader(self, examples: EpochExamples, order: BatchOrder) -> DataLoader:
+    def state_dict(self) -> dict[str, int]:
+        """Where training stands in its epoch, for checkpoints."""
+        return {} if self._order is None else self._order.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Training goes on where a checkpoint stood; raises InputError as `BatchOrder.load_state_dict` does."""
+        self._order_state = state_dict or None
+        if (
+            state_dict and self._order is not None
+        ):  # Lightning asks for the loader before it reads the checkpoint, or after
+            self._order.load_state_dict(state_dict)
+
+    @property
+    def _whole_batch_size(self) -> int:
+        """Examples in a batch of all devices."""
+        return self.batch_size * (self.trainer.world_size if self.trainer else 1)
+
+    def _loader(self, order: BatchOrder) -> DataLoader:
         # A batch is asked for as a whole, by its indices, and cut out of arrays at once.
         # Page-locked memory lets a batch be copied to a GPU while it works on the last one.
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
-            examples,
+            order.examples,
             batch_size=None,
             sampler=order,
-            collate_fn=self.collator(),
+            collate_fn=self.collator(training=order.shuffle),
             pin_memory=on_gpu,
         )

@@ -1,0 +1,45 @@
+"""The callback that shows in W&B how long the embeddings have become."""
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import WandbLogger
+
+from askagain.errors import InputError
+
+NAME = "norms/table"
+MOST_BINS = 512  # that W&B takes
+
+
+class NormHistograms(Callback):
+    """Logs a histogram of the lengths of the table's rows, in `bins` bins, after every epoch as `norms/table`.
+
+    Does nothing without a W&B logger. Raises InputError for a number of bins that W&B does not take.
+    """
+
+    def __init__(self, bins: int) -> None:
+        if not 1 <= bins <= MOST_BINS:
+            raise InputError(f"callbacks.norm_histograms.bins={bins}: must be 1 to {MOST_BINS}")
+        self.bins = bins
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs it at the step of the epoch's other figures, which is that of its last batch."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+        if not loggers or not trainer.is_global_zero:
+            return
+        import wandb  # takes long, and is there only where its logger is used
+
+        counts, edges = norm_histogram(pl_module.encoder.bag.weight, self.bins)  # type: ignore[union-attr, arg-type]
+        for logger in loggers:
+            histogram = wandb.Histogram(np_histogram=(counts, edges))
+            logger.log_metrics({NAME: histogram}, step=trainer.global_step - 1)  # type: ignore[dict-item]
+
+
+@torch.no_grad()
+def norm_histogram(table: torch.Tensor, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many rows of `table`, [rows, dim], have a length in each bin, [bins], and the bins' edges, [bins + 1].
+
+    Rows that are not finite are left out.
+    """
+    norms = torch.linalg.vector_norm(table, dim=1).cpu().numpy()
+    return np.histogram(norms[np.isfinite(norms)], bins=bins)

@@ -1,0 +1,62 @@
+"""What crosses processes: those that train one model together, and how they share work and add up its results."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import distributed
+
+
+@dataclass
+class World:
+    """The processes that train together, each with a rank from 0 on; alone, there is one and nothing crosses.
+
+    `bytes_crossed`: what this process has given to be added up so far.
+    """
+
+    rank: int = 0
+    size: int = 1
+    bytes_crossed: int = 0
+
+    @classmethod
+    def current(cls) -> "World":
+        """That of torch's process group; one process where there is none."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return cls()
+        return cls(distributed.get_rank(), distributed.get_world_size())
+
+    def share(self, count: int) -> slice:
+        """This rank's part of `count` things: neighbours, as many as any other rank has or one more or less."""
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+
+    def add_up(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Puts the sum over all ranks in place of `tensor`: the same bits on every rank."""
+        if self.size > 1:
+            self.bytes_crossed += tensor.nbytes
+            distributed.all_reduce(tensor)
+        return tensor
+
+    def with_whole_gradient(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The same tensor; its gradient is the sum of what reaches it on all ranks."""
+        return _WholeGradient.apply(tensor, self) if self.size > 1 else tensor
+
+    def whole(self, own: np.ndarray, count: int) -> np.ndarray:
+        """The parts of all ranks, one after the other, [count, ...]; `own` is that of `share(count)`."""
+        if self.size == 1:
+            return own
+        parts = np.zeros((count, *own.shape[1:]), dtype=own.dtype)
+        parts[self.share(count)] = own
+        return self.add_up(torch.from_numpy(parts)).numpy()
+
+
+class _WholeGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: torch.Tensor, world: World) -> torch.Tensor:
+        ctx.world = world
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return ctx.world.add_up(gradient.clone(memory_format=torch.contiguous_format)), None
