@@ -1,7 +1,6 @@
 """The benchmarks: what each measures, which contenders there are, and how each of them is run once."""
 
 import json
-import platform
 import shutil
 import sys
 import tempfile
@@ -11,8 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from askagain.benchmark.processes import number_in, run_process, seconds_until
 from askagain.benchmark.table import OURS, Comparison
@@ -308,19 +305,3 @@ def scratch_folder(cache_dir: Path) -> Iterator[Path]:
     cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=cache_dir) as folder:
         yield Path(folder).resolve()
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        processor = f"{lines[0].split(':', 1)[1].strip()}, {len(lines)} cores" if lines else processor
-    return {
-        "processor": processor,
-        "matrix units for bfloat16": "yes" if torch.cpu._is_amx_tile_supported() else "no",
-        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "Python": platform.python_version(),
-        "PyTorch": torch.__version__,
-    }

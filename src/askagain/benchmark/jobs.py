@@ -18,11 +18,12 @@ from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 
 Figures = dict[str, float]
 
-FEATURES: dict[str, Any] = {"kind": "words", "min_count": 1, "max_words": None, "max_trigrams": None}
+FEATURES = FeatureSettings("words")
 
 
 def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
@@ -32,17 +33,15 @@ def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
     began = time.perf_counter()
     data = DuplicateQuestions(
         _corpus(corpus, cache, preprocessor),
-        features_kind="words",
-        min_count=1,
-        max_words=None,
-        max_trigrams=None,
+        features=FEATURES,
+        count_unlabelled=False,
         pairs="all",
         max_pairs_per_group=30,
         validation_fraction=0.0,
         batch_size=2048,
         seed=0,
     )
-    bags = data.collator().bags
+    bags = data.collator(training=True).bags
     pairs = len(data.train_examples)
     return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}
 
@@ -77,7 +76,7 @@ def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, text
 
 def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, words: int, path: str) -> Figures:
     """Writes random vectors of the corpus' most frequent words, in word2vec's binary format."""
-    known = _corpus(corpus, cache, preprocessor).groups.count_features(TextPreprocessor(**preprocessor), **FEATURES)
+    known = _corpus(corpus, cache, preprocessor).groups.count_features(TextPreprocessor(**preprocessor), FEATURES)
     chosen = known.vocabulary.words[:words]
     vectors = np.random.default_rng(0).standard_normal((len(chosen), dim)).astype(np.float32)
     with Path(path).open("wb") as file:
@@ -94,12 +93,12 @@ def plain_trigram(vectors: str, steps: int) -> Figures:
     from torch import nn
     from torch.utils.data import DataLoader
 
-    from askagain.text.trigrams import TrigramTokenizer, letter_trigrams
+    from askagain.text.ngrams import NgramTokenizer, letter_ngrams
     from askagain.vectors.sources import vector_file
 
     batch = 128
     known = vector_file(vectors, "auto", None)
-    index = TrigramTokenizer.from_words(known.words).index
+    index = NgramTokenizer.from_words(known.words).index
     examples = [(word, torch.from_numpy(np.asarray(known.table[row]))) for row, word in enumerate(known.words)]
 
     def collate(some: list[tuple[str, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -107,7 +106,7 @@ def plain_trigram(vectors: str, steps: int) -> Figures:
         offsets = []
         for word, _ in some:
             offsets.append(len(ids))
-            ids += [index[trigram] for trigram in letter_trigrams(word)]
+            ids += [index[trigram] for trigram in letter_ngrams(word)]
         return torch.tensor(ids), torch.tensor(offsets), torch.stack([vector for _, vector in some])
 
     bag = nn.EmbeddingBag(len(index), known.dim, mode="sum")
@@ -135,7 +134,7 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
     writes those rows, the bags and their gradients. A row that is read twice is counted twice, cached or not.
     """
     opened = _corpus(corpus, cache, preprocessor)
-    features = opened.groups.count_features(opened.preprocessor, **FEATURES)
+    features = opened.groups.count_features(opened.preprocessor, FEATURES)
     texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
     ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
     tokens, distinct = len(ids), len(np.unique(ids))
@@ -165,6 +164,42 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
     }
 
 
+def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Figures:
+    """Operations of matrix products, bytes copied, and bytes given to be added up, a second of one process among `size`
+    that all work at the same time; `batch` pairs of each.
+    """
+    from torch import distributed
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // size))
+    store = distributed.FileStore(str(Path(folder) / "store"), size)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    queries, positives = torch.randn(batch, dim), torch.randn(batch * size, dim)
+    logits = queries @ positives.T
+
+    def products() -> None:
+        torch.mm(queries, positives.T, out=logits)
+        torch.mm(logits, positives)
+        torch.mm(logits.T, queries)
+
+    source = torch.ones(32 << 20)
+    target = torch.empty_like(source)
+    crossing = torch.ones(2 * batch * size, dim)
+    seconds = []
+    for action in (products, lambda: target.copy_(source), lambda: distributed.all_reduce(crossing)):
+        distributed.barrier()
+        seconds.append(_typical(action))
+    distributed.destroy_process_group()
+    return {
+        "flops": 3 * 2 * batch * batch * size * dim / seconds[0],
+        "copied_bytes": 2 * source.nbytes / seconds[1],
+        "crossed_bytes": crossing.nbytes / seconds[2],
+    }
+
+
+def _typical(action: Callable[[], object], times: int = 15) -> float:
+    return float(np.median([_fastest(action, 1) for _ in range(times)]))
+
+
 def _fastest(action: Callable[[], object], times: int = 15) -> float:
     seconds = []
     for _ in range(times):
@@ -181,12 +216,12 @@ def _corpus(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Corpus:
 def _encoder(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> tuple[BagEncoder, Corpus]:
     """An encoder with a random table over the words of the corpus."""
     opened = _corpus(corpus, cache, preprocessor)
-    features = opened.groups.count_features(opened.preprocessor, **FEATURES)
+    features = opened.groups.count_features(opened.preprocessor, FEATURES)
     torch.manual_seed(0)
     return BagEncoder(opened.preprocessor, features, torch.randn(features.size, dim), normalize=True), opened
 
 
-JOBS = {job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor)}
+JOBS = {job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor, rates)}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measurements become a table: the median of each contender, its spread, and how it compares with ours."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,14 +50,6 @@ def rows_of(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
                 (comparison.job, contender, _number(comparison.median(contender)), spread, comparison.unit, ratio)
             )
     return rows
-
-
-def markdown(comparisons: Sequence[Comparison], about: Mapping[str, Any]) -> str:
-    """The table, and below it what it was measured on."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows_of(comparisons)]
-    lines += ["", *(f"- {name}: {value}" for name, value in about.items())]
-    return "\n".join(lines) + "\n"
 
 
 def _number(value: float) -> str:
