@@ -21,7 +21,7 @@ FIT = [
     ("?!", str | Iterable[str]),
     ("max", Literal["max", "min"]),
     ({"a": 1}, dict[str, int]),
-    (object(), Any),
+    (NotImplemented, Any),
 ]
 MISFIT = [
     (True, int),

@@ -6,14 +6,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.table import Table
 
+from askagain.apps.machine import machine
+from askagain.apps.tables import leave_table
 from askagain.apps.types import fits
-from askagain.benchmark.benchmarks import BENCHMARKS, Benchmarks, Sizes, machine, scratch_folder
-from askagain.benchmark.table import COLUMNS, OURS, Comparison, markdown, rows_of
+from askagain.benchmark.benchmarks import BENCHMARKS, Benchmarks, Sizes, scratch_folder
+from askagain.benchmark.table import COLUMNS, OURS, Comparison, rows_of
 from askagain.errors import InputError
-from askagain.files.json_files import write_json
-from askagain.files.writing import replacing
 
 
 def benchmark(cfg: DictConfig, root: Path) -> None:
@@ -45,11 +44,8 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
         if "train" in chosen:
             about |= _floor(benchmarks, comparisons)
     console.print("")
-    _show(comparisons, about)
-    write_json(out / "benchmark.json", {"about": about, "jobs": [job.as_dict() for job in comparisons]}, indent=2)
-    with replacing(out / "benchmark.md") as temporary:
-        temporary.write_text(markdown(comparisons, about), encoding="utf-8")
-    print(f"written: {out / 'benchmark.json'}, {out / 'benchmark.md'}")
+    jobs = [job.as_dict() for job in comparisons]
+    leave_table(out / "benchmark", COLUMNS, rows_of(comparisons), about, {"jobs": jobs})
 
 
 def _floor(benchmarks: Benchmarks, comparisons: list[Comparison]) -> dict[str, str]:
@@ -65,16 +61,6 @@ def _floor(benchmarks: Benchmarks, comparisons: list[Comparison]) -> dict[str, s
         f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "
         f"at {floor['copy_gb_per_second']:.0f} GB/s",
     }
-
-
-def _show(comparisons: list[Comparison], about: dict[str, Any]) -> None:
-    table = Table(*COLUMNS)
-    for row in rows_of(comparisons):
-        table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(table)
-    for name, value in about.items():
-        print(f"{name}: {value}")
 
 
 def _standard_preprocessor(root: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Builds what a command works with from its config, and refuses values that cannot be meant."""
 
-from inspect import isclass, signature
+import re
+from collections.abc import Iterable
+from inspect import Parameter, isclass, signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -27,13 +29,15 @@ def build(cfg: DictConfig, section: str) -> Any:
     node = OmegaConf.select(cfg, section)
     if node is None:
         raise InputError(f"{section}=null: choose one of the configs in configs/{section}")
-    _check_types(section, OmegaConf.to_container(node, resolve=True))  # type: ignore[arg-type]
+    as_written: Any = OmegaConf.to_container(node, resolve=False)
+    _check_types(section, OmegaConf.to_container(node, resolve=True), as_written)  # type: ignore[arg-type]
     made = instantiate(node)
     if node.get("_partial_"):
         try:
             signature(made)
         except ValueError as error:
             raise InputError(f"{section}: {error.__cause__ or error}; see the file of {section} in configs") from error
+        _check_names(section, made.func, made.keywords)
     return made
 
 
@@ -42,14 +46,23 @@ def build_all(cfg: DictConfig, section: str) -> list[Any]:
     return [build(cfg, f"{section}.{name}") for name, node in (cfg.get(section) or {}).items() if node is not None]
 
 
-def _check_types(section: str, settings: dict[str, Any]) -> None:
+def _check_types(section: str, settings: dict[str, Any], as_written: Any) -> None:
     target = settings.get("_target_")
     hints = _type_hints(section, target) if target else {}
     for name, value in settings.items():
+        written = as_written.get(name) if isinstance(as_written, dict) else None
+        key = _named_elsewhere(written) or f"{section}.{name}"
         if isinstance(value, dict) and "_target_" in value:
-            _check_types(f"{section}.{name}", value)
+            _check_types(key, value, written)
+            _check_names(key, get_object(value["_target_"]), [given for given in value if not given.startswith("_")])
         elif name in hints and not fits(value, hints[name]):
-            raise InputError(f"{section}.{name}={value}: must be {readable(hints[name])}")
+            raise InputError(f"{key}={value}: must be {readable(hints[name])}")
+
+
+def _named_elsewhere(written: Any) -> str | None:
+    """The key that a value is typed with where it is only passed on: `features` for `${features}`."""
+    found = re.fullmatch(r"\$\{(\w[\w.]*)\}", written) if isinstance(written, str) else None
+    return found[1] if found else None
 
 
 def _type_hints(section: str, target: str) -> dict[str, Any]:
@@ -57,10 +70,46 @@ def _type_hints(section: str, target: str) -> dict[str, Any]:
         found = get_object(target)
     except Exception as error:  # whatever importing it raises
         raise InputError(f"{section}._target_={target}: cannot be imported ({error})") from error
+    hints: dict[str, Any] = {}
+    for callee in reversed(_callees(found)):
+        try:
+            hints |= get_type_hints(callee)
+        except (NameError, TypeError, AttributeError):
+            continue  # not all of other packages' hints can be resolved; they check their own arguments
+    return hints
+
+
+def _callees(found: Any) -> list[Any]:
+    """What takes the settings: a function, or `__init__` and those that its `**settings` are passed on to."""
+    if not isclass(found):
+        return [found]
+    callees = []
+    for kind in found.__mro__:
+        init = vars(kind).get("__init__")
+        if init is not None:
+            callees.append(init)
+            if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in _parameters(init)):
+                break
+    return callees
+
+
+def _parameters(callee: Any) -> list[Parameter]:
     try:
-        return get_type_hints(found.__init__ if isclass(found) else found)
-    except (NameError, TypeError, AttributeError):
-        return {}  # not all of other packages' hints can be resolved; they check their own arguments
+        return list(signature(callee).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def _check_names(section: str, target: Any, given: Iterable[str]) -> None:
+    """Raises InputError for a setting that a class does not take, nor a parent that settings are passed on to."""
+    callees = _callees(target) if isclass(target) else []
+    taken = [parameter for callee in callees for parameter in _parameters(callee)[1:]]
+    if not taken or any(parameter.kind is Parameter.VAR_KEYWORD for parameter in _parameters(callees[-1])):
+        return
+    names = [parameter.name for parameter in taken if parameter.kind is not Parameter.VAR_KEYWORD]
+    for name in given:
+        if name not in names:
+            raise InputError(f"{section}: got an unexpected setting '{name}'; see the file of {section} in configs")
 
 
 def check_common(cfg: DictConfig) -> None:
@@ -72,6 +121,15 @@ def check_common(cfg: DictConfig) -> None:
             lambda value: _whole_numbers(value) and len(value) > 0,
             "a list of whole numbers from 1, such as [1,10]",
         ),
+        ("intervals.resamples", _whole_number, "a whole number from 1"),
+        (
+            "intervals.confidence",
+            lambda value: isinstance(value, float) and 0 < value < 1,
+            "a number between 0 and 1, such as 0.95",
+        ),
+        ("worst_ranked.rows", _whole_number, "a whole number from 1"),
+        ("worst_ranked.candidates", _whole_number, "a whole number from 1"),
+        ("worst_ranked.features", lambda value: value is None or _whole_number(value), "a whole number from 1"),
         ("metric.name", lambda value: isinstance(value, str), "the name of a metric, such as val/mrr"),
         ("paths.cache_dir", lambda value: isinstance(value, str | int), "a folder"),
     ):
@@ -81,7 +139,11 @@ def check_common(cfg: DictConfig) -> None:
 
 
 def _whole_numbers(values: Any) -> bool:
-    return OmegaConf.is_list(values) and all(type(value) is int and value >= 1 for value in values)
+    return OmegaConf.is_list(values) and all(map(_whole_number, values))
+
+
+def _whole_number(value: Any) -> bool:
+    return type(value) is int and value >= 1
 
 
 def build_corpus(cfg: DictConfig) -> Corpus:

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +13,9 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from askagain.apps.sweep import print_comparison
-from askagain.errors import InputError
+from askagain.apps.processes import end_found_team, place
+from askagain.apps.sweep import NO_TRIAL_SUCCEEDED, print_comparison, what_a_sweep_lacks
+from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
@@ -21,6 +23,7 @@ NULL_GROUP = "Config group override must be"  # how Hydra begins what it says of
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -28,21 +31,34 @@ Result = TypeVar("Result")
 def run(main: Callable[[], object]) -> None:
     """Calls a function decorated by `hydra.main`; a mistake on the command line is answered as in `one_line_errors`.
 
-    After a sweep its runs are compared, also where some of them failed.
+    After a sweep its runs are compared, also where some of them failed. The exit status is then that of the first run
+    that failed; under Optuna, where a failed trial is a finding as well, it is 0 as long as one trial succeeded.
+    Where torchrun or srun has started several processes, only the first of them does all this, and the others work for
+    it.
     """
+    there = place()
+    if there is not None and there.rank > 0:
+        from askagain.apps.worker import serve
+
+        sys.exit(serve())
     # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
     os.environ[FULL_ERROR] = "1"
+    _answered(_compared, main)
+
+
+def _compared(main: Callable[[], object]) -> None:
     try:
-        _answered(main)
+        main()
     finally:
+        end_found_team()
         print_comparison()
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
     """Decorates what Hydra calls: a user's mistake prints one line on standard error and exits with status 2.
 
-    In a sweep the mistake is raised to Hydra instead, which goes on with the other runs and raises it again when they
-    are done. With HYDRA_FULL_ERROR=1 in the environment nothing is caught, so that the traceback is shown.
+    In a sweep it is raised to Hydra instead, as RunError, and Hydra goes on with the other runs. With
+    HYDRA_FULL_ERROR=1 in the environment the traceback is shown as well.
     """
 
     @functools.wraps(function)
@@ -52,12 +68,29 @@ def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
             os.environ[FULL_ERROR] = "1"
         try:
             in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-            return function(*args) if in_sweep else _answered(function, *args)
+            # What `wrapped` reads of this module goes with it to processes that launchers start, as it is here.
+            return _as_run(function, args, TRACEBACK_WANTED) if in_sweep else _answered(function, *args)
         finally:
             if asked_for is not None:
                 os.environ[FULL_ERROR] = asked_for
 
     return wrapped
+
+
+def _as_run(function: Callable[..., Result], args: tuple[Any, ...], traceback_wanted: bool) -> Result:
+    """Calls the function for a run of a sweep; what goes wrong is logged, a crash with its traceback.
+
+    Raises RunError.
+    """
+    try:
+        return function(*args)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        line = _one_line(error)
+        message = f"{type(error).__name__}: {_joined(str(error))}" if line is None else line
+        log.error("failed: %s", message, exc_info=traceback_wanted or line is None)
+        raise RunError(message, 1 if line is None else _status(error)) from error
 
 
 def _answered(function: Callable[..., Result], *args: Any) -> Result:
@@ -69,19 +102,31 @@ def _answered(function: Callable[..., Result], *args: Any) -> Result:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except (*USER_MISTAKES, OSError, ValueError) as error:
+    except Exception as error:
         line = None if TRACEBACK_WANTED else _one_line(error)
         if line is None:
             raise
         print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_status(error))
+
+
+def _status(error: Exception) -> int:
+    """The exit status for an error that is answered by one line: 2 for a mistake of the user's, else 1."""
+    if isinstance(error, RunError):
+        return error.status
+    return 1 if isinstance(error, RankError) or str(error) == NO_TRIAL_SUCCEEDED else 2
 
 
 def _one_line(error: BaseException) -> str | None:
-    """The message for the user, on one line, or None where the error is not the user's mistake."""
+    """The message for the user, on one line, or None where the traceback is wanted."""
+    if isinstance(error, RankError | RunError):
+        return _joined(str(error))
     mistakes = [link for link in _chain(error) if isinstance(link, InputError)]
     if mistakes:
         return _joined(str(mistakes[0]))
+    sweep = what_a_sweep_lacks(error)
+    if sweep is not None:
+        return sweep
     if isinstance(error, ValueError) and NULL_GROUP in str(error):
         return "a group cannot be set to null on the command line; choose one of its configs, such as logger=none"
     if isinstance(error, OSError) and error.errno in DISK_FULL:

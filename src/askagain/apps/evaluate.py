@@ -1,35 +1,111 @@
-"""`evaluate.py`: ranks a corpus' validation or test set with any encoder."""
+"""`evaluate.py`: ranks a corpus' validation or test set, or all of its texts, with any ranker."""
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from askagain.apps.build import build, build_corpus, check_common, data_name
 from askagain.apps.report import PREFIXES, prefixed, print_figures, write_metrics
+from askagain.apps.worst import write_worst
+from askagain.corpus.corpus import STORES, Corpus
+from askagain.corpus.full_ranking import FullRanking, full_ranking
+from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
-from askagain.ranking.figures import check_ties
-from askagain.training.evaluation import ranking_figures
+from askagain.models.lexical import LexicalRanker
+from askagain.ranking.comparison import intervals, with_intervals
+from askagain.ranking.figures import check_ks, check_ties, row_figures
+from askagain.ranking.ranks import Ranks
+from askagain.training.evaluation import Ranker, ranked, ranked_among_all
+from askagain.training.worst_ranked import worst_ranked
+
+ALL = "all"  # in the names of figures among all texts
+WORST = "worst.tsv"  # in a run folder
 
 log = logging.getLogger(__name__)
 
 
-def evaluate(cfg: DictConfig) -> float:
-    """Prints the table of `cfg.encoder` on `cfg.data.split`, writes metrics.json, and returns `cfg.metric.name`.
+class Evaluation(NamedTuple):
+    """What came out: `figures`: means, each followed by the ends of its interval; `rows`: the values of every row.
 
-    Raises InputError for a mistake in the config, in the data or in the encoder.
+    `prefix`: of the figures' names in metrics.json. `where`: what was ranked, in words.
     """
+
+    figures: dict[str, float]
+    rows: dict[str, np.ndarray]
+    prefix: str
+    where: str
+    ranking: TokenStore | FullRanking
+    ranks: Ranks
+
+
+def evaluate(cfg: DictConfig) -> float:
+    """Prints the ranker's table, writes metrics.json and worst.tsv, and returns the metric `cfg.metric.name`.
+
+    Raises InputError for a mistake in the config, in the data or in the ranker.
+    """
+    check_evaluation(cfg)
+    corpus = build_corpus(cfg)
+    ranker = build_ranker(cfg, corpus)
+    found = evaluation(cfg, ranker, corpus)
+    if cfg.metric.name not in found.figures:
+        raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(found.figures)}")
+    choices = HydraConfig.get().runtime.choices
+    chosen = choices["encoder"] if cfg.get("ranker") is None else choices["ranker"]
+    name = f"{chosen} {cfg.encoder.path}" if cfg.get("ranker") is None and "path" in cfg.encoder else chosen
+    print_figures(f"{name} on {found.where}", {chosen: found.figures}, cfg.ties)
+    wanted = cfg.worst_ranked
+    worst = worst_ranked(ranker, found.ranking, found.ranks, wanted.rows, wanted.candidates)
+    write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)
+    write_metrics(Path(cfg.paths.run_dir), prefixed(found.prefix, found.figures))
+    return found.figures[cfg.metric.name]
+
+
+def check_evaluation(cfg: DictConfig) -> None:
+    """Raises InputError for a setting that cannot be meant, before anything is loaded."""
     check_common(cfg)
     check_ties(cfg.ties)
-    encoder = build(cfg, "encoder")
-    ranking = build_corpus(cfg).ranking(cfg.data.split)
-    log.info("ranking %d rows, %d distinct texts", len(ranking.rows), len(ranking.texts))
-    found = ranking_figures(encoder, ranking, cfg.ks, cfg.ties)
-    if cfg.metric.name not in found:
-        raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(found)}")
-    chosen = HydraConfig.get().runtime.choices["encoder"]
-    name = f"{chosen} {cfg.encoder.path}" if "path" in cfg.encoder else chosen
-    print_figures(f"{name} on {data_name(cfg, ranking.path)}, {len(ranking.rows):,} rows", {chosen: found}, cfg.ties)
-    write_metrics(Path(cfg.paths.run_dir), prefixed(PREFIXES[cfg.data.split], found))
-    return found[cfg.metric.name]
+    check_ks(cfg.ks)
+    files = cfg.candidate_set.files
+    if files is not None and not (OmegaConf.is_list(files) and set(files) <= set(STORES)):
+        raise InputError(f"candidate_set.files={files}: must be a list of some of {', '.join(STORES)}")
+
+
+def build_ranker(cfg: DictConfig, corpus: Corpus) -> Ranker:
+    """The encoder, or the ranker that is chosen, fitted to the texts of `train.tsv` and `corpus.txt`."""
+    if cfg.get("ranker") is None:
+        return build(cfg, "encoder")
+    ranker: LexicalRanker = build(cfg, "ranker")
+    stores = [corpus.store(name) for name in ("train", "corpus") if getattr(corpus.files, name) is not None]
+    ranker.fit(dict.fromkeys(text for store in stores for text in store.texts))
+    return ranker
+
+
+def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:
+    """Ranks as the config says, the candidates listed in each row or all texts, and bootstraps the intervals."""
+    split = cfg.data.split
+    prefix = PREFIXES.get(split, split)
+    ranking: TokenStore | FullRanking
+    if cfg.candidate_set.files is None:
+        ranking = listed = corpus.ranking(split)
+        log.info("ranking %d rows, %d distinct texts", len(listed.rows), len(listed.texts))
+        figures, ranks = ranked(ranker, listed, cfg.ks, cfg.ties)
+        where = f"{data_name(cfg, listed.path)}, {len(listed.rows):,} rows"
+    else:
+        groups = cfg.candidate_set.groups
+        labelled = corpus.ranking(split) if groups is None else corpus.groups_in(Path(groups))
+        stores = [corpus.store(name) for name in cfg.candidate_set.files]
+        ranking = everything = full_ranking(stores, labelled, pairs=groups is None)
+        count = len(everything.questions)
+        where = f"{data_name(cfg, labelled.path)}, {count:,} questions among {len(everything.texts):,} texts"
+        if not count:
+            raise InputError(f"{where}: no question has a duplicate other than itself")
+        log.info("ranking %s", where)
+        figures, ranks = ranked_among_all(ranker, everything, cfg.ks, cfg.ties)
+        prefix = f"{prefix}/{ALL}" if groups is None else f"groups/{ALL}"
+    rows = row_figures(ranks, cfg.ks, cfg.ties)
+    ends = intervals(rows, **cfg.intervals, seed=cfg.seed)
+    return Evaluation(with_intervals(figures, ends), rows, prefix, where, ranking, ranks)

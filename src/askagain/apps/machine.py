@@ -1,14 +1,37 @@
-"""What training asks of the machine: how it multiplies matrices fastest, and that memory is kept between steps."""
+"""The machine: what it is, how it multiplies matrices fastest, that it keeps memory between steps, and how many of its
+threads are a run's own.
+"""
 
 import ctypes
 import platform
+from collections import Counter
+from pathlib import Path
 
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 # Numbers of glibc's mallopt, and what is set: the largest block that it takes from its heap, and how much may lie free
 # at the heap's end before it is given back.
 MMAP_THRESHOLD, LARGEST_HEAP_BLOCK = -3, 32 << 20
 TRIM_THRESHOLD, KEPT_FREE = -1, 512 << 20
+
+
+def machine() -> dict[str, str]:
+    """What figures come from: processor, GPUs, and the versions of Python and PyTorch."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = f"{lines[0].split(':', 1)[1].strip()}, {len(lines)} cores" if lines else processor
+    gpus = Counter(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    return {
+        "processor": processor,
+        "matrix units for bfloat16": "yes" if torch.cpu._is_amx_tile_supported() else "no",
+        "GPU": ", ".join(name if count == 1 else f"{count} x {name}" for name, count in gpus.items()) or "none",
+        "Python": platform.python_version(),
+        "PyTorch": str(torch.__version__),  # a subclass of str, which hparams.yaml could not be read with
+    }
 
 
 def fastest_precision(accelerator: str) -> str:
@@ -30,3 +53,13 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(MMAP_THRESHOLD, LARGEST_HEAP_BLOCK)
         libc.mallopt(TRIM_THRESHOLD, KEPT_FREE)
+
+
+def use_launchers_threads() -> None:
+    """Uses as many processor threads as the launcher of a sweep sets aside for a process: submitit's `cpus_per_task`.
+    Elsewhere nothing is done; joblib and Ray tell the processes they start by OMP_NUM_THREADS.
+    """
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        threads = HydraConfig.get().launcher.get("cpus_per_task")
+        if threads is not None:
+            torch.set_num_threads(threads)

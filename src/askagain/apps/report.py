@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from askagain.apps.sweep import METRICS
 from askagain.files.json_files import write_json
 
-METRICS = "metrics.json"
+ENDS = ("_low", "_high")  # in the names of an interval's ends
 PREFIXES = {"validation": "val", "test": "test"}  # of figures on a ranking set
 
 
@@ -21,10 +22,16 @@ def print_figures(title: str, columns: Mapping[str, Mapping[str, float]], ties: 
     for heading in columns:
         table.add_column(Text(heading), justify="right")
     for name in next(iter(columns.values())):
-        if name != "seconds":
-            table.add_row(name, *(f"{figures[name]:.4f}" for figures in columns.values()))
+        if name != "seconds" and not name.endswith(ENDS):
+            table.add_row(name, *(with_ends(figures, name) for figures in columns.values()))
     _console().print(table)
     print(f"ties, counted {ties}: the share of rows in which a candidate scores exactly as the duplicate does")
+
+
+def with_ends(figures: Mapping[str, float], name: str) -> str:
+    """A figure, and its interval where it has one."""
+    low, high = (figures.get(f"{name}{end}") for end in ENDS)
+    return f"{figures[name]:.4f}" + ("" if low is None else f" ({low:.4f} to {high:.4f})")
 
 
 def print_counts(title: str, counts: Mapping[str, float]) -> None:

@@ -1,6 +1,7 @@
 """`train.py`: trains a rung, ranks the validation set before, while and after, and keeps the best encoder."""
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytorch_lightning as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ProgressBar
@@ -18,16 +18,27 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import build, build_all, build_corpus, check_common, data_name
-from askagain.apps.machine import fastest_precision, keep_freed_memory
+from askagain.apps.machine import fastest_precision, keep_freed_memory, use_launchers_threads
+from askagain.apps.processes import Team, device_count, device_type, team
+from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
+from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
+from askagain.apps.sweep import group_in_wandb
+from askagain.apps.variants import variants
 from askagain.corpus.corpus import Corpus
+from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
+from askagain.models.encoder import Encoder
 from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.figures import check_ties
-from askagain.training.evaluation import ranking_figures
+from askagain.ranking.ranks import Ranks
+from askagain.training.evaluation import ranked, ranking_figures
 from askagain.training.hits_at_k import HitsAtK
 from askagain.training.keep_best import KeepBest
+from askagain.training.replicas import Replicas, RunningProcesses
+from askagain.training.rung import Rung
 from askagain.training.training_data import TrainingData
+from askagain.training.worst_ranked import as_table, worst_ranked
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +54,46 @@ def train(cfg: DictConfig) -> float:
 
     Raises InputError for a mistake in the config or in the data.
     """
-    _quieten()
-    keep_freed_memory()
+    _prepare_process()
     if cfg.trainer.precision == "auto":
         cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator)  # loggers show what it came to
     check_common(cfg)
     check_ties(cfg.ties)
+    group_in_wandb(cfg)
     corpus = build_corpus(cfg)
     for split in _splits(corpus):
         corpus.ranking(split)  # a mistake in a ranking file is said before anything is trained
-    metrics = _evaluate_untrained(cfg, corpus) if cfg.get("model") is None else _train(cfg, corpus)
-    rank_zero_only(write_metrics)(Path(cfg.paths.run_dir), metrics)
+    if cfg.get("model") is None:
+        metrics = _evaluate_untrained(cfg, corpus)
+    else:
+        resolve_checkpoint(cfg)
+        with team(cfg) as processes:
+            if processes is None:
+                metrics = _train(cfg, corpus)
+            elif processes.place.rank == 0:
+                metrics = processes.run(cfg, lambda: _train(cfg, corpus, processes), device_type(cfg))
+            else:  # a launcher of Hydra's has given this rank its config
+                processes.take_part(lambda: _train(cfg, corpus, processes), device_type(cfg))
+                return math.nan
+    write_metrics(Path(cfg.paths.run_dir), metrics)
     if cfg.metric.name not in metrics:
         raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(metrics)}")
     return metrics[cfg.metric.name]
+
+
+def take_part(cfg: DictConfig, processes: Team) -> None:
+    """Does the part of another rank than the first in a run whose config was checked there.
+
+    Raises InputError as `train` does.
+    """
+    _prepare_process()
+    processes.take_part(lambda: _train(cfg, build_corpus(cfg), processes), device_type(cfg))
+
+
+def _prepare_process() -> None:
+    _quieten()
+    keep_freed_memory()
+    use_launchers_threads()
 
 
 def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
@@ -74,7 +111,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
             columns[f"{split}, preprocessor={preprocessor}"] = found
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", found)
     loggers = build_all(cfg, "logger")
-    _log_config(loggers, cfg, counts)
+    _log_config(loggers, cfg, counts, corpus)
     for logger in loggers:
         logger.log_metrics(metrics, step=0)
         logger.finalize("success")
@@ -84,17 +121,18 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
     return metrics
 
 
-def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
+def _train(cfg: DictConfig, corpus: Corpus, processes: Team | None = None) -> Figures:
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule: TrainingData = build(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
-    rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
     learning = {"optimizer": build(cfg, "optimizer"), "scheduler": build(cfg, "scheduler")}
-    module = build(cfg, "model")(**datamodule.model_inputs(), **learning)
-    trainer = _trainer(cfg)
+    module: Rung = build(cfg, "model")(**datamodule.model_inputs(), **learning)
+    counts |= module.counts()
+    rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
+    trainer = _trainer(cfg, processes)
     exit_code = 1
     try:
-        _log_config(trainer.loggers, cfg, counts)
+        _log_config(trainer.loggers, cfg, counts, corpus)
         _fit(cfg, trainer, module, datamodule)
         metrics = prefixed("data", counts) | _epoch_figures(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
@@ -108,39 +146,17 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
 
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: TrainingData) -> None:
     """Trains; exits with status 130 or 143 and a line where Ctrl-C or SIGTERM ends it."""
-    checkpoint = _checkpoint(cfg)
     try:
         with logging_redirect_tqdm():  # a line is then written above the progress bar, not into it
-            trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
     except SystemExit as stopped:
         run = Path(cfg.paths.run_dir)
-        whole = (run / "checkpoints" / "last.ckpt").is_file()
-        how = f"ckpt_path={run} goes on after its last whole epoch" if whole else "no epoch was finished"
+        kept = (run / LAST_CHECKPOINT).is_file()
+        how = f"ckpt_path={run} goes on from its last checkpoint" if kept else "no checkpoint was written yet"
         log.warning("stopped in epoch %d; %s", trainer.current_epoch, how)
         sys.exit(STOPPED[type(stopped)])
     if trainer.should_stop:
         log.info("stopped early, after epoch %d of %s", trainer.current_epoch - 1, trainer.max_epochs)
-
-
-def _checkpoint(cfg: DictConfig) -> Path | None:
-    """The checkpoint to resume from: a .ckpt file, or the last one of a run folder."""
-    if cfg.ckpt_path is None:
-        return None
-    given = Path(str(cfg.ckpt_path))
-    file = given / "checkpoints" / "last.ckpt" if given.is_dir() else given
-    if not file.is_file():
-        raise InputError(f"ckpt_path={given}: no checkpoint there; give a run folder or RUN/checkpoints/last.ckpt")
-    try:
-        finished = torch.load(file, map_location="cpu", weights_only=True)["epoch"] + 1
-    except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({reason})") from error
-    if cfg.trainer.max_epochs is not None and finished >= cfg.trainer.max_epochs:
-        log.warning(
-            "ckpt_path has all %d epochs that trainer.max_epochs=%d asks for: nothing is trained; set it higher",
-            *(finished, cfg.trainer.max_epochs),
-        )
-    return file
 
 
 def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> Figures:
@@ -161,9 +177,15 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
             metrics |= _epoch_figures(keeper.figures) | {"train/best_epoch": keeper.best_epoch}
     metrics.pop(RATE, None)  # that of the run is the last epoch's, not the best one's
     for split in _splits(corpus):
-        found = ranking_figures(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+        for variant in variants(cfg, encoder):
+            found = ranking_figures(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+            columns[f"{split}, {variant.heading}"] = found
+            metrics |= prefixed(variant.prefix + PREFIXES[split], found)
+        found, ranks = ranked(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
         columns[f"{split}, {kept}"] = found
         metrics |= prefixed(PREFIXES[split], found)
+        if split == "validation":
+            _log_worst_ranked(cfg, trainer, encoder, corpus.ranking(split), ranks)
     for logger in trainer.loggers:
         best = {name: value for name, value in metrics.items() if not name.startswith("start/")}
         logger.log_metrics(prefixed("best", best), step=trainer.global_step)
@@ -173,7 +195,7 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     return metrics
 
 
-def _trainer(cfg: DictConfig) -> pl.Trainer:
+def _trainer(cfg: DictConfig, processes: Team | None) -> pl.Trainer:
     loggers = build_all(cfg, "logger")
     # HitsAtK must come before the callbacks that look at its figures.
     callbacks = sorted(build_all(cfg, "callbacks"), key=lambda callback: not isinstance(callback, HitsAtK))
@@ -183,6 +205,14 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     if not on_terminal:  # a bar drawn into a file is noise; HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
+    if processes is None:
+        settings["strategy"] = "auto"
+    else:
+        there = processes.place
+        settings["strategy"] = Replicas(cluster_environment=RunningProcesses(there.local_rank, there.local_size))
+        settings["num_nodes"] = there.size // there.local_size
+        if device_count(cfg) != there.local_size:
+            settings["devices"] = there.local_size  # torchrun and srun say how many there are
     trainer = build(cfg, "trainer")
     try:
         return trainer(**settings)
@@ -213,9 +243,24 @@ def _encoder_folder(cfg: DictConfig) -> Path:
     return Path(cfg.paths.run_dir) / "encoder"
 
 
-def _log_config(loggers: Sequence[Logger], cfg: DictConfig, counts: Figures) -> None:
+@rank_zero_only
+def _log_config(loggers: Sequence[Logger], cfg: DictConfig, counts: Figures, corpus: Corpus) -> None:
+    if not loggers:
+        return
+    about = {"data_counts": counts, "provenance": provenance(corpus)}
     for logger in loggers:
-        logger.log_hyperparams({**OmegaConf.to_container(cfg, resolve=True), "data_counts": counts})  # type: ignore[dict-item]
+        logger.log_hyperparams({**OmegaConf.to_container(cfg, resolve=True), **about})  # type: ignore[dict-item]
+
+
+def _log_worst_ranked(
+    cfg: DictConfig, trainer: pl.Trainer, encoder: Encoder, ranking: TokenStore, ranks: Ranks
+) -> None:
+    loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+    if loggers:
+        wanted = cfg.worst_ranked
+        columns, rows = as_table(worst_ranked(encoder, ranking, ranks, wanted.rows, wanted.candidates))
+        for logger in loggers:
+            logger.log_table("worst_ranked", columns, rows, step=trainer.global_step)
 
 
 def _close_wandb(loggers: Sequence[Logger], exit_code: int) -> None:
@@ -232,8 +277,9 @@ def _quieten() -> None:
         ".*does not have many workers.*",
         ".*LeafSpec.*",
         ".*exists and is not empty.*",
-        ".*recommended to use `self.log.*sync_dist.*",  # every rank ranks all rows
+        ".*recommended to use `self.log.*sync_dist.*",  # every rank has the figures of all
         ".*The dirpath has changed.*",  # a resumed run has a folder of its own
+        ".*your dataloader is not resumable.*",  # the datamodule is
         ".*Total length of `list` across ranks is zero.*",  # nothing is held out
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,66 @@
+"""Which checkpoint a run goes on from."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from askagain.errors import InputError
+
+log = logging.getLogger(__name__)
+
+LAST = "last"
+LAST_CHECKPOINT = "checkpoints/last.ckpt"  # of a run folder
+
+
+def resolve_checkpoint(cfg: DictConfig) -> None:
+    """Puts the file of a checkpoint in the place of what `ckpt_path` names: a file, a run folder, or the last run.
+
+    `last` is the last checkpoint of this run's own folder, where it has been run before (as with hydra.run.dir or in a
+    sweep with hydra.sweep.dir), else of the newest run of the same name; where there is none, training begins anew.
+    """
+    if cfg.ckpt_path is None:
+        return
+    run = Path(cfg.paths.run_dir)
+    if cfg.ckpt_path == LAST:
+        again = HydraConfig.get().mode == RunMode.MULTIRUN or (run / LAST_CHECKPOINT).is_file()
+        last = run if again else _newest_run(run.parent, cfg.name, other_than=run)
+        file = last / LAST_CHECKPOINT
+        if not file.is_file():
+            log.info("ckpt_path=last: no checkpoint in %s; training begins anew", last)
+            cfg.ckpt_path = None
+            return
+    else:
+        given = Path(str(cfg.ckpt_path))
+        file = given / LAST_CHECKPOINT if given.is_dir() else given
+    if not file.is_file():
+        raise InputError(f"ckpt_path={file}: no checkpoint there; give a run folder or RUN/{LAST_CHECKPOINT}")
+    try:
+        finished = torch.load(file, map_location="cpu", weights_only=True)
+        epochs = finished["epoch"] + (not _inside_epoch(finished))
+    except Exception as error:  # torch.load raises whatever a damaged file makes it raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({reason})") from error
+    if cfg.trainer.max_epochs is not None and epochs >= cfg.trainer.max_epochs:
+        log.warning(
+            "ckpt_path has all %d epochs that trainer.max_epochs=%d asks for: nothing is trained; set it higher",
+            *(epochs, cfg.trainer.max_epochs),
+        )
+    log.info("training goes on from %s, step %d", file, finished["global_step"])
+    cfg.ckpt_path = str(file)
+
+
+def _inside_epoch(checkpoint: dict[str, Any]) -> bool:
+    """Whether batches of the epoch are left."""
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    return epochs["processed"] < epochs["started"]
+
+
+def _newest_run(folder: Path, name: str, other_than: Path) -> Path:
+    """The run folder of a name that was begun last; the folder of all runs where there is none."""
+    runs = (run for run in folder.glob(f"*_{name}") if run != other_than and (run / ".hydra").is_dir())
+    return max(runs, default=folder)  # their names begin with the time

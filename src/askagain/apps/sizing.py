@@ -1,0 +1,117 @@
+"""`scripts/sizing.py`: what trainings of several sizes need, counted and measured, as a table, JSON and Markdown."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from askagain.apps.machine import machine
+from askagain.apps.tables import leave_table
+from askagain.benchmark.sizing import Rates, Size, Step, measured_rates, measured_step
+from askagain.corpus.cache import Cache
+from askagain.corpus.sample_scaled import write_scaled
+from askagain.errors import InputError
+
+COLUMNS = (
+    *("vocabulary", "dim", "batch a device", "devices", "optimizer", "memory a device", "crosses in a step"),
+    *("dense all-reduce", "pairs/s, predicted", "pairs/s, measured", "crosses, measured", "memory, measured"),
+)
+SMALL = Size(vocabulary=1000, dim=16, batch_size=8, devices=1)  # whose step takes no more than the loop around it
+SMALL_ROWS = 2000
+MEMORY_SHARE = 0.6  # of this machine's that a run may take
+
+
+def sizing(cfg: DictConfig, root: Path) -> None:
+    """Counts, and with `cfg.measure` runs, every size of `cfg.sizes`; `root` is the folder of train.py.
+
+    Raises InputError for a mistake in the config, and where a run fails.
+    """
+    sizes = list(_sizes(cfg))
+    console = Console(stderr=True)
+    cache_dir, out = Path(str(cfg.paths.cache_dir)).resolve(), Path(str(cfg.out))
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    rates: dict[tuple[int, int], Rates] = {}
+    found: list[dict[str, Any]] = []
+    baseline = None
+    for size in sizes:
+        here = size.devices <= (os.cpu_count() or 1)
+        devices = size.devices if here else os.cpu_count() or 1  # more would be like as many as there are
+        shape = (devices, size.dim)
+        if shape not in rates:
+            console.print(f"rates of {devices} devices, dim {size.dim}", highlight=False)
+            small = replace(SMALL, devices=devices)
+            step = measured_step(root, small, _corpus(cache_dir, small, SMALL_ROWS), cache_dir, cfg.steps)
+            baseline = baseline or step["peak_bytes"]
+            measured = measured_rates(replace(size, devices=devices))
+            rates[shape] = Rates(overhead_seconds=step["seconds"], **({"crossed_bytes": 1.0} | measured))
+        counted = Step(size, cfg.tokens_a_pair, cfg.rare_words_a_pair)
+        row: dict[str, Any] = {
+            "size": vars(size),
+            "memory_bytes": counted.memory_bytes,
+            "crossed_bytes": counted.crossed_bytes,
+            "dense_bytes": counted.dense_bytes,
+            "pairs_per_second": counted.pairs / counted.seconds(rates[shape]),
+        }
+        if here and cfg.measure and size.devices * counted.memory_bytes < MEMORY_SHARE * _memory():
+            console.print(f"run of {size}", highlight=False)
+            corpus = _corpus(cache_dir, size, cfg.rows)
+            row["measured"] = measured_step(root, size, corpus, cache_dir, cfg.steps)
+            row["measured"]["own_bytes"] = row["measured"]["peak_bytes"] - baseline
+        found.append(row)
+    about = {"measured": date.today().isoformat(), **machine()} | {
+        f"rates of a device, {devices} at work, dim {dim}": _readable(rate, devices)
+        for (devices, dim), rate in rates.items()
+    }
+    leave_table(out / "sizing", COLUMNS, [_cells(row) for row in found], about, {"sizes": found})
+
+
+def _sizes(cfg: DictConfig) -> Iterator[Size]:
+    for given in cfg.sizes:
+        settings = list(given) if OmegaConf.is_list(given) else []
+        if not 4 <= len(settings) <= 5 or not all(type(value) is int and value > 0 for value in settings[:4]):
+            raise InputError(f"sizes: {given!s}: vocabulary, dim, batch_size, devices and an optimizer are needed")
+        yield Size(*settings)
+
+
+def _corpus(cache_dir: Path, size: Size, rows: int) -> Path:
+    settings = {"rows": rows, "validation_rows": 20, "candidates": 11, "pool": 100, "seed": 0}
+    settings["vocabulary"] = size.vocabulary
+    cache = Cache(cache_dir)
+    key: dict[str, object] = {"format": 1, **settings}
+    return Path(cache.entry("benchmark-corpus", key, lambda folder: write_scaled(folder, **settings), str))
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _readable(rates: Rates, devices: int) -> str:
+    added_up = f"{rates.crossed_bytes / 1e9:.2f} GB/s added up, " if devices > 1 else ""
+    return (
+        f"{rates.flops / 1e9:.0f} GFLOP/s, {rates.copied_bytes / 1e9:.1f} GB/s copied, "
+        f"{added_up}{1e3 * rates.overhead_seconds:.1f} ms a step of no size"
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    size, measured = row["size"], row.get("measured", {})
+    pairs = size["batch_size"] * size["devices"]
+    return [
+        f"{measured.get('vocabulary', size['vocabulary']):,.0f}",
+        *(f"{size[name]:,}" for name in ("dim", "batch_size", "devices")),
+        size["optimizer"],
+        *(_megabytes(row[name]) for name in ("memory_bytes", "crossed_bytes", "dense_bytes")),
+        f"{row['pairs_per_second']:,.0f}",
+        f"{pairs / measured['seconds']:,.0f}" if measured else "",
+        _megabytes(measured["crossed_bytes"]) if measured else "",
+        _megabytes(measured["own_bytes"]) if measured else "",
+    ]
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,40 @@
+"""The same encoder on raw text, or without the vectors that it predicts: ranked beside it, to see what either gives."""
+
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from askagain.apps.build import build
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+
+
+@dataclass(frozen=True)
+class Variant:
+    """`prefix`: of its figures in metrics.json. `heading`: of its column in the table."""
+
+    prefix: str
+    heading: str
+    encoder: BagEncoder
+
+
+def variants(cfg: DictConfig, encoder: BagEncoder) -> list[Variant]:
+    """With another preprocessor in `cfg.raw`, the encoder behind it; and where it predicts the vectors of unknown
+    words, both with known words alone.
+    """
+    raw = []
+    if cfg.get("raw") is not None:
+        raw.append(Variant("raw/", "raw text", encoder.with_preprocessor(build(cfg, "raw"))))
+    if encoder.features.kind != "words_else_trigrams":
+        return raw
+    return [*map(_with_known_words_alone, raw), *raw, _with_known_words_alone(Variant("", "", encoder))]
+
+
+def _with_known_words_alone(variant: Variant) -> Variant:
+    encoder = variant.encoder
+    features = Features("words", encoder.features.vocabulary, NgramTokenizer())
+    table = encoder.bag.weight.detach()[: features.size]
+    alone = BagEncoder(encoder.preprocessor, features, table, encoder.pooling, encoder.normalize)
+    heading = ", ".join(part for part in (variant.heading, "known words alone") if part)
+    return Variant(f"{variant.prefix}known_words/", heading, alone)

@@ -1,0 +1,41 @@
+"""`worst.tsv`: the questions whose duplicate is ranked worst, what is ranked above it, and why."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from askagain.files.writing import replacing
+from askagain.models.score_parts import score_parts
+from askagain.training.evaluation import Ranker
+from askagain.training.worst_ranked import WorstRanked
+
+COLUMNS = ("question", "rank", "tied", "what", "text", "score", "carried by")
+
+
+def write_worst(path: Path, worst: Sequence[WorstRanked], ranker: Ranker, features: int) -> None:
+    """Writes a line for each duplicate and one for each candidate above it, worst question first.
+
+    `carried by`: the at most `features` pairs of features that add most to the score, and what they add; empty for an
+    encoder that cannot be looked into.
+    """
+    with replacing(path) as temporary:
+        lines = ["\t".join(COLUMNS), *("\t".join(cells) for cells in _lines(worst, ranker, features))]
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"worst: {path}")
+
+
+def _lines(worst: Sequence[WorstRanked], ranker: Ranker, features: int) -> Iterator[list[str]]:
+    for row in worst:
+        for place, shown in enumerate((row.duplicate, *row.above)):
+            what = f"above {place}" if place else "duplicate"
+            cells = [row.question, f"{row.rank:g}", str(row.tied), what, shown.text, f"{shown.score:.4f}"]
+            yield [
+                " ".join(cell.split("\t")) for cell in (*cells, _carried_by(ranker, row.question, shown.text, features))
+            ]
+
+
+def _carried_by(ranker: Ranker, question: str, text: str, features: int) -> str:
+    parts = [part for part in score_parts(ranker, question, text) or [] if part.score > 0]
+    return ", ".join(
+        f"{one} {score:.3f}" if one == other else f"{one} ~ {other} {score:.3f}"
+        for one, other, score in parts[:features]
+    )
