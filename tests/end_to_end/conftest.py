@@ -2,10 +2,13 @@
 
 import csv
 import json
+import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from wandb.proto import wandb_internal_pb2
 
 from askagain.corpus.sample import write_sample
 
@@ -43,6 +46,29 @@ def column(run: Path, name: str) -> list[float]:
     """The values of one column of a run's metrics.csv, in order."""
     with (run / "metrics.csv").open() as file:
         return [float(row[name]) for row in csv.DictReader(file) if row[name]]
+
+
+def wandb_records(run: Path) -> Iterator[wandb_internal_pb2.Record]:
+    """What W&B wrote offline: a LevelDB log of protobuf records, in blocks of 32 KiB, after a header of 7 bytes."""
+    (path,) = run.glob("wandb/offline-run-*/*.wandb")
+    data = path.read_bytes()
+    position, parts = 7, b""
+    while position + 7 <= len(data):
+        if 32_768 - position % 32_768 < 7:
+            position += 32_768 - position % 32_768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, position)
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def history_of(record: wandb_internal_pb2.Record) -> dict[str, float]:
+    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:

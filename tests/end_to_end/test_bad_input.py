@@ -53,6 +53,13 @@ def test_a_checkpoint_of_other_data_is_refused(command, folder, small):
     assert "junk.ckpt: not a checkpoint" in refused(command(*words, f"data.dir={small}", f"ckpt_path={junk}"))
 
 
+def test_an_encoder_that_is_wider_than_the_model_is_refused(command, small):
+    words = ("train.py", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
+    run = succeeded(command(*words))
+    line = refused(command(*words, "start=encoder", f"start.path={run}", "model.dim=8"))
+    assert f"start.path={run}: its vectors have 16 numbers, more than model.dim=8; set model.dim=16 or" in line
+
+
 def test_diverged_training_gives_no_figures(command, small):
     line = refused(command("train.py", "data=tsv", f"data.dir={small}", *QUICK, "optimizer=adam", "optimizer.eps=0"))
     assert "not finite" in line and "lower optimizer.lr" in line
@@ -92,8 +99,16 @@ SETTINGS = {
     ),
     "unknown words": (("experiment=trigram", "words=some"), "Could not find 'words/some'"),
     "temperature of zero": (("model.temperature=0",), "model.temperature=0"),
-    "unknown setting added": (("+model.depth=3",), "model: got an unexpected keyword argument 'depth'"),
+    "unknown setting added": (("+model.depth=3",), "model: got an unexpected setting 'depth'"),
+    "letters of no use": (("features.ngram_sizes=[1,3]",), "features.ngram_sizes=[1, 3]: must be"),
+    "text for a number of rows": (("features.ngram_buckets=many",), "features.ngram_buckets=many: must be"),
+    "unknown setting of features": (("+features.depth=3",), "features: got an unexpected setting 'depth'"),
+    "unknown weights": (("model.feature_weights=bm25",), "model.feature_weights=bm25: not one of none, idf, learned"),
     "no such checkpoint": (("ckpt_path=nowhere",), "ckpt_path=nowhere: no checkpoint there"),
+    "no run to start from": (("start=encoder", "start.path=nowhere"), "start.path=nowhere: no encoder here"),
+    "no path to start from": (("start=encoder",), "start=encoder needs start.path=RUN"),
+    "no word vectors to start from": (("start=word_vectors",), "choose vectors=glove_50"),
+    "no such start": (("start=middle",), "Could not find 'start/middle'"),
 }
 
 
@@ -106,6 +121,16 @@ EVALUATE = {
     "no path given": ((), "Missing mandatory value: encoder.path"),
     "no such run": (("encoder.path=nowhere",), "nowhere: no encoder here"),
     "no such checkpoint": (("encoder.path=nowhere.ckpt",), "nowhere.ckpt: no such checkpoint"),
+    "no such file of texts": (
+        ("ranker=bm25", "candidate_set=all", "candidate_set.files=[tests]"),
+        "candidate_set.files=['tests']: must be",
+    ),
+    "no such ranker": (("ranker=bm52",), "Could not find 'ranker/bm52'"),
+    "no such model": (
+        ("encoder=sentence_transformers", "encoder.path=nowhere"),
+        "nowhere: neither a folder of a sentence-transformers model",
+    ),
+    "a share above one": (("intervals.confidence=95", "encoder.path=x"), "intervals.confidence=95: must be a number"),
     "word vectors not chosen": (("encoder=word_vectors",), "choose vectors=glove_50"),
 }
 

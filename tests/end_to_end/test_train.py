@@ -2,11 +2,10 @@
 
 import json
 import os
+import re
 import signal
-import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.proto import wandb_internal_pb2
 
 import askagain
-from tests.end_to_end.conftest import QUICK, column, metrics_of, succeeded
+from tests.end_to_end.conftest import QUICK, column, history_of, metrics_of, succeeded, wandb_records
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
@@ -51,6 +49,43 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
     assert (run / "metrics.csv").is_file()
     assert metrics["val/hits@1"] <= metrics["val/hits@10"] <= metrics["val/hits@100"] == 1.0  # 61 candidates
     assert askagain.load(run).encode(["how to mount a disk", ""]).shape[0] == 2
+
+
+def test_rung_2_tells_what_its_vectors_give_on_raw_and_on_preprocessed_text(command, small, vectors_file):
+    words = ("experiment=trigram", "data=tsv", f"data.dir={small}", "vectors=file", f"vectors.path={vectors_file}")
+    held_out = ("data.validation_fraction=0.2", "words=all", "trainer.max_epochs=2", "logger=csv")
+    result = command("train.py", *words, *held_out)
+    run = succeeded(result)
+    metrics = metrics_of(run)
+    assert column(run, "val/cosine")[int(metrics["train/best_epoch"])] == pytest.approx(metrics["val/cosine"], abs=1e-6)
+    assert -1 < metrics["val/cosine"] < 1 and f"val/cosine {metrics['val/cosine']:.4f}" in result.stderr
+    for name in ("mrr", "hits@10", "ties"):  # the trigrams' vectors are zero before training
+        assert metrics[f"known_words/val/{name}"] == metrics[f"start/{name}"]
+
+    same = ("data=tsv", f"data.dir={small}", "candidate_set=listed", "intervals.resamples=1")
+    rung_1 = ("encoder=word_vectors", "vectors=file", f"vectors.path={vectors_file}", "preprocessor=none")
+    raw = metrics_of(succeeded(command("evaluate.py", *same, *rung_1)))
+    assert metrics["raw/known_words/val/mrr"] == pytest.approx(raw["val/mrr"], abs=1e-9)
+    predicted = {metrics[f"{prefix}val/mrr"] for prefix in ("", "raw/", "known_words/", "raw/known_words/")}
+    assert len(predicted) == 4 and "raw/known_words/test/mrr" in metrics
+
+
+def test_a_dssm_starts_from_an_earlier_one_on_each_of_two_devices_and_from_word_vectors(command, small, vectors_file):
+    words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none")
+    first = succeeded(command("train.py", *words, "name=first"))
+    assert metrics_of(first)["data/started_rows"] == 0
+    result = command(
+        "train.py", *words, "start=encoder", f"start.path={first}", "seed=1", "name=second", "trainer.devices=2"
+    )
+    metrics = metrics_of(succeeded(result))
+    assert metrics["start/mrr"] == pytest.approx(metrics_of(first)["val/mrr"], abs=1e-9)
+    assert metrics["data/started_rows"] == metrics["data/known_words"] + metrics["data/known_ngrams"]
+    assert re.search(r"started rows +[\d,]+\n", result.stdout)
+
+    vectors = ("start=word_vectors", "vectors=file", f"vectors.path={vectors_file}")
+    third = succeeded(command("train.py", *words, *vectors, "name=third"))
+    assert 0 < metrics_of(third)["data/started_rows"] < metrics["data/known_words"]
+    assert metrics_of(third)["start/mrr"] != metrics_of(first)["start/mrr"]
 
 
 def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_reaches_every_logger(command):
@@ -99,29 +134,6 @@ def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_re
         for item in record.summary.update
     }
     assert summary["best/val/mrr"] == pytest.approx(metrics["val/mrr"])
-
-
-def wandb_records(run: Path) -> Iterator[wandb_internal_pb2.Record]:
-    """What W&B wrote offline: a LevelDB log of protobuf records, in blocks of 32 KiB, after a header of 7 bytes."""
-    (path,) = run.glob("wandb/offline-run-*/*.wandb")
-    data = path.read_bytes()
-    position, parts = 7, b""
-    while position + 7 <= len(data):
-        if 32_768 - position % 32_768 < 7:
-            position += 32_768 - position % 32_768
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, position)
-        parts += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # a whole record, or the last part of one
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(parts)
-            parts = b""
-            yield record
-
-
-def history_of(record: wandb_internal_pb2.Record) -> dict[str, float]:
-    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
 
 
 def test_a_two_value_multirun_leaves_a_folder_a_run_and_ranks_them(command, small, tmp_path):
