@@ -144,7 +144,7 @@ class TokenStore:
         """The words of each distinct text, in order, as numbers in `vocabulary`; some texts at a time."""
         of_tokens = self.words(preprocessor).numbered(vocabulary)
         for texts in self._blocks_of_tokens(preprocessor, f"word pairs of {self.path.name}"):
-            yield texts().expand(of_tokens)
+            yield texts.expand(of_tokens)
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
         """The feature ids of each distinct text, in rising order."""
@@ -152,7 +152,7 @@ class TokenStore:
         def build(folder: Path) -> None:
             of_tokens = features.of_tokens(self.words(preprocessor))
             blocks = self._blocks_of_tokens(preprocessor, f"features of {self.path.name}")
-            found = in_order(lambda texts: features.of_texts(texts(), of_tokens), blocks)
+            found = in_order(lambda texts: features.of_texts(texts, of_tokens), blocks)
             with _writing(folder / "features", np.int32) as append:
                 for bags in found:
                     append(bags.ids, bags.lengths)
@@ -171,14 +171,15 @@ class TokenStore:
 
         return self.entry("idf", key, build, lambda folder: load_idf(folder, features.size))
 
-    def _blocks_of_tokens(self, preprocessor: TextPreprocessor, description: str) -> Iterator[Callable[[], Bags]]:
-        """What opens the token numbers of consecutive texts, some at a time, with a progress bar."""
-        open_block = self._open_tokens if preprocessor.by_token else _own_tokens
-        return (partial(open_block, *block) for block in _blocks(len(self.texts), description))
-
-    def _open_tokens(self, start: int, stop: int) -> Bags:
-        # Opened for each block, so that what was read does not stay mapped into memory.
-        return _load_bags(self._file.folder / "bags").slice(start, stop)
+    def _blocks_of_tokens(self, preprocessor: TextPreprocessor, description: str) -> Iterator[Bags]:
+        """The token numbers of consecutive texts, some at a time, with a progress bar."""
+        for start, stop in _blocks(len(self.texts), description):
+            if preprocessor.by_token:
+                # Opened for each block, so that what was read does not stay mapped into memory; and here, not in a
+                # thread that uses it: numpy reads headers by way of `ast`, which in Python 3.11 is not thread-safe.
+                yield _load_bags(self._file.folder / "bags").slice(start, stop)
+            else:
+                yield _own_tokens(start, stop)
 
 
 @dataclass(frozen=True, eq=False)
