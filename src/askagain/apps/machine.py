@@ -27,7 +27,7 @@ def machine() -> dict[str, str]:
     gpus = Counter(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
     return {
         "processor": processor,
-        "matrix units for bfloat16": "yes" if torch.cpu._is_amx_tile_supported() else "no",
+        "products faster in bfloat16": "yes" if _multiplies_bfloat16_faster() else "no",
         "GPU": ", ".join(name if count == 1 else f"{count} x {name}" for name, count in gpus.items()) or "none",
         "Python": platform.python_version(),
         "PyTorch": str(torch.__version__),  # a subclass of str, which hparams.yaml could not be read with
@@ -35,14 +35,22 @@ def machine() -> dict[str, str]:
 
 
 def fastest_precision(accelerator: str) -> str:
-    """`bf16-mixed` where this machine has matrix units for bfloat16 (CUDA devices, processors with AMX); else
-    `32-true`: processors that only have bfloat16 instructions multiply float32 faster.
-    """
+    """`bf16-mixed` where this machine multiplies matrices faster in bfloat16, else `32-true`."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = torch.cpu._is_amx_tile_supported()
+        native = _multiplies_bfloat16_faster()
     return "bf16-mixed" if native else "32-true"
+
+
+def _multiplies_bfloat16_faster() -> bool:
+    """Whether the processor has matrix units for bfloat16 (AMX), or is one of AMD's with bfloat16 instructions.
+
+    With such instructions products took less than half as long as in float32 on an AMD EPYC (Zen 4), but some two times
+    as long on an Intel Xeon that does not show its matrix units.
+    """
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and "AMD" in has.get("cpu_name", "")))
 
 
 def keep_freed_memory() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -118,68 +119,10 @@ class _NTXent(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             units, lengths = _units(vectors.detach(), eps)
             batch = _Logits(units, groups, temperature, product_type, pairs)
-            own = world.share(pairs)
-            kept = {}
-            # Of each row, then of each column: exponentials summed; logits summed and counted, to smooth with.
-            sums, totals, counts = of_logits = batch.diagonal.new_zeros(3, 2, pairs)
-            rows, columns = sums  # [b] each
-            keep = gradient_wanted and (own.stop - own.start) * (2 * len(vectors) - 3 * pairs) <= KEPT_LOGITS
-            for block in batch.blocks(own):
-                exponentials = batch.logits(block)
-                if label_smoothing:
-                    for found, values in zip((totals, counts), _present(exponentials), strict=True):
-                        found[0, block] += values.sum(dim=1)
-                        found[1] += values.sum(dim=0)
-                for part in _parts(exponentials):
-                    some = exponentials[part].exp_()
-                    rows[block][part] = some.sum(dim=1)
-                    columns += some.sum(dim=0)
-                if keep:
-                    kept[block.start] = exponentials
-            for side, of_side in enumerate(sums if batch.has_negatives else ()):
-                for block in batch.blocks(own):
-                    exponentials = batch.of_negatives(side, block)
-                    if label_smoothing:
-                        for found, values in zip((totals, counts), _present(exponentials), strict=True):
-                            found[side, block] += values.sum(dim=1)
-                    exponentials.exp_()
-                    of_side[block] += exponentials.sum(dim=1)
-                    if keep:
-                        kept[side, block.start] = exponentials
-            world.add_up(of_logits if label_smoothing else sums)
-            losses = (rows.log() + columns.log()) / 2 - (1 - label_smoothing) * batch.diagonal
-            if label_smoothing:
-                losses -= label_smoothing * (totals / counts).mean(dim=0)
-            loss = losses.mean().to(vectors.dtype)
+            share = _Share(batch, world, label_smoothing, gradient_wanted)
+            share.sum_up()
             if gradient_wanted:
-                gradient = torch.empty_like(units)  # of the unit rows; that of Q times t
-                if world.size > 1 or batch.has_negatives:
-                    gradient.zero_()  # other ranks give their parts
-                of_queries, of_positives, of_negatives = gradient.tensor_split([pairs, 2 * pairs])
-                shares = (2 * pairs * sums).reciprocal()  # of a side's exponentials
-                spread = label_smoothing / (
-                    2 * pairs * counts
-                )  # over a side's logits; nan and not used where nothing is smoothed
-                for block in batch.blocks(own):
-                    weights = kept.pop(block.start) if kept else batch.logits(block).exp_()  # [block, b]
-                    for part in _parts(weights):
-                        some = weights[part]
-                        wanted = (some > 0) * (spread[0, block][part, None] + spread[1]) if label_smoothing else None
-                        some.mul_(shares[0, block][part, None] + shares[1])
-                        if wanted is not None:
-                            some.sub_(wanted)
-                    weights.diagonal(block.start).sub_((1 - label_smoothing) / pairs)
-                    weights = weights.to(product_type)
-                    _put_product(of_queries[block], weights, batch.positives, add=False)
-                    _put_product(of_positives, weights.T, batch.queries[block], add=block.start > own.start)
-                for side, target in enumerate((of_queries, of_positives) if batch.has_negatives else ()):
-                    for block in batch.blocks(own):
-                        weights = kept.pop((side, block.start)) if kept else batch.of_negatives(side, block).exp_()
-                        wanted = (weights > 0) * spread[side, block, None] if label_smoothing else 0
-                        weights = weights.mul_(shares[side, block, None]).sub_(wanted).to(product_type)
-                        _put_product(target[block], weights, batch.negatives[side], add=True)
-                        _put_product(of_negatives, weights.T, batch.sides[side][block], add=True)
-                world.add_up(gradient)
+                gradient = share.gradient(units)  # of the unit rows; that of Q times t
                 along = torch.einsum("ij,ij->i", gradient, units)
                 of_temperature = None
                 if isinstance(temperature, torch.Tensor):
@@ -187,7 +130,7 @@ class _NTXent(torch.autograd.Function):
                     of_temperature = (-logits_times_weights / temperature).to(temperature.dtype).view_as(temperature)
                 of_vectors = _through_units(gradient, units, along, lengths, temperature, eps, pairs)
                 ctx.save_for_backward(of_vectors[:, : vectors.shape[1]], of_temperature)
-            return loss
+            return share.losses().mean().to(vectors.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -197,8 +140,131 @@ class _NTXent(torch.autograd.Function):
         return (of_vectors * of_loss).contiguous(), None, of_temperature, *[None] * 5
 
 
+class _Share:
+    """A rank's share of the work on a batch: some rows of the matrix of logits, with all columns.
+
+    `sum_up` before `losses` and `gradient`. `sums`: of the exponentials of each row, then of each column, [2, b].
+    `totals`, `counts`: likewise the sums and the numbers of logits that are not masked, which labels are smoothed with.
+    """
+
+    def __init__(self, batch: "_Logits", world: World, label_smoothing: float, gradient_wanted: bool) -> None:
+        self._batch = batch
+        self._world = world
+        self._smoothing = label_smoothing
+        own = world.share(batch.size)
+        self._blocks = list(batch.blocks(own))
+        self._keeps = gradient_wanted and (own.stop - own.start) * batch.logits_a_row <= KEPT_LOGITS
+        # Exponentials, by the start of their block; those of negatives by side and start.
+        self._kept: dict[int | tuple[int, int], torch.Tensor] = {}
+        self._of_logits = batch.diagonal.new_zeros(3, 2, batch.size)
+        self.sums, self.totals, self.counts = self._of_logits
+
+    def sum_up(self) -> None:
+        """Computes `sums` and what labels are smoothed with, over the shares of all ranks."""
+        batch = self._batch
+        for block in self._blocks:
+            exponentials = batch.room(block)
+            for rows, logits in batch.logits(block, exponentials):
+                if self._smoothing:
+                    for found, values in zip((self.totals, self.counts), _present(logits), strict=True):
+                        found[0, rows] += values.sum(dim=1)
+                        found[1] += values.sum(dim=0)
+                some = logits.exp_()
+                self.sums[0, rows] = some.sum(dim=1)
+                self.sums[1] += some.sum(dim=0)
+            if self._keeps:
+                self._kept[block.start] = exponentials
+        for side, block in self._blocks_of_negatives():
+            exponentials = batch.of_negatives(side, block)
+            if self._smoothing:
+                for found, values in zip((self.totals, self.counts), _present(exponentials), strict=True):
+                    found[side, block] += values.sum(dim=1)
+            self.sums[side, block] += exponentials.exp_().sum(dim=1)
+            if self._keeps:
+                self._kept[side, block.start] = exponentials
+        self._world.add_up(self._of_logits if self._smoothing else self.sums)
+
+    def losses(self) -> torch.Tensor:
+        """Of each pair, [b]."""
+        losses = self.sums.log().mean(dim=0) - (1 - self._smoothing) * self._batch.diagonal
+        if self._smoothing:
+            losses -= self._smoothing * (self.totals / self.counts).mean(dim=0)
+        return losses
+
+    def gradient(self, units: torch.Tensor) -> torch.Tensor:
+        """Of the unit rows, that of the queries times t, over the shares of all ranks: [2b + m, width].
+
+        A positive's gradient is a sum over rows. Where blocks or ranks give parts of it, these are in float32 and the
+        sum is rounded as a product of all rows is: so it does not show how many parts there are. With further negatives
+        nothing is rounded; their own gradients are such sums, too.
+        """
+        batch = self._batch
+        gradient = torch.empty_like(units)
+        in_parts = self._world.size > 1 or len(self._blocks) > 1
+        if in_parts or batch.has_negatives:
+            gradient.zero_()
+        of_queries, of_positives, of_negatives = gradient.tensor_split([batch.size, 2 * batch.size])
+        part_type = units.dtype if in_parts or batch.has_negatives else batch.product_type
+        for block in self._blocks:
+            weights = self._weights(block)
+            _put_product(of_queries[block], weights, batch.positives, add=False)
+            _put_product(of_positives, weights.T.to(part_type), batch.queries[block].to(part_type), add=in_parts)
+        for side, block in self._blocks_of_negatives():
+            weights = self._weights_of_negatives(side, block)
+            _put_product((of_queries, of_positives)[side][block], weights, batch.negatives[side], add=True)
+            _put_product(of_negatives, weights.T.to(part_type), batch.sides[side][block].to(part_type), add=True)
+        self._world.add_up(gradient)
+        if in_parts and not batch.has_negatives and batch.product_type != units.dtype:
+            of_positives.copy_(of_positives.to(batch.product_type))
+        return gradient
+
+    def _weights(self, block: slice) -> torch.Tensor:
+        """W of some rows, [rows, b], in the type of the products."""
+        batch = self._batch
+        exponentials = self._kept.pop(block.start, None)
+        if exponentials is None:
+            exponentials = batch.room(block)
+            for _, logits in batch.logits(block, exponentials):
+                logits.exp_()
+        shares, spread = self._shares, self._spread
+        weights = exponentials.new_empty(exponentials.shape, dtype=batch.product_type) if batch.rounds else exponentials
+        for part in _parts(exponentials):
+            rows = _shifted(part, block)
+            some = exponentials[part]
+            wanted = (some > 0) * (spread[0, rows, None] + spread[1]) if self._smoothing else None
+            some.mul_(shares[0, rows, None] + shares[1])
+            if wanted is not None:
+                some.sub_(wanted)
+            some.diagonal(rows.start).sub_((1 - self._smoothing) / batch.size)
+            if batch.rounds:
+                weights[part].copy_(some)
+        return weights
+
+    def _weights_of_negatives(self, side: int, block: slice) -> torch.Tensor:
+        """Those of further negatives for some queries (side 0) or positives (1), [rows, m], likewise."""
+        exponentials = self._kept.pop((side, block.start), None)
+        if exponentials is None:
+            exponentials = self._batch.of_negatives(side, block).exp_()
+        wanted = (exponentials > 0) * self._spread[side, block, None] if self._smoothing else 0
+        return exponentials.mul_(self._shares[side, block, None]).sub_(wanted).to(self._batch.product_type)
+
+    @cached_property
+    def _shares(self) -> torch.Tensor:
+        """What the exponentials of a row, and of a column, are multiplied by, [2, b]."""
+        return (2 * self._batch.size * self.sums).reciprocal()
+
+    @cached_property
+    def _spread(self) -> torch.Tensor:
+        """What is wanted of each logit of a row, and of a column, where labels are smoothed, [2, b]."""
+        return self._smoothing / (2 * self._batch.size * self.counts)
+
+    def _blocks_of_negatives(self) -> Iterator[tuple[int, slice]]:
+        """Sides and blocks; none where there are no further negatives."""
+        return ((side, block) for side in range(2) for block in self._blocks if self._batch.has_negatives)
+
+
 class _Logits:
-    """All logits of a batch, masked ones minus infinity, a block of rows at a time.
+    """All logits of a batch of b = `size` pairs, masked ones minus infinity, a block of rows at a time.
 
     `units`: [2b + m, width], unit rows. Those of the queries over the temperature, `queries`, and `positives`, both
     [b, width], are in the type of the products. Where there are further negatives, `sides` are queries and positives,
@@ -214,6 +280,7 @@ class _Logits:
         pairs: int,
     ) -> None:
         self.size = pairs
+        self.product_type = product_type
         queries, positives, negatives = units.tensor_split([pairs, 2 * pairs])
         queries = queries / temperature
         self._sum_type = torch.promote_types(units.dtype, torch.float32 if _fits(temperature) else torch.float64)
@@ -221,6 +288,8 @@ class _Logits:
         self.diagonal = torch.einsum("ij,ij->i", queries, positives).to(self._sum_type)
         self.queries = queries.to(product_type)
         self.positives = positives.to(product_type)
+        self.rounds = self._sum_type != product_type
+        self.logits_a_row = pairs + 2 * len(negatives)
         self.has_negatives = len(negatives) > 0
         if self.has_negatives:
             self.sides = (self.queries, (positives / temperature).to(product_type))
@@ -235,12 +304,21 @@ class _Logits:
         length = max(1, BLOCK_LOGITS // self.size)
         return (slice(start, min(start + length, rows.stop)) for start in range(rows.start, rows.stop, length))
 
-    def logits(self, block: slice) -> torch.Tensor:
-        """The logits of some rows, [rows, b]."""
-        logits = (self.queries[block] @ self.positives.T).to(self._sum_type)
-        self._mask(logits, block)
-        logits.diagonal(block.start).copy_(self.diagonal[block])
-        return logits
+    def room(self, block: slice) -> torch.Tensor:
+        """Room for the logits of some rows, [rows, b]."""
+        return self.diagonal.new_empty(block.stop - block.start, self.size)
+
+    def logits(self, block: slice, room: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Puts the logits of some rows into `room`; yields rows and their logits while these are in the cache."""
+        product = torch.mm(self.queries[block], self.positives.T, out=None if self.rounds else room)
+        self._mask(product, block)
+        for part in _parts(room):
+            rows = _shifted(part, block)
+            logits = room[part]
+            if self.rounds:
+                logits.copy_(product[part])
+            logits.diagonal(rows.start).copy_(self.diagonal[rows])
+            yield rows, logits
 
     def of_negatives(self, side: int, block: slice) -> torch.Tensor:
         """The logits of some queries (side 0) or positives (1) with the further negatives, [rows, m]."""
@@ -274,8 +352,14 @@ def _present(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _parts(matrix: torch.Tensor) -> Iterator[slice]:
     """Slices of rows that fit into a processor's cache; on other devices all rows at once."""
-    rows = max(1, CACHED_LOGITS // matrix.shape[1]) if matrix.device.type == "cpu" else len(matrix)
-    return (slice(start, start + rows) for start in range(0, len(matrix), rows))
+    count = len(matrix)
+    length = max(1, CACHED_LOGITS // matrix.shape[1]) if matrix.device.type == "cpu" else max(1, count)
+    return (slice(start, min(start + length, count)) for start in range(0, count, length))
+
+
+def _shifted(part: slice, block: slice) -> slice:
+    """Rows of the matrix, given their places in a block."""
+    return slice(block.start + part.start, block.start + part.stop)
 
 
 def _put_product(target: torch.Tensor, first: torch.Tensor, second: torch.Tensor, add: bool) -> None:
