@@ -39,5 +39,17 @@ def test_expanding_replaces_each_id_by_its_bag(lists):
     assert as_lists(expanded) == [[feature for i in ids for feature in expansion[i]] for ids in lists]
 
 
-def test_sorting_within_bags_moves_nothing_between_them(lists):
-    assert as_lists(Bags.from_lists(lists).sorted_within()) == [sorted(ids) for ids in lists]
+@pytest.mark.parametrize("longest", [1, 2, 5, 70])
+def test_sorting_within_bags_moves_nothing_between_them(longest):
+    rng = np.random.default_rng(SEED)
+    print(f"seed {SEED}")
+    lists = [rng.integers(0, 50, size).tolist() for size in rng.integers(0, longest + 1, 200)]
+    bags = Bags.from_lists(lists)
+    assert as_lists(bags.sorted_within()) == [sorted(ids) for ids in lists]
+    assert as_lists(bags) == lists  # not those that were given
+    assert as_lists(bags.slice(50, 120).sorted_within()) == [sorted(ids) for ids in lists[50:120]]
+
+
+def test_bags_side_by_side_are_bag_after_bag(lists):
+    found = Bags.side_by_side([Bags.from_lists(some) for some in (lists, lists[::-1], [[]] * len(lists))])
+    assert as_lists(found) == [one + other for one, other in zip(lists, lists[::-1], strict=True)]

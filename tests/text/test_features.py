@@ -128,6 +128,27 @@ def test_a_text_is_the_bag_of_its_words_features_and_an_empty_text_an_empty_bag(
     assert lengths.tolist() == [2, 4, 0, 2]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "words"},
+        {"kind": "trigrams"},
+        {"kind": "words_trigrams", "max_words": 5},
+        {"kind": "words_else_trigrams", "max_words": 5},
+        {"kind": "words_trigrams", "ngram_sizes": [2, 3, 5, 8], "max_trigrams": 40},
+        {"kind": "trigrams", "ngram_sizes": [3, 4], "ngram_buckets": 7},
+    ],
+    ids=str,
+)
+def test_features_of_many_words_are_those_of_each(settings):
+    texts = ["größe disk", "a 日本語 \U0001f600x disk", "mount disks " + "x" * 40, "\ud800 lone"]
+    features = Features.from_words(words_of(texts), FeatureSettings(**settings))
+    words = ["disk", "größe", "never", "a", "", "\U0001f600", "\ud800", "日本", "xx", "mounts", "disk"]
+    bags = features.of_words(words)
+    assert [bags.bag(i).tolist() for i in range(len(words))] == [features.of_word(word) for word in words]
+    assert len(features.of_words([])) == 0
+
+
 def test_the_order_of_words_does_not_change_the_bag():
     features = Features.from_words(words_of(), FeatureSettings("words_trigrams"))
     bags = bags_of(features, ["mount usb disk", "disk mount usb"])
@@ -254,10 +275,10 @@ def test_bags_do_not_depend_on_what_was_met_before(preprocessor, remembered):
 class Interrupted(TextPreprocessor):
     """Is interrupted when it comes to a certain word, as by Ctrl-C."""
 
-    def words(self, text):
-        if text == "stop":
+    def words_of_all(self, texts):
+        if "stop" in texts:
             raise KeyboardInterrupt
-        return super().words(text)
+        return super().words_of_all(texts)
 
 
 def test_a_call_that_is_interrupted_leaves_the_tokenizer_as_good_as_new():

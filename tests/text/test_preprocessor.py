@@ -1,3 +1,5 @@
+import random
+
 import nltk
 import nltk.corpus
 import pytest
@@ -139,3 +141,53 @@ def test_every_setting_counts_in_the_fingerprint():
         {"split": "regex", "pattern": "b"},
     )
     assert len({TextPreprocessor(**each).fingerprint for each in settings}) == len(settings)
+
+
+ALPHABET = [
+    "a",
+    "B",
+    "c",
+    "#",
+    "+",
+    ".",
+    "net",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\0",
+    "-",
+    "İ",
+    "Σ",
+    "é",
+    "\u00a0",
+    "\u2028",
+    "",
+]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"characters": ".-\n"},
+        {"characters": ".-", "min_word_length": 2, "stopwords": ["bc"]},
+        {"characters": "+#.", "protected_terms": ["c++", "c#", ".net", "b.c"], "min_word_length": 3},
+        {"characters": ".", "protected_terms": ["a\nb", "c"]},
+        {"lowercase": False, "protected_terms": ["B"]},
+        {"split": "wordpunct", "protected_terms": ["c#"]},
+        {"split": "regex", "pattern": r"\w+\s\w+"},
+    ],
+)
+def test_texts_that_are_cleaned_as_one_have_the_words_they_have_by_themselves(settings):
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    preprocessor = TextPreprocessor(**settings)
+    for letters in (ALPHABET, [letter for letter in ALPHABET if letter not in "\n\0"]):
+        for count in (0, 1, 2, 30):
+            texts = ["".join(rng.choices(letters, k=rng.randrange(12))) for _ in range(count)]
+            words, lengths = preprocessor.words_of_all(texts)
+            expected = [preprocessor.words(text) for text in texts]
+            assert lengths.tolist() == [len(some) for some in expected]
+            assert words == [word for some in expected for word in some]

@@ -67,19 +67,33 @@ class Bags:
 
     def sorted_within(self) -> "Bags":
         """The same bags with ids in rising order, so that equal bags are summed in the same order and tie exactly."""
-        keys = self._keys()
-        keys.sort()
-        return Bags(keys.astype(np.uint32).astype(self.ids.dtype, copy=False), self.offsets)
+        ids = np.array(self.ids)
+        lengths = self.lengths
+        longest = int(lengths.max(initial=0))
+        # Many short rows of a matrix are sorted faster than all ids at once: bags of similar lengths, filled up.
+        width = 1
+        while width < longest:
+            rows = np.flatnonzero((lengths > width) & (lengths <= 2 * width))
+            width *= 2
+            columns = np.arange(width)
+            filled = columns < lengths[rows, np.newaxis]
+            places = (self.offsets[rows, np.newaxis] + columns)[filled]
+            matrix = np.full(filled.shape, np.iinfo(ids.dtype).max, dtype=ids.dtype)
+            matrix[filled] = ids[places]
+            matrix.sort(axis=1)
+            ids[places] = matrix[filled]
+        return Bags(ids, self.offsets)
 
-    def sorted_with(self, other: "Bags") -> "Bags":
-        """Each bag together with that of the same number in `other`, ids in rising order."""
-        keys = np.concatenate([self._keys(), other._keys()])
-        keys.sort()
-        return Bags(keys.astype(np.uint32).astype(self.ids.dtype, copy=False), self.offsets + other.offsets)
-
-    def _keys(self) -> np.ndarray:
-        """The bag in the high half and the id in the low one: sorted as whole numbers, bags stay together."""
-        return np.repeat(np.arange(len(self)) << 32, self.lengths) | self.ids
+    @staticmethod
+    def side_by_side(several: "Sequence[Bags]") -> "Bags":
+        """Each bag of the first, then that of the same number in the second, and so on; all have as many."""
+        lengths = np.stack([bags.lengths for bags in several])  # [several, bags]
+        offsets = offsets_of(lengths.sum(axis=0))
+        begins = offsets[:-1] + np.cumsum(lengths, axis=0) - lengths
+        ids = np.empty(offsets[-1], dtype=np.int32)
+        for bags, begin, length in zip(several, begins, lengths, strict=True):
+            ids[np.repeat(begin - bags.offsets[:-1], length) + np.arange(len(bags.ids))] = bags.ids
+        return Bags(ids, offsets)
 
     @staticmethod
     def from_lists(lists: Sequence[Sequence[int]]) -> "Bags":

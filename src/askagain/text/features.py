@@ -6,8 +6,10 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from askagain.errors import InputError
-from askagain.text.bags import Bags
+from askagain.text.bags import Bags, offsets_of
 from askagain.text.ngrams import TRIGRAMS, NgramTokenizer, check_ngrams
 from askagain.text.token_words import TokenWords
 from askagain.text.vocabulary import WordVocabulary
@@ -114,8 +116,17 @@ class Features:
         return len(self.vocabulary) + self.tokenizer.vocab_size
 
     def of_words(self, words: Sequence[str]) -> Bags:
-        """One bag of feature ids a word; empty where nothing of the word is known."""
-        return Bags.from_lists([self.of_word(word) for word in words])
+        """One bag of feature ids a word, those of `of_word`; empty where nothing of the word is known."""
+        rows = self.vocabulary.indices(words)
+        known = rows >= 0
+        singles = Bags(rows[known].astype(np.int32), offsets_of(known))
+        if not self.tokenizer.vocab_size:
+            return singles
+        spelled = np.flatnonzero(~known) if self.kind == "words_else_trigrams" else np.arange(len(words))
+        ngrams = self.tokenizer.bags([words[i] for i in spelled.tolist()])
+        lengths = np.zeros(len(words), dtype=np.int64)
+        lengths[spelled] = ngrams.lengths
+        return Bags.side_by_side([singles, Bags(ngrams.ids + len(self.vocabulary), offsets_of(lengths))])
 
     def of_tokens(self, tokens: TokenWords) -> TokenFeatures:
         """What each token stands for by itself."""
@@ -132,7 +143,7 @@ class Features:
         if words is None:
             return bags.sorted_within()
         pairs = self.pairs.indices(words)
-        return bags.sorted_with(Bags(pairs.ids + self._first_pair, pairs.offsets))
+        return Bags.side_by_side([bags, Bags(pairs.ids + self._first_pair, pairs.offsets)]).sorted_within()
 
     def of_word(self, word: str) -> list[int]:
         """The feature ids of one word."""

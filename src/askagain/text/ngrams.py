@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+
 from askagain.errors import InputError
 from askagain.files.json_files import distinct_strings, load_json, load_strings, write_json
+from askagain.text.bags import Bags, offsets_of
 
 TRIGRAMS = (3,)
 SHORTEST, LONGEST = 2, 8  # letters; longer ones are next to whole words
 MOST_BUCKETS = 2**30  # indices, and those of words and pairs beside them, are 32-bit
+LETTER_BITS = 21  # of any letter of Unicode: three of them fit into 64 bits
+MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with ones and zeros well mixed; for n-grams of more letters
 TRIGRAMS_FILE = "trigrams.json"
 NGRAMS_FILE = "ngrams.json"
 
@@ -99,6 +104,42 @@ class NgramTokenizer:
         index = self.index
         return [index[ngram] for ngram in letter_ngrams(word, self.sizes) if ngram in index]
 
+    def bags(self, words: Sequence[str]) -> Bags:
+        """One bag of `indices` a word, found for all words at once.
+
+        N-grams are looked up by 64-bit keys: up to three letters have keys of their own; of n longer ones, one that is
+        not known is taken for one of k that are with a chance of n k in 2^64.
+        """
+        if self.buckets is not None:
+            return Bags.from_lists([self.indices(word) for word in words])
+        letters, offsets = _letters([f"#{word}#" for word in words])
+        return Bags.side_by_side([self._known_ngrams(letters, offsets, size) for size in self.sizes])
+
+    def _known_ngrams(self, letters: np.ndarray, offsets: np.ndarray, size: int) -> Bags:
+        """Those of one size, of words given as letters, one word after the other."""
+        lengths = np.maximum(np.diff(offsets) - (size - 1), 0)
+        within = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
+        keys = _keys(letters, np.repeat(offsets[:-1], lengths) + within, size)
+        known_keys, indices = self._by_key[size]
+        if not len(known_keys):
+            return Bags(indices, np.zeros(len(offsets), dtype=np.int64))
+        places = np.searchsorted(known_keys, keys)
+        known = np.flatnonzero(known_keys.take(places, mode="clip") == keys)
+        word = np.repeat(np.arange(len(lengths)), lengths)[known]
+        return Bags(indices[places[known]], offsets_of(np.bincount(word, minlength=len(lengths))))
+
+    @cached_property
+    def _by_key(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Of each size the keys of its known n-grams, rising, and their indices."""
+        found = {}
+        for size in self.sizes:
+            indices = np.array([i for i, ngram in enumerate(self.ngrams) if len(ngram) == size], dtype=np.int32)
+            letters, offsets = _letters([self.ngrams[i] for i in indices])
+            keys = _keys(letters, offsets[:-1], size)
+            order = np.argsort(keys)
+            found[size] = keys[order], indices[order]
+        return found
+
     def name(self, index: int) -> str:
         """What an index stands for: `[dis]`, or `[bucket 123]`."""
         return f"[bucket {index}]" if self.buckets is not None else f"[{self.ngrams[index]}]"
@@ -128,6 +169,23 @@ class NgramTokenizer:
         except InputError as error:
             raise ValueError(f"{path.name}: {error}") from error
         return cls(distinct_strings(settings["ngrams"], path.name), sizes, buckets)
+
+
+def _letters(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The letters of all strings as numbers, and the offsets of the strings."""
+    lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
+    encoded = "".join(strings).encode("utf-32-le", "surrogatepass")
+    return np.frombuffer(encoded, dtype=np.uint32).astype(np.uint64), offsets_of(lengths)
+
+
+def _keys(letters: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
+    """A number for the `size` letters from each start on, [starts] uint64."""
+    multiplier = np.uint64(1 << LETTER_BITS if size * LETTER_BITS <= 64 else MULTIPLIER)
+    keys = np.zeros(len(starts), dtype=np.uint64)
+    for i in range(size):
+        keys *= multiplier
+        keys += letters[starts + i]
+    return keys
 
 
 def _whole(value: Any) -> bool:

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from askagain.errors import InputError
 from askagain.text.stop_words import stop_words
 
 SPLITS = ("whitespace", "wordpunct", "regex")
+LINE_END, MARK = "\n", "\0"  # between texts that are cleaned as one, and between the words of one and of the next
 
 
 class TextPreprocessor:
@@ -54,6 +57,8 @@ class TextPreprocessor:
         # Whether a text's words are those of its parts between spaces, one part after the other. They are not where a
         # regular expression or a protected term may reach across a space.
         self.by_token = split != "regex" and not any(" " in term for term in self.protected_terms)
+        self._by_line = split == "whitespace" and not any(LINE_END in term for term in self.protected_terms)
+        self._by_line &= LINE_END not in self.characters
 
     def __call__(self, text: str) -> str:
         """The cleaned text: its words joined by single spaces."""
@@ -65,9 +70,52 @@ class TextPreprocessor:
             text = text.lower()
         if self._protected is None or not self._protected.search(text):
             return self._plain_words(text)
+        return self._words_around_terms(self._protected, text)
+
+    def words_of_all(self, texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+        """The `words` of each text, one text after the other, and how many each has, [texts] int64.
+
+        Where the settings allow it all are cleaned as one, which takes a fraction of the time.
+        """
+        joined = LINE_END.join(texts)
+        if not self._by_line or joined.count(LINE_END) != len(texts) - 1 or MARK in joined:
+            lists = [self.words(text) for text in texts]
+            return [word for words in lists for word in words], np.fromiter(map(len, lists), np.int64, len(texts))
+        if self.lowercase:
+            joined = joined.lower()
+        marked = joined.translate(self._spaces).replace(LINE_END, f" {MARK} ").split()
+        marked = [
+            word
+            for word in marked
+            if word == MARK or (len(word) >= self.min_word_length and word not in self.stopwords)
+        ]
+        marks = [-1, *(place for place, word in enumerate(marked) if word == MARK), len(marked)]
+        lengths = np.diff(marks) - 1
+        words = [word for word in marked if word != MARK]
+        return (
+            (words, lengths) if self._protected is None else self._with_terms(self._protected, joined, words, lengths)
+        )
+
+    def _with_terms(
+        self, terms: re.Pattern[str], joined: str, words: list[str], lengths: np.ndarray
+    ) -> tuple[list[str], np.ndarray]:
+        """The same words, but for the lines that have protected terms, which are split anew."""
+        ends = np.cumsum(lengths)
+        lines = joined.split(LINE_END)
+        found: list[str] = []
+        taken = 0
+        for line in _lines_with(terms, joined):
+            found += words[taken : ends[line] - lengths[line]]
+            taken = ends[line]
+            own = self._words_around_terms(terms, lines[line])
+            found += own
+            lengths[line] = len(own)
+        return found + words[taken:], lengths
+
+    def _words_around_terms(self, terms: re.Pattern[str], text: str) -> list[str]:
         words = []
         end = 0
-        for match in self._protected.finditer(text):
+        for match in terms.finditer(text):
             words += self._plain_words(text[end : match.start()])
             words.append(match.group())
             end = match.end()
@@ -101,6 +149,17 @@ def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
         return None
     alternatives = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
     return re.compile(rf"(?<![\w+#])(?:{alternatives})(?![\w+#])")
+
+
+def _lines_with(pattern: re.Pattern[str], text: str) -> list[int]:
+    """The numbers of the lines in which a pattern is found, rising."""
+    found: dict[int, None] = {}
+    line, counted = 0, 0
+    for match in pattern.finditer(text):
+        line += text.count(LINE_END, counted, match.start())
+        counted = match.start()
+        found[line] = None
+    return list(found)
 
 
 def _splitter(split: str, pattern: str | None) -> Callable[[str], list[str]]:

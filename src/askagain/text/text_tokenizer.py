@@ -10,7 +10,6 @@ import numpy as np
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.text.word_pairs import UNKNOWN
 
 REMEMBERED_TOKENS = 1 << 20
 
@@ -69,14 +68,12 @@ class TextTokenizer:
         if not tokens:
             return
         known = len(self._numbers) - len(tokens)
-        words = [self.preprocessor.words(token) for token in tokens]
-        self._features.put(known, Bags.from_lists([self._features_of(some) for some in words]))
+        words, lengths = self.preprocessor.words_of_all(tokens)
+        offsets = offsets_of(lengths)
+        of_words = self.features.of_words(words)
+        self._features.put(known, Bags(of_words.ids, of_words.offsets[offsets]))
         if self._words is not None:
-            index = self.features.vocabulary.index
-            self._words.put(known, Bags.from_lists([[index.get(word, UNKNOWN) for word in some] for some in words]))
-
-    def _features_of(self, words: list[str]) -> list[int]:
-        return [feature for word in words for feature in self.features.of_word(word)]
+            self._words.put(known, Bags(self.features.vocabulary.indices(words), offsets))
 
 
 class _Numbers(dict[str, int]):

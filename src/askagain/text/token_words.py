@@ -6,12 +6,15 @@ tokens, and each distinct one is cleaned once.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
+
+TOKENS_A_BLOCK = 1 << 14  # cleaned as one
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +45,13 @@ class TokenWords:
 def token_words(tokens: Iterable[str], token_counts: np.ndarray, preprocessor: TextPreprocessor) -> TokenWords:
     """Cleans and splits each of the distinct tokens; `token_counts` ([tokens]) says how often each occurs."""
     index: dict[str, int] = {}
-    lists = [[index.setdefault(word, len(index)) for word in preprocessor.words(token)] for token in tokens]
-    of_tokens = Bags.from_lists(lists)
+    numbers, lengths = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int64)]
+    tokens = iter(tokens)
+    while some := list(islice(tokens, TOKENS_A_BLOCK)):
+        words, words_of_each = preprocessor.words_of_all(some)
+        numbers.append(np.fromiter((index.setdefault(word, len(index)) for word in words), np.int32, len(words)))
+        lengths.append(words_of_each)
+    of_tokens = Bags(np.concatenate(numbers), offsets_of(np.concatenate(lengths)))
     counts = np.bincount(of_tokens.ids, np.repeat(token_counts, of_tokens.lengths), minlength=len(index))
     return TokenWords(list(index), of_tokens, counts.astype(np.int64))
 
