@@ -35,6 +35,7 @@ SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
 GLOBAL_BATCH = 64
 EPOCHS = 8  # more than 50 steps
 NEGATIVES = 5
+ROUNDED_PAIRS = 200
 PAIRS = (1, 2, 7, 64)  # of a batch: also fewer than ranks, and not to be dealt out evenly
 
 
@@ -57,6 +58,20 @@ def losses(world: World) -> dict[str, torch.Tensor]:
                 found |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
         for gather in (True, False):
             found |= with_additions(world, pairs, gather)
+    return found | rounded(world)
+
+
+def rounded(world: World) -> dict[str, torch.Tensor]:
+    """Likewise with matrix products in bfloat16."""
+    found = {}
+    for negatives in (0, 40):
+        torch.manual_seed(negatives)
+        vectors = torch.randn(2 * ROUNDED_PAIRS + negatives, 32, requires_grad=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = nt_xent(vectors, None, 0.1, 1e-8, world, pairs=ROUNDED_PAIRS)
+        loss.backward()
+        name = f"rounded, {negatives} negatives"
+        found |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
     return found
 
 

@@ -51,7 +51,7 @@ class Distillation(BagRung):
         """The weighted sum of the losses of one batch, a scalar."""
         vectors = self.sums(batch.bags)  # [b + p, dim]
         units = normalize(vectors[: batch.size], eps=self.eps)
-        loss = self.vector_weight * (1 - torch.einsum("ij,ij->i", units, batch.teacher)).mean()
+        loss = self.vector_weight * (1 - (units * batch.teacher).sum(dim=1)).mean()  # not rounded under autocast
         if self.similarity_weight:
             loss = loss + self.similarity_weight * self.over_widths(partial(self._similarity, batch), vectors)
         if self.nt_xent_weight and len(batch.paired):
