@@ -123,7 +123,7 @@ class _NTXent(torch.autograd.Function):
             share.sum_up()
             if gradient_wanted:
                 gradient = share.gradient(units)  # of the unit rows; that of Q times t
-                along = torch.einsum("ij,ij->i", gradient, units)
+                along = (gradient * units).sum(dim=1)
                 of_temperature = None
                 if isinstance(temperature, torch.Tensor):
                     logits_times_weights = (along[:pairs].sum() / temperature + along[pairs:].sum()) / 2
@@ -285,7 +285,7 @@ class _Logits:
         queries = queries / temperature
         self._sum_type = torch.promote_types(units.dtype, torch.float32 if _fits(temperature) else torch.float64)
         # A pair's own logit counts most, so it is not rounded to the type of the products.
-        self.diagonal = torch.einsum("ij,ij->i", queries, positives).to(self._sum_type)
+        self.diagonal = (queries * positives).sum(dim=1).to(self._sum_type)
         self.queries = queries.to(product_type)
         self.positives = positives.to(product_type)
         self.rounds = self._sum_type != product_type
