@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.warm_python import WarmPython
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a hub that may not be there
 
@@ -29,17 +31,34 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[WarmPython]:
+    """A process that has imported what most commands import."""
+    with WarmPython() as python:
+        yield python
+
+
 @pytest.fixture
-def command(cache_folder: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `python SCRIPT WORDS...` in the project's folder, runs going to tmp_path/runs; returns what it printed."""
+def command(
+    cache_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `python SCRIPT WORDS...` in the project's folder, runs going to tmp_path/runs; returns what it printed.
+
+    With an environment of its own, in another folder, and in files marked with `new_process` it is a process from the
+    start, else a fork of one that has imported much already.
+    """
 
     def run(script: str, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
         if script in ("train.py", "evaluate.py") and not any(word.startswith("--") for word in words):
             words = (*words, f"paths.runs_dir={tmp_path / 'runs'}")
+        path, settings = ROOT / script, {"ASKAGAIN_CACHE": str(cache_folder), "COLUMNS": "140"}
+        if not environment and cwd == ROOT and request.node.get_closest_marker("new_process") is None:
+            warm: WarmPython = request.getfixturevalue("warm_python")
+            return warm.run(path, words, cwd, os.environ | settings, timeout=300)
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *words],
+            [sys.executable, str(path), *words],
             cwd=cwd,
-            env=os.environ | {"ASKAGAIN_CACHE": str(cache_folder), "COLUMNS": "140"} | environment,
+            env=os.environ | settings | environment,
             capture_output=True,
             text=True,
             timeout=300,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from askagain.apps.machine import fastest_precision
+from askagain.apps.machine import LARGE_BATCH, fastest_precision
 
 PROCESSORS = {
     "matrix units": ({"cpu_name": "Intel Xeon", "amx_bf16": True, "avx512_bf16": True}, "bf16-mixed"),
@@ -15,4 +15,5 @@ PROCESSORS = {
 @pytest.mark.parametrize(("capabilities", "precision"), PROCESSORS.values(), ids=PROCESSORS)
 def test_bfloat16_is_chosen_where_the_processor_multiplies_it_faster(capabilities, precision, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert fastest_precision("cpu") == precision
+    assert fastest_precision("cpu", LARGE_BATCH) == precision
+    assert fastest_precision("cpu", LARGE_BATCH - 1) == "32-true"

@@ -16,6 +16,7 @@ import torch
 
 from tests.end_to_end.conftest import column, metrics_of, refused, succeeded
 
+pytestmark = pytest.mark.new_process
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ("experiment=dssm", "model.dim=16", "trainer.accelerator=cpu", "logger=csv", "trainer.log_every_n_steps=1")
 NOTE = ("+callbacks.note._target_=tests.end_to_end.note_rank.NoteRank", "+callbacks.note.folder=${paths.run_dir}")

@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, metrics_of, refused
 from tests.end_to_end.slurm_stand_in import options_of, write_commands
 
+pytestmark = pytest.mark.new_process
 NOTE = ("+callbacks.note._target_=tests.end_to_end.note_rank.NoteRank", "+callbacks.note.folder=${paths.run_dir}")
 LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
 

@@ -121,6 +121,7 @@ def check_common(cfg: DictConfig) -> None:
             lambda value: _whole_numbers(value) and len(value) > 0,
             "a list of whole numbers from 1, such as [1,10]",
         ),
+        ("data.batch_size", _whole_number, "a whole number from 1"),
         ("intervals.resamples", _whole_number, "a whole number from 1"),
         (
             "intervals.confidence",

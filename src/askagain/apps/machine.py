@@ -16,6 +16,8 @@ from hydra.types import RunMode
 MMAP_THRESHOLD, LARGEST_HEAP_BLOCK = -3, 32 << 20
 TRIM_THRESHOLD, KEPT_FREE = -1, 512 << 20
 
+LARGE_BATCH = 1024  # pairs; with fewer, matrix products are a small part of a step
+
 
 def machine() -> dict[str, str]:
     """What figures come from: processor, GPUs, and the versions of Python and PyTorch."""
@@ -34,8 +36,12 @@ def machine() -> dict[str, str]:
     }
 
 
-def fastest_precision(accelerator: str) -> str:
-    """`bf16-mixed` where this machine multiplies matrices faster in bfloat16, else `32-true`."""
+def fastest_precision(accelerator: str, batch_size: int) -> str:
+    """`bf16-mixed` where this machine multiplies matrices faster in bfloat16 and a batch, that of all devices, has
+    `LARGE_BATCH` pairs or more; else `32-true`, which is exact whatever the number of devices.
+    """
+    if batch_size < LARGE_BATCH:
+        return "32-true"
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

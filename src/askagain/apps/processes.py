@@ -305,6 +305,12 @@ def device_count(cfg: DictConfig) -> int:
     return 1
 
 
+def world_size(cfg: DictConfig) -> int:
+    """How many devices train together."""
+    there = place()
+    return device_count(cfg) if there is None else there.size
+
+
 @contextmanager
 def team(cfg: DictConfig) -> Iterator[Team | None]:
     """The processes for a run: those that are there, those that are started for it, or None for this one alone.

@@ -19,7 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import build, build_all, build_corpus, check_common, data_name
 from askagain.apps.machine import fastest_precision, keep_freed_memory, use_launchers_threads
-from askagain.apps.processes import Team, device_count, device_type, team
+from askagain.apps.processes import Team, device_count, device_type, team, world_size
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
@@ -55,8 +55,6 @@ def train(cfg: DictConfig) -> float:
     Raises InputError for a mistake in the config or in the data.
     """
     _prepare_process()
-    if cfg.trainer.precision == "auto":
-        cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator)  # loggers show what it came to
     check_common(cfg)
     check_ties(cfg.ties)
     group_in_wandb(cfg)
@@ -67,6 +65,8 @@ def train(cfg: DictConfig) -> float:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         resolve_checkpoint(cfg)
+        if cfg.trainer.precision == "auto":  # loggers show what it came to
+            cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * world_size(cfg))
         with team(cfg) as processes:
             if processes is None:
                 metrics = _train(cfg, corpus)

@@ -138,7 +138,7 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
     texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
     ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
     tokens, distinct = len(ids), len(np.unique(ids))
-    product_type = torch.bfloat16 if fastest_precision("cpu") == "bf16-mixed" else torch.float32
+    product_type = torch.bfloat16 if fastest_precision("cpu", batch) == "bf16-mixed" else torch.float32
     queries, positives = torch.randn(2, batch, dim).to(product_type).unbind()
     logits = queries @ positives.T
 
