@@ -3,14 +3,15 @@
 import hydra
 from omegaconf import DictConfig
 
-from askagain.apps.command import one_line_errors, run
+from askagain.apps.command import heavy_imports, one_line_errors, run
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="evaluate")
 @one_line_errors
 def main(cfg: DictConfig) -> float:
     """Evaluates as the config says and returns the metric that a sweep compares."""
-    from askagain.apps.evaluate import evaluate  # heavy imports wait until there is something to evaluate
+    with heavy_imports():  # they wait until there is something to evaluate
+        from askagain.apps.evaluate import evaluate
 
     return evaluate(cfg)
 

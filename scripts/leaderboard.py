@@ -5,7 +5,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from askagain.apps.command import one_line_errors, run
+from askagain.apps.command import heavy_imports, one_line_errors, run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     """Evaluates what the config names, prints the table and writes it."""
-    from askagain.apps.leaderboard import leaderboard
+    with heavy_imports():
+        from askagain.apps.leaderboard import leaderboard
 
     leaderboard(cfg, ROOT)
 

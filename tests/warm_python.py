@@ -4,6 +4,7 @@ A command spends most of a small run on importing PyTorch and Lightning. `WarmPy
 them, and has it fork for each command; the fork then runs the script as `python SCRIPT WORDS...` would.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -61,6 +62,7 @@ def serve() -> None:
     import askagain.apps.evaluate
     import askagain.apps.train  # noqa: F401
 
+    gc.freeze()  # forks need not look for garbage among what was imported, and so share its memory
     os.write(answers, f"{READY}\n".encode())
     for line in sys.stdin:
         given = json.loads(line)

@@ -2,10 +2,12 @@
 
 import errno
 import functools
+import gc
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -26,6 +28,24 @@ USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+
+@contextmanager
+def heavy_imports() -> Iterator[None]:
+    """A block that imports what a command works with, PyTorch and Lightning among it.
+
+    Its many objects stay, so Python does not look for garbage among them, neither meanwhile nor later: a fifth of the
+    time of these imports is saved.
+    """
+    if gc.get_freeze_count() or not gc.isenabled():  # a later run of a sweep, whose garbage must not stay
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def run(main: Callable[[], object]) -> None:

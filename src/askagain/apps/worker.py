@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 
+from askagain.apps.command import heavy_imports
 from askagain.apps.processes import LOOKED_AT, STORE, found_team, is_lost_connection, place
 from askagain.errors import InputError
 
@@ -21,7 +22,8 @@ def serve() -> int:
     warnings.simplefilter("ignore")  # rank 0 warns
     if STORE in os.environ:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    from askagain.apps.train import take_part
+    with heavy_imports():
+        from askagain.apps.train import take_part
 
     team = found_team(there)
     for cfg in team.runs():
