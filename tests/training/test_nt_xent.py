@@ -233,14 +233,15 @@ def test_what_the_loss_is_multiplied_by_reaches_the_gradients():
 
 
 @pytest.mark.slow
-def test_a_batch_of_32768_pairs_fits_into_six_gibibytes():
+def test_a_batch_of_32768_pairs_takes_less_than_a_gibibyte():
+    """All logits at once would take four; vectors of 300 numbers take a quarter more than these."""
     code = """
 import resource, torch
 from askagain.training.nt_xent import nt_xent
-vectors = torch.randn(65536, 300, requires_grad=True)
+vectors = torch.randn(65536, 64, requires_grad=True)
 nt_xent(vectors, torch.arange(32768) // 2, 0.1, 1e-8).backward()
 assert torch.isfinite(vectors.grad).all()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 6 * 2**30
+    assert int(done.stdout) < 2**30
