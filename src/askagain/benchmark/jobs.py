@@ -138,18 +138,9 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
     texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
     ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
     tokens, distinct = len(ids), len(np.unique(ids))
-    product_type = torch.bfloat16 if fastest_precision("cpu", batch) == "bf16-mixed" else torch.float32
-    queries, positives = torch.randn(2, batch, dim).to(product_type).unbind()
-    logits = queries @ positives.T
-
-    def products() -> None:
-        torch.mm(queries, positives.T, out=logits)
-        torch.mm(logits, positives)
-        torch.mm(logits.T, queries)
-
     source = torch.ones(64 << 20)
     target = torch.empty_like(source)
-    matmul = _fastest(products)
+    matmul = _fastest(_products(batch, batch, dim))
     copied = _fastest(lambda: target.copy_(source))
     bandwidth = 2 * source.numel() * 4 / copied
     moved = 4 * dim * (2 * tokens + 2 * distinct + 4 * batch)
@@ -173,19 +164,15 @@ def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Figures:
     torch.set_num_threads(max(1, torch.get_num_threads() // size))
     store = distributed.FileStore(str(Path(folder) / "store"), size)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    queries, positives = torch.randn(batch, dim), torch.randn(batch * size, dim)
-    logits = queries @ positives.T
-
-    def products() -> None:
-        torch.mm(queries, positives.T, out=logits)
-        torch.mm(logits, positives)
-        torch.mm(logits.T, queries)
-
     source = torch.ones(32 << 20)
     target = torch.empty_like(source)
     crossing = torch.ones(2 * batch * size, dim)
     seconds = []
-    for action in (products, lambda: target.copy_(source), lambda: distributed.all_reduce(crossing)):
+    for action in (
+        _products(batch, batch * size, dim),
+        lambda: target.copy_(source),
+        lambda: distributed.all_reduce(crossing),
+    ):
         distributed.barrier()
         seconds.append(_typical(action))
     distributed.destroy_process_group()
@@ -194,6 +181,24 @@ def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Figures:
         "copied_bytes": 2 * source.nbytes / seconds[1],
         "crossed_bytes": crossing.nbytes / seconds[2],
     }
+
+
+def _products(rows: int, pairs: int, dim: int) -> Callable[[], None]:
+    """The matrix products of NT-Xent for some rows of the logits of a batch, in the type that `auto` chooses; where
+    other rows are those of other devices, the sum over rows is in float32.
+    """
+    rounded = fastest_precision("cpu", pairs) == "bf16-mixed"
+    product_type = torch.bfloat16 if rounded else torch.float32
+    sum_type = product_type if rows == pairs else torch.float32
+    queries, positives = (torch.randn(count, dim).to(product_type) for count in (rows, pairs))
+    logits = queries @ positives.T
+
+    def products() -> None:
+        torch.mm(queries, positives.T, out=logits)
+        torch.mm(logits, positives)
+        torch.mm(logits.T.to(sum_type), queries.to(sum_type))
+
+    return products
 
 
 def _typical(action: Callable[[], object], times: int = 15) -> float:

@@ -105,7 +105,11 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str) -> np.ndarra
                 bar.advance(task, len(piece))
 
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
-    return texts.entry("teacher", key, build, lambda folder: np.load(folder / VECTORS, mmap_mode="r"), resumable=True)
+    return texts.entry("teacher", key, build, _opened, resumable=True)
+
+
+def _opened(folder: Path) -> np.ndarray:
+    return np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
 
 
 def _units(vectors: np.ndarray, count: int) -> np.ndarray:
