@@ -11,6 +11,10 @@ import pytest
 from tests.warm_python import WarmPython
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a hub that may not be there
+# Tests that run side by side share the processor; threads that wait for each other would take most of it.
+workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if workers > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"

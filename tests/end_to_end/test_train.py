@@ -266,6 +266,7 @@ def test_gzip_files_a_byte_order_mark_and_single_paths_are_read(command, small, 
     assert metrics_of(plain)["data/unlabelled_texts"] == 2
 
 
+@pytest.mark.new_process
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
 @pytest.mark.parametrize("words", [("--help",), ("--cfg", "job")])
 def test_help_and_cfg_answer_without_importing_anything_heavy(command, script, words, tmp_path):
