@@ -25,19 +25,28 @@ class TensorBags(NamedTuple):
     @classmethod
     def of(cls, bags: Bags) -> "TensorBags":
         """The same bags as tensors."""
-        ids = torch.from_numpy(np.asarray(bags.ids, dtype=np.int32))
-        # PyTorch sorts whole numbers digit by digit, several times faster than numpy compares them; equal rows keep
-        # their order, which is that of the bags.
-        sorted_ids, places = torch.sort(ids, stable=True)
+        ids = np.asarray(bags.ids, dtype=np.int32)
+        places = _stable_order(ids)  # equal rows keep their order, which is that of the bags
+        rows = ids.take(places)
         bag_of_token = np.repeat(np.arange(len(bags), dtype=np.int32), bags.lengths)
-        first = np.flatnonzero(np.diff(sorted_ids.numpy(), prepend=-1))  # where another row begins
+        first = np.flatnonzero(np.diff(rows, prepend=-1))  # where another row begins
         return cls(
-            ids,
+            torch.from_numpy(ids),
             torch.from_numpy(np.asarray(bags.offsets, dtype=np.int32)),
-            sorted_ids[first].long(),
-            torch.from_numpy(bag_of_token.take(places.numpy())),
-            torch.from_numpy(np.append(first, len(ids)).astype(np.int32)),
+            torch.from_numpy(rows[first].astype(np.int64)),
+            torch.from_numpy(bag_of_token.take(places)),
+            torch.from_numpy(np.append(first, len(rows)).astype(np.int32)),
         )
+
+
+def _stable_order(ids: np.ndarray) -> np.ndarray:
+    """Where the ids are in rising order, equal ones as they stand: two sorts by 16 bits, which numpy does digit by digit.
+
+    It takes a third of the time that one sort takes which compares.
+    """
+    order = np.argsort(ids.astype(np.uint16), kind="stable")  # of the low half
+    high = (ids >> 16).astype(np.uint16)
+    return order.take(np.argsort(high.take(order), kind="stable")) if high.any() else order
 
 
 def bag_sum(table: torch.Tensor, bags: TensorBags, sparse: bool, weights: torch.Tensor | None = None) -> torch.Tensor:
