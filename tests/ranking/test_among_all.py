@@ -4,6 +4,7 @@ from scipy.sparse import csr_array
 
 import askagain.ranking.among_all as among_all_module
 from askagain.ranking.among_all import rank_among_all
+from askagain.ranking.figures import figures
 from askagain.ranking.products import unit_vectors
 from askagain.text.bags import Bags
 
@@ -49,6 +50,23 @@ def test_sparse_ranks_are_those_of_a_loop_over_all_texts(blocks):
     assert (found.above.tolist(), found.tied.tolist()) == (above, tied)
     assert sum(tied) > 100
     assert found.row.tolist() == [row for row, own in enumerate(duplicates) for _ in own]
+
+
+def test_duplicates_that_nearly_tie_have_ranks_that_agree_with_each_other(blocks):
+    seed = np.random.SeedSequence().entropy
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    vectors = rng.standard_normal((TEXTS, 40))
+    vectors[:20] = vectors[0] + 1e-7 * rng.standard_normal((20, 40))  # as alike as rounding lets them be
+    questions = np.arange(20, 60)
+    duplicates = [list(range(20))] * len(questions)
+    found = ranked(unit_vectors(vectors.astype(np.float32)), questions, duplicates)
+    for question in range(len(questions)):
+        of_question = found.row == question
+        above, tied = found.above[of_question], found.tied[of_question]
+        for rank in np.unique(above):  # all that have so many above them are tied with each other
+            assert (tied[above == rank] + 1 == (above == rank).sum()).all()
+    assert all(np.isfinite(value) for value in figures(found, [1, 10]).values())
 
 
 @pytest.mark.parametrize("dim", [3, 300])
