@@ -147,7 +147,9 @@ def main(rank: int, size: int, folder: Path) -> None:
         "gloo", store=distributed.FileStore(str(folder / "store"), size), rank=rank, world_size=size
     )
     world = World.current()
-    found = {"losses": losses(world), "shares": [(world.share(n).start, world.share(n).stop) for n in range(10)]}
+    found: dict = {"losses": losses(world), "shares": [(world.share(n).start, world.share(n).stop) for n in range(10)]}
+    halves = torch.rand(100, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found["agreement"] = [world.agrees_on(halves), world.agrees_on(halves + rank), world.agrees_on(halves * torch.nan)]
     found["whole"] = world.whole(np.arange(7)[world.share(7)], 7).tolist()
     if size == 2:
         found["trainings"] = trainings(size, folder)

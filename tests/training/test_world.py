@@ -43,6 +43,11 @@ def three(tmp_path_factory) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
+def seven(tmp_path_factory) -> list[dict]:
+    return worked(tmp_path_factory.mktemp("seven ranks"), 7)
+
+
+@pytest.fixture(scope="module")
 def alone(corpus_folder) -> dict:
     return ranks_at_work.trainings(1, corpus_folder)
 
@@ -59,6 +64,10 @@ def test_every_thing_has_one_rank_and_shares_differ_by_one_at_most(ranks):
         assert shares[0][0] == 0 and shares[-1][1] == count
         sizes = [stop - start for start, stop in shares]
         assert max(sizes) - min(sizes) <= 1
+
+
+def test_ranks_know_whether_they_have_the_same_numbers(ranks, seven):
+    assert all(rank["agreement"] == [True, False, True] for rank in [*ranks, *seven])
 
 
 def test_shares_become_a_whole_on_every_rank(ranks):

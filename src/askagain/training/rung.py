@@ -101,10 +101,8 @@ class Rung(LightningModule, ABC):
         self._check_replicas()
 
     def _check_replicas(self) -> None:
-        if self.world.size == 1:
-            return
-        own = torch.stack([weights.detach().double().sum() for weights in self.parameters()])
-        if not torch.equal(self.world.add_up(own.clone()), own * self.world.size):
+        sums = [weights.detach().sum(dtype=torch.float64) for weights in self.parameters()]
+        if not self.world.agrees_on(torch.stack(sums)):
             raise RuntimeError("the devices have come to different weights; are they of the same kind?")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

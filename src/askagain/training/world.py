@@ -37,6 +37,15 @@ class World:
             distributed.all_reduce(tensor)
         return tensor
 
+    def agrees_on(self, tensor: torch.Tensor) -> bool:
+        """Whether `tensor`, float64, has the same bits on all ranks."""
+        if self.size == 1:
+            return True
+        bits = tensor.view(torch.int64)
+        ends = torch.stack([bits, ~bits])  # the larger a number, the smaller its complement
+        distributed.all_reduce(ends, op=distributed.ReduceOp.MAX)
+        return torch.equal(ends[0], ~ends[1])
+
     def with_whole_gradient(self, tensor: torch.Tensor) -> torch.Tensor:
         """The same tensor; its gradient is the sum of what reaches it on all ranks."""
         return _WholeGradient.apply(tensor, self) if self.size > 1 else tensor
