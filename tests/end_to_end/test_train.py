@@ -217,8 +217,11 @@ def test_train_returns_the_chosen_metric():
     assert train(cfg) == metrics_of(run)["val/hits@10"]
 
 
-def test_resuming_goes_on_where_the_run_stopped(command, small):
+@pytest.mark.parametrize("limit", ["null", "3"], ids=["whole epochs", "epochs cut short"])
+def test_resuming_goes_on_where_the_run_stopped(command, small, limit):
     words = (
+        f"trainer.limit_train_batches={limit}",
+        "trainer.log_every_n_steps=1",
         "experiment=dssm",
         "data=tsv",
         f"data.dir={small}",

@@ -1,6 +1,7 @@
 """Which checkpoint a run goes on from."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 LAST = "last"
 LAST_CHECKPOINT = "checkpoints/last.ckpt"  # of a run folder
+RUN_FOLDER = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what its name begins with, see configs/hydra
 
 
 def resolve_checkpoint(cfg: DictConfig) -> None:
@@ -61,6 +63,10 @@ def _inside_epoch(checkpoint: dict[str, Any]) -> bool:
 
 
 def _newest_run(folder: Path, name: str, other_than: Path) -> Path:
-    """The run folder of a name that was begun last; the folder of all runs where there is none."""
-    runs = (run for run in folder.glob(f"*_{name}") if run != other_than and (run / ".hydra").is_dir())
+    """The run folder of a name with a checkpoint that was begun last; the folder of all runs where there is none."""
+    runs = (
+        file.parent.parent
+        for file in folder.glob(f"*/{LAST_CHECKPOINT}")
+        if file.parent.parent != other_than and RUN_FOLDER.sub("", file.parent.parent.name) == name
+    )
     return max(runs, default=folder)  # their names begin with the time

@@ -147,8 +147,9 @@ class BagRung(Rung):
             return whole
         return whole + self.matryoshka_weight * torch.stack([loss(vectors[:, :m]) for m in self.matryoshka]).mean()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def optimizer_step(self, *args: Any, **settings: Any) -> None:
         """Keeps a temperature that is learned from falling so low that logits would not fit into float32."""
+        super().optimizer_step(*args, **settings)
         if self.log_temperature is not None:
             with torch.no_grad():
                 self.log_temperature.clamp_(min=math.log(LOWEST_LEARNED_TEMPERATURE))

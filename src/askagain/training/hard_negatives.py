@@ -78,7 +78,8 @@ class MineHardNegatives(Callback):
         if not self.per_text or since < 0:
             return
         # An epoch that is resumed goes on with what it had found.
-        if since % self.every_n_epochs == 0 and self._found_in != trainer.current_epoch:
+        due = since % self.every_n_epochs == 0 or self._found is None
+        if due and self._found_in != trainer.current_epoch:
             self._found_in = trainer.current_epoch
             data: DuplicateQuestions = trainer.datamodule  # type: ignore[attr-defined]
             pool = self._drawn(data, trainer.current_epoch)

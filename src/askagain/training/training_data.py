@@ -101,8 +101,12 @@ class TrainingData(LightningDataModule, ABC):
         return self._loader(BatchOrder(examples, self._whole_batch_size, shuffle=False))
 
     def state_dict(self) -> dict[str, int]:
-        """Where training stands in its epoch, for checkpoints."""
-        return {} if self._order is None else self._order.state_dict()
+        """Where training stands in its epoch, for checkpoints; at its beginning where one has ended, however early."""
+        if self._order is None:
+            return {}
+        state = self._order.state_dict()
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer else None
+        return state | {"batches": 0} if epochs is not None and epochs.processed >= epochs.started else state
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Training goes on where a checkpoint stood; raises InputError as `BatchOrder.load_state_dict` does."""
