@@ -198,6 +198,8 @@ def test_two_nodes_started_by_torchrun_train_the_weights_of_one_device(command, 
     [
         ("trainer.strategy=fsdp", "trainer.strategy=fsdp: every device has the whole table"),
         ("trainer.num_nodes=2", "with torchrun or srun"),
+        ("trainer.devices=many", "trainer.devices=many: must be a number of devices"),
+        ("trainer.devices=0", "trainer.devices=0: must be a number of devices"),
         ("checkpoint_every_n_steps=0", "must be at least 1, or null"),
     ],
 )

@@ -25,12 +25,13 @@ from askagain.apps.machine import machine
 from askagain.apps.report import ENDS, with_ends
 from askagain.apps.sweep import METRICS
 from askagain.apps.tables import leave_table
-from askagain.errors import InputError
+from askagain.errors import InputError, RunError
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.comparison import Comparison, compared, intervals, with_intervals
 from askagain.training.evaluation import Ranker
 
 TRAIN = "train.py"
+MISTAKE = 2  # its exit status for a mistake of the user's
 OWN = ("rankers", "board", "seeds")  # words of the leaderboard alone
 SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # words that train.py is given as well
 FIRST_TEXTS = 64  # embedded before the clock runs
@@ -71,7 +72,7 @@ class Trainings:
     def run(self, name: str, words: Sequence[str], seed: int) -> Path:
         """The run folder of a training with these words; one that stands there, done, is not repeated.
 
-        Raises InputError where the training fails.
+        Raises InputError where the training finds a mistake, and RunError where it fails otherwise.
         """
         self.begun += 1
         folder = self.folder / name.replace("/", "_") / f"seed-{seed}"
@@ -87,7 +88,9 @@ class Trainings:
         command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={_quoted(folder)}"]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode:
-            raise InputError(f"{shlex.join(words)}: {result.stdout.splitlines()[-1] if result.stdout else 'failed'}")
+            said = result.stdout.splitlines()[-1] if result.stdout else "failed"
+            message = f"{shlex.join(words)}: {said.removeprefix('error: ')}"
+            raise InputError(message) if result.returncode == MISTAKE else RunError(message, 1)
         return folder
 
 

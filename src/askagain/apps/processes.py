@@ -6,6 +6,7 @@ but train what rank 0 trains, in a sweep too. On one machine rank 0 starts them;
 themselves.
 """
 
+import _thread
 import json
 import logging
 import os
@@ -75,6 +76,7 @@ class Team:
         self._store = store
         self._runs = 0
         self._workers: dict[int, tuple[subprocess.Popen, IO[str]]] = {}
+        self._torn: _Failure | None = None  # why the run at hand was interrupted
 
     @classmethod
     def found(cls, place: Place) -> "Team":
@@ -128,23 +130,32 @@ class Team:
         Raises RankError where another rank has ended or failed.
         """
         number = self._next()
+        self._torn = None
         self._store.set(f"run/{number}", json.dumps(OmegaConf.to_container(cfg, resolve=True)))
         finished = threading.Event()
         threading.Thread(target=self._end_when_torn, args=(number, finished), daemon=True).start()
         try:
             with self._joined(number, device_type):
                 return do()
+        except (KeyboardInterrupt, SystemExit) as interrupted:
+            if self._torn is None:
+                raise
+            raise self._ended_by(self._torn) from interrupted
         except Exception as error:
             if not is_lost_connection(error):
                 raise
             failure = self._failure(number, within=GRACE) or _Failure(
-                "another rank has ended; its own output says more"
+                f"another rank has ended, or the connection to it; its own output says more ({error})"
             )
-            if failure.traceback:
-                log.error(failure.traceback)
-            raise RankError(failure.line) from error
+            raise self._ended_by(failure) from error
         finally:
             finished.set()
+
+    @staticmethod
+    def _ended_by(failure: _Failure) -> RankError:
+        if failure.traceback:
+            log.error(failure.traceback)
+        return RankError(failure.line)
 
     def runs(self) -> Iterator[DictConfig]:
         """Other ranks: the runs that rank 0 gives, until there are no more."""
@@ -182,7 +193,11 @@ class Team:
             if process.poll() is None and not self._store.check(others):
                 process.kill()
             with output:
-                process.wait()
+                try:
+                    process.wait(GRACE)
+                except subprocess.TimeoutExpired:  # it has done its part, and hangs while it ends
+                    process.kill()
+                    process.wait()
 
     def _next(self) -> int:
         self._runs += 1
@@ -244,10 +259,16 @@ class Team:
         return None
 
     def _end_when_torn(self, number: int, finished: threading.Event) -> None:
-        """Ends this process where it does not notice by itself that a rank is lost."""
+        """Interrupts the run where it does not notice by itself that a rank is lost, as Ctrl-C would; and ends this
+        process where that does not help, since it waits in a library.
+        """
         while not finished.wait(LOOKED_AT):
             failure = self._failure(number, within=0)
-            if failure is not None and not finished.wait(TORN):
+            if failure is None or finished.wait(TORN):
+                continue
+            self._torn = failure
+            _thread.interrupt_main()
+            if not finished.wait(GRACE):
                 print(f"error: {failure.line}", file=sys.stderr, flush=True)
                 os._exit(1)
 
@@ -294,14 +315,18 @@ def device_type(cfg: DictConfig) -> str:
 
 
 def device_count(cfg: DictConfig) -> int:
-    """How many devices of this machine `trainer.devices` asks for."""
+    """How many devices of this machine `trainer.devices` asks for; raises InputError where it cannot be understood."""
     from pytorch_lightning.accelerators import CPUAccelerator, CUDAAccelerator
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
     devices = OmegaConf.to_container(cfg).get("trainer", {}).get("devices")  # type: ignore[union-attr]
-    if device_type(cfg) == "cuda":
-        return len(CUDAAccelerator.parse_devices(-1 if devices == "auto" else devices) or [0])
-    if device_type(cfg) == "cpu":
-        return 1 if devices in ("auto", -1, "-1") else CPUAccelerator.parse_devices(devices)
+    try:
+        if device_type(cfg) == "cuda":
+            return len(CUDAAccelerator.parse_devices(-1 if devices == "auto" else devices) or [0])
+        if device_type(cfg) == "cpu":
+            return 1 if devices in ("auto", -1, "-1") else CPUAccelerator.parse_devices(devices)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise InputError(f"trainer.devices={devices}: must be a number of devices from 1, or auto ({error})") from error
     return 1
 
 

@@ -23,7 +23,7 @@ from askagain.apps.processes import Team, device_count, device_type, team, world
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
-from askagain.apps.sweep import group_in_wandb
+from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
@@ -55,6 +55,7 @@ def train(cfg: DictConfig) -> float:
     Raises InputError for a mistake in the config or in the data.
     """
     _prepare_process()
+    (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     check_common(cfg)
     check_ties(cfg.ties)
     group_in_wandb(cfg)

@@ -9,6 +9,7 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
+from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.batches import TaughtCollator
 from askagain.training.teacher import Teacher, teacher_vectors
@@ -114,4 +115,9 @@ class TaughtTexts(TrainingData):
 
     def collator(self, training: bool) -> TaughtCollator:
         """Cuts bags and teacher's vectors out of flat arrays."""
-        return TaughtCollator(self.texts.features(self.corpus.preprocessor, self.features), self.vectors)
+        return TaughtCollator(self._bags, self.vectors)
+
+    @cached_property
+    def _bags(self) -> Bags:
+        """The feature ids of all texts."""
+        return self.texts.features(self.corpus.preprocessor, self.features)

@@ -1,0 +1,38 @@
+import json
+import time
+from contextlib import nullcontext
+
+import pytest
+from omegaconf import OmegaConf
+from torch.distributed import TCPStore
+
+from askagain.apps import processes
+from askagain.apps.processes import Place, Team
+from askagain.errors import RankError
+
+
+def test_a_run_is_interrupted_and_not_the_sweep_where_a_rank_fails_that_nobody_waits_for(monkeypatch):
+    monkeypatch.setattr(processes, "TORN", 0.1)
+    team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+    monkeypatch.setattr(team, "_joined", lambda number, device_type: nullcontext())
+
+    def busy() -> None:
+        team._store.set("failed/0/1", json.dumps(["no memory left", "Traceback ..."]))
+        time.sleep(60)
+
+    began = time.monotonic()
+    with pytest.raises(RankError, match="rank 1 of 2 failed: no memory left"):
+        team.run(OmegaConf.create({}), busy, "cpu")
+    assert time.monotonic() - began < 30
+    assert team.run(OmegaConf.create({}), lambda: "the next run", "cpu") == "the next run"
+
+
+def test_ctrl_c_stays_what_it_is(monkeypatch):
+    team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+    monkeypatch.setattr(team, "_joined", lambda number, device_type: nullcontext())
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        team.run(OmegaConf.create({}), interrupted, "cpu")
