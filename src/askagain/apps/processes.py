@@ -6,7 +6,6 @@ but train what rank 0 trains, in a sweep too. On one machine rank 0 starts them;
 themselves.
 """
 
-import _thread
 import json
 import logging
 import os
@@ -34,6 +33,7 @@ NO_MORE = "no more runs"
 INTERACTIVE = ("bash", "interactive")  # names of SLURM jobs in which somebody types
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 FOREVER = timedelta(days=365)
+INTERRUPT = getattr(signal, "SIGRTMIN", signal.SIGUSR2)  # SIGINT may be ignored, as in the background of a shell
 LOOKED_AT = 0.2  # seconds between looks at other processes
 GRACE = 10.0  # seconds in which a process that is told to end does so
 TORN = 30.0  # seconds after which a run that has lost a rank is ended by force
@@ -135,7 +135,7 @@ class Team:
         finished = threading.Event()
         threading.Thread(target=self._end_when_torn, args=(number, finished), daemon=True).start()
         try:
-            with self._joined(number, device_type):
+            with _interruptible(), self._joined(number, device_type):
                 return do()
         except (KeyboardInterrupt, SystemExit) as interrupted:
             if self._torn is None:
@@ -267,10 +267,24 @@ class Team:
             if failure is None or finished.wait(TORN):
                 continue
             self._torn = failure
-            _thread.interrupt_main()
+            if signal.getsignal(INTERRUPT) is signal.default_int_handler:
+                os.kill(os.getpid(), INTERRUPT)
             if not finished.wait(GRACE):
                 print(f"error: {failure.line}", file=sys.stderr, flush=True)
                 os._exit(1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A block that `INTERRUPT` ends as Ctrl-C would, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(INTERRUPT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(INTERRUPT, before)
 
 
 def is_lost_connection(error: Exception) -> bool:
