@@ -99,7 +99,11 @@ def test_a_folder_is_named(tmp_path):
         read_all(tmp_path, 2)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")],
+    ids=["nothing", "line ends", "byte-order mark", "gzip of nothing"],
+)
 def test_an_empty_file_is_named(tmp_path, content):
     with pytest.raises(InputError, match=r"is empty|only blank lines"):
         read_all(write(tmp_path, content), 2)
