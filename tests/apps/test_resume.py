@@ -7,6 +7,7 @@ RUNS = {
     "2026-01-02_00-00-00_dssm": True,
     "2026-01-03_00-00-00_dssm": False,  # ended before its first checkpoint
     "2026-01-04_00-00-00_quora_dssm": True,  # another name
+    "dssm": True,  # a folder that was named by hand
     "2026-01-05_00-00-00_dssm": True,  # the run that asks
 }
 

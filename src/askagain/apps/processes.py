@@ -104,7 +104,7 @@ class Team:
         store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         team = cls(Place(0, size, 0, size), store)
         for rank in range(1, size):
-            output = tempfile.TemporaryFile("w+")  # noqa: SIM115  # looked at where it fails, closed by `end`
+            output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # looked at where it fails, closed by `end`
             environment = {
                 **os.environ,
                 **dict(zip(PLACE, map(str, (rank, size, rank, size)), strict=True)),

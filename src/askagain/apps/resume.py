@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 LAST = "last"
 LAST_CHECKPOINT = "checkpoints/last.ckpt"  # of a run folder
-RUN_FOLDER = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what its name begins with, see configs/hydra
+TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what the names of run folders begin with
 
 
 def resolve_checkpoint(cfg: DictConfig) -> None:
@@ -64,9 +64,6 @@ def _inside_epoch(checkpoint: dict[str, Any]) -> bool:
 
 def _newest_run(folder: Path, name: str, other_than: Path) -> Path:
     """The run folder of a name with a checkpoint that was begun last; the folder of all runs where there is none."""
-    runs = (
-        file.parent.parent
-        for file in folder.glob(f"*/{LAST_CHECKPOINT}")
-        if file.parent.parent != other_than and RUN_FOLDER.sub("", file.parent.parent.name) == name
-    )
+    runs = (file.parent.parent for file in folder.glob(f"*/{LAST_CHECKPOINT}"))
+    runs = (run for run in runs if run != other_than and TIME.match(run.name) and TIME.sub("", run.name) == name)
     return max(runs, default=folder)  # their names begin with the time

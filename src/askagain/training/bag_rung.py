@@ -67,6 +67,8 @@ class BagRung(Rung):
             raise InputError(f"model.temperature={temperature}: must be at least {least} with model.learn_temperature")
         if not 0 <= label_smoothing < 1:
             raise InputError(f"model.label_smoothing={label_smoothing}: must be at least 0 and below 1")
+        if eps <= 0:
+            raise InputError(f"model.eps={eps}: must be above 0")
         if dim < 1:
             raise InputError(f"model.dim={dim}: must be at least 1")
         if not all(width >= 1 for width in matryoshka):

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from askagain.errors import InputError
 from askagain.files.writing import replacing
 from askagain.models.folder import load_encoder, save_encoder
+from askagain.training.keep_last import save_whole
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class KeepBest(Checkpoint):
             self.best_epoch, self.figures = trainer.current_epoch, figures
             if trainer.is_global_zero:
                 save_encoder(pl_module.encoder, self.encoder_folder)  # type: ignore[arg-type]
-            trainer.save_checkpoint(self.checkpoint)
+            save_whole(trainer, self.checkpoint)
 
     def _better(self, value: float, than: float) -> bool:
         return value > than if self.mode == "max" else value < than

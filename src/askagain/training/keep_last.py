@@ -7,6 +7,19 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from askagain.errors import InputError
+from askagain.files.writing import replacing
+
+
+def save_whole(trainer: Trainer, path: Path) -> None:
+    """Saves a checkpoint, called on every rank; one that stands at `path` stays until the new one is there as a whole.
+
+    Lightning by itself writes to the folder of temporary files, and copies from there where that is on another disk.
+    """
+    if not trainer.is_global_zero:  # the first rank writes, with what all of them have
+        trainer.save_checkpoint(path)
+        return
+    with replacing(path) as temporary:
+        trainer.save_checkpoint(temporary)
 
 
 class KeepLast(Checkpoint):
@@ -27,8 +40,8 @@ class KeepLast(Checkpoint):
         stepped = not trainer.fit_loop.epoch_loop._should_accumulate()
         due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if due and stepped and not trainer.is_last_batch:
-            trainer.save_checkpoint(self.checkpoint)
+            save_whole(trainer, self.checkpoint)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes when all others have looked at the epoch."""
-        trainer.save_checkpoint(self.checkpoint)
+        save_whole(trainer, self.checkpoint)
