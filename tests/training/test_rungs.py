@@ -228,6 +228,7 @@ def test_a_monitored_metric_that_is_not_logged_is_named(corpus, tmp_path):
     "settings",
     [
         {"temperature": 0.0},
+        {"eps": 0.0},
         {"temperature": -1.0},
         {"temperature": 0.02, "learn_temperature": True},
         {"label_smoothing": 1.0},
