@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import time
 from contextlib import nullcontext
 
@@ -36,3 +39,12 @@ def test_ctrl_c_stays_what_it_is(monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         team.run(OmegaConf.create({}), interrupted, "cpu")
+
+
+def test_a_rank_whose_first_one_has_ended_while_it_started_ends_by_itself():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    there = dict(zip(processes.PLACE, ("1", "2", "1", "2"), strict=True))
+    environment = os.environ | there | {processes.STORE: "127.0.0.1:9", processes.PARENT: str(gone.pid)}
+    rank = [sys.executable, "-m", "askagain.apps.worker"]
+    assert subprocess.run(rank, env=environment, timeout=60, capture_output=True).returncode == 1

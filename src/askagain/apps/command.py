@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 def heavy_imports() -> Iterator[None]:
     """A block that imports what a command works with, PyTorch and Lightning among it.
 
-    Its many objects stay, so Python does not look for garbage among them, neither meanwhile nor later: a fifth of the
+    Its many objects stay, so Python does not look for garbage among them, neither meanwhile nor later: a sixth of the
     time of these imports is saved.
     """
     if gc.get_freeze_count() or not gc.isenabled():  # a later run of a sweep, whose garbage must not stay

@@ -28,6 +28,7 @@ from askagain.errors import InputError, RankError
 log = logging.getLogger(__name__)
 
 STORE = "ASKAGAIN_STORE"  # HOST:PORT of the store, in the environment of a process that rank 0 has started
+PARENT = "ASKAGAIN_PARENT"  # the process id of rank 0, likewise
 PLACE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # torchrun's names
 NO_MORE = "no more runs"
 INTERACTIVE = ("bash", "interactive")  # names of SLURM jobs in which somebody types
@@ -109,6 +110,7 @@ class Team:
                 **os.environ,
                 **dict(zip(PLACE, map(str, (rank, size, rank, size)), strict=True)),
                 STORE: f"127.0.0.1:{store.port}",
+                PARENT: str(os.getpid()),
                 "OMP_NUM_THREADS": str(threads),
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # what rank 0 can import
             }

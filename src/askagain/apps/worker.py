@@ -8,7 +8,7 @@ import time
 import warnings
 
 from askagain.apps.command import heavy_imports
-from askagain.apps.processes import LOOKED_AT, STORE, found_team, is_lost_connection, place
+from askagain.apps.processes import LOOKED_AT, PARENT, found_team, is_lost_connection, place
 from askagain.errors import InputError
 
 
@@ -20,8 +20,8 @@ def serve() -> int:
         return 2
     logging.basicConfig(level=logging.ERROR, format=f"rank {there.rank}: %(message)s")
     warnings.simplefilter("ignore")  # rank 0 warns
-    if STORE in os.environ:
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    if PARENT in os.environ:  # not asked of the system, for rank 0 may have ended by now
+        threading.Thread(target=_end_with, args=(int(os.environ[PARENT]),), daemon=True).start()
     with heavy_imports():
         from askagain.apps.train import take_part
 
