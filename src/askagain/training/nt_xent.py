@@ -10,9 +10,10 @@ import torch
 from askagain.training.world import World
 
 BLOCK_LOGITS = 2**22  # logits computed at a time: 16 MiB in float32
-CACHED_LOGITS = 2**18  # logits worked on at a time on a processor, 1 MiB: they stay in its cache between operations
+CACHED_LOGITS = 2**20  # logits worked on at a time on a processor, 4 MiB: they stay in its cache between operations
 KEPT_LOGITS = 2**26  # up to so many exponentials are kept for the gradient, 256 MiB in float32; more are computed twice
 LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside of float32
+LN_2 = math.log(2)  # exponentials are powers of 2, which PyTorch computes three times as fast on some processors
 WIDTH = 16  # float32 numbers in a vector register: matrices of such widths are multiplied faster
 SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it is still inside of float64
 
@@ -122,22 +123,27 @@ class _NTXent(torch.autograd.Function):
             share = _Share(batch, world, label_smoothing, gradient_wanted)
             share.sum_up()
             if gradient_wanted:
-                gradient = share.gradient(units)  # of the unit rows; that of Q times t
+                gradient = share.gradient(units)
                 along = (gradient * units).sum(dim=1)
                 of_temperature = None
                 if isinstance(temperature, torch.Tensor):
-                    logits_times_weights = (along[:pairs].sum() / temperature + along[pairs:].sum()) / 2
+                    logits_times_weights = (along[:pairs].sum() / temperature + along[pairs:].sum() * LN_2) / 2
                     of_temperature = (-logits_times_weights / temperature).to(temperature.dtype).view_as(temperature)
-                of_vectors = _through_units(gradient, units, along, lengths, temperature, eps, pairs)
-                ctx.save_for_backward(of_vectors[:, : vectors.shape[1]], of_temperature)
+                along.masked_fill_(lengths <= eps, 0)  # such a row was divided by a constant
+                lengths[:pairs] *= temperature
+                lengths[pairs:] /= LN_2
+                ctx.save_for_backward(gradient, units, along, lengths, of_temperature)
+                ctx.dim = vectors.shape[1]
             return share.losses().mean().to(vectors.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        of_vectors, of_temperature = ctx.saved_tensors
-        of_temperature = None if of_temperature is None else of_temperature * of_loss
-        return (of_vectors * of_loss).contiguous(), None, of_temperature, *[None] * 5
+        gradient, units, along, divisors, of_temperature = ctx.saved_tensors
+        # What lies along a unit row changes nothing: it stays a unit row.
+        of_vectors = torch.addcmul(gradient[:, : ctx.dim], units[:, : ctx.dim], along.unsqueeze(1), value=-1)
+        of_vectors.mul_((of_loss / divisors).unsqueeze(1))
+        return of_vectors, None, None if of_temperature is None else of_temperature * of_loss, *[None] * 5
 
 
 class _Share:
@@ -169,7 +175,7 @@ class _Share:
                     for found, values in zip((self.totals, self.counts), _present(logits), strict=True):
                         found[0, rows] += values.sum(dim=1)
                         found[1] += values.sum(dim=0)
-                some = logits.exp_()
+                some = logits.exp2_()
                 self.sums[0, rows] = some.sum(dim=1)
                 self.sums[1] += some.sum(dim=0)
             if self._keeps:
@@ -179,20 +185,21 @@ class _Share:
             if self._smoothing:
                 for found, values in zip((self.totals, self.counts), _present(exponentials), strict=True):
                     found[side, block] += values.sum(dim=1)
-            self.sums[side, block] += exponentials.exp_().sum(dim=1)
+            self.sums[side, block] += exponentials.exp2_().sum(dim=1)
             if self._keeps:
                 self._kept[side, block.start] = exponentials
         self._world.add_up(self._of_logits if self._smoothing else self.sums)
 
     def losses(self) -> torch.Tensor:
         """Of each pair, [b]."""
-        losses = self.sums.log().mean(dim=0) - (1 - self._smoothing) * self._batch.diagonal
+        losses = self.sums.log2().mean(dim=0) - (1 - self._smoothing) * self._batch.diagonal
         if self._smoothing:
             losses -= self._smoothing * (self.totals / self.counts).mean(dim=0)
-        return losses
+        return losses * LN_2
 
     def gradient(self, units: torch.Tensor) -> torch.Tensor:
-        """Of the unit rows, that of the queries times t, over the shares of all ranks: [2b + m, width].
+        """Of the unit rows, that of the queries times t and that of others over ln 2, over the shares of all ranks:
+        [2b + m, width].
 
         A positive's gradient is a sum over rows. Where blocks or ranks give parts of it, these are in float32 and the
         sum is rounded as a product of all rows is: so it does not show how many parts there are. With further negatives
@@ -225,7 +232,7 @@ class _Share:
         if exponentials is None:
             exponentials = batch.room(block)
             for _, logits in batch.logits(block, exponentials):
-                logits.exp_()
+                logits.exp2_()
         shares, spread = self._shares, self._spread
         weights = exponentials.new_empty(exponentials.shape, dtype=batch.product_type) if batch.rounds else exponentials
         for part in _parts(exponentials):
@@ -244,7 +251,7 @@ class _Share:
         """Those of further negatives for some queries (side 0) or positives (1), [rows, m], likewise."""
         exponentials = self._kept.pop((side, block.start), None)
         if exponentials is None:
-            exponentials = self._batch.of_negatives(side, block).exp_()
+            exponentials = self._batch.of_negatives(side, block).exp2_()
         wanted = (exponentials > 0) * self._spread[side, block, None] if self._smoothing else 0
         return exponentials.mul_(self._shares[side, block, None]).sub_(wanted).to(self._batch.product_type)
 
@@ -264,11 +271,11 @@ class _Share:
 
 
 class _Logits:
-    """All logits of a batch of b = `size` pairs, masked ones minus infinity, a block of rows at a time.
+    """All logits of a batch of b = `size` pairs over ln 2, masked ones minus infinity, a block of rows at a time.
 
-    `units`: [2b + m, width], unit rows. Those of the queries over the temperature, `queries`, and `positives`, both
-    [b, width], are in the type of the products. Where there are further negatives, `sides` are queries and positives,
-    both over the temperature, and `negatives` these [m, width] as they are and over the temperature.
+    They are products over t ln 2. `units`: [2b + m, width], unit rows. Those of the queries over t ln 2, `queries`, and
+    `positives`, both [b, width], are in the type of the products. Where there are further negatives, `sides` are
+    queries and positives, both over t ln 2, and `negatives` these [m, width] as they are and over t ln 2.
     """
 
     def __init__(
@@ -282,7 +289,8 @@ class _Logits:
         self.size = pairs
         self.product_type = product_type
         queries, positives, negatives = units.tensor_split([pairs, 2 * pairs])
-        queries = queries / temperature
+        divisor = temperature * LN_2
+        queries = queries / divisor
         self._sum_type = torch.promote_types(units.dtype, torch.float32 if _fits(temperature) else torch.float64)
         # A pair's own logit counts most, so it is not rounded to the type of the products.
         self.diagonal = (queries * positives).sum(dim=1).to(self._sum_type)
@@ -292,8 +300,8 @@ class _Logits:
         self.logits_a_row = pairs + 2 * len(negatives)
         self.has_negatives = len(negatives) > 0
         if self.has_negatives:
-            self.sides = (self.queries, (positives / temperature).to(product_type))
-            self.negatives = tuple(factor.to(product_type) for factor in (negatives, negatives / temperature))
+            self.sides = (self.queries, (positives / divisor).to(product_type))
+            self.negatives = tuple(factor.to(product_type) for factor in (negatives, negatives / divisor))
         self._groups = None if groups is None else groups[:pairs]
         self._groups_of_negatives = None if groups is None else groups[pairs:]
         # On a GPU the rows are not sought, since finding them would have to wait for it.
@@ -384,26 +392,10 @@ def _rows_of_shared_groups(groups: torch.Tensor) -> torch.Tensor:
 
 
 def _units(vectors: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit rows, filled up with zeros to a width that is a multiple of `WIDTH`, and the [2b, 1] lengths they had."""
+    """Unit rows, filled up with zeros to a width that is a multiple of `WIDTH`, and the [2b] lengths they had."""
     dim = vectors.shape[1]
-    lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min_(eps)
+    lengths = torch.linalg.vector_norm(vectors, dim=1).clamp_min_(eps)
     units = vectors.new_empty(len(vectors), -(-dim // WIDTH) * WIDTH)
-    torch.div(vectors, lengths, out=units[:, :dim])
+    torch.div(vectors, lengths.unsqueeze(1), out=units[:, :dim])
     units[:, dim:] = 0
     return units, lengths
-
-
-def _through_units(
-    gradient: torch.Tensor,
-    units: torch.Tensor,
-    along: torch.Tensor,
-    lengths: torch.Tensor,
-    temperature: float | torch.Tensor,
-    eps: float,
-    pairs: int,
-) -> torch.Tensor:
-    """The gradient of rows, given that of their unit rows and its part `along` them, which changes nothing."""
-    along = along.unsqueeze(1).masked_fill(lengths <= eps, 0)  # such a row was divided by a constant
-    divisors = lengths.clone()
-    divisors[:pairs] *= temperature
-    return gradient.addcmul_(units, along, value=-1).div_(divisors)
