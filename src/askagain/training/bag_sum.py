@@ -29,7 +29,7 @@ class TensorBags(NamedTuple):
         places = _stable_order(ids)  # equal rows keep their order, which is that of the bags
         rows = ids.take(places)
         bag_of_token = np.repeat(np.arange(len(bags), dtype=np.int32), bags.lengths)
-        first = np.flatnonzero(np.diff(rows, prepend=-1))  # where another row begins
+        first = np.flatnonzero(_begins(rows))
         return cls(
             torch.from_numpy(ids),
             torch.from_numpy(np.asarray(bags.offsets, dtype=np.int32)),
@@ -37,6 +37,13 @@ class TensorBags(NamedTuple):
             torch.from_numpy(bag_of_token.take(places)),
             torch.from_numpy(np.append(first, len(rows)).astype(np.int32)),
         )
+
+
+def _begins(rows: np.ndarray) -> np.ndarray:
+    """Whether each of some rising rows is another one than that before it."""
+    begins = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=begins[1:])
+    return begins
 
 
 def _stable_order(ids: np.ndarray) -> np.ndarray:

@@ -150,7 +150,7 @@ class EpochExamples(Dataset):
         return len(self._arrays[0])
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
-        taken = tuple(array[indices] for array in self._arrays)
+        taken = tuple(array.take(indices, axis=0) for array in self._arrays)  # faster than array[indices]
         return taken if len(taken) > 1 else taken[0]
 
 

@@ -386,9 +386,10 @@ def _waits(tensor: torch.Tensor) -> bool:
 
 
 def _rows_of_shared_groups(groups: torch.Tensor) -> torch.Tensor:
-    """The rows whose group has another pair in the batch."""
-    _, group, counts = groups.unique(return_inverse=True, return_counts=True)
-    return torch.nonzero(counts[group] > 1).squeeze(1)
+    """The rows whose group has another pair in the batch, in no order and perhaps more than once."""
+    ordered, rows = groups.sort()
+    again = torch.nonzero(ordered[1:] == ordered[:-1]).squeeze(1)
+    return rows[torch.cat([again, again + 1])]
 
 
 def _units(vectors: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
