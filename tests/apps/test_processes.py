@@ -30,6 +30,17 @@ def test_a_run_is_interrupted_and_not_the_sweep_where_a_rank_fails_that_nobody_w
     assert team.run(OmegaConf.create({}), lambda: "the next run", "cpu") == "the next run"
 
 
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "signal 40")])
+def test_a_rank_that_a_signal_ended_is_told_of(monkeypatch, tmp_path, number, name):
+    team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+    process = subprocess.Popen([sys.executable, "-c", f"import os; os.kill(os.getpid(), {number})"])
+    process.wait(60)
+    with (tmp_path / "output").open("w+") as output:
+        monkeypatch.setattr(team, "_workers", {1: (process, output)})
+        with pytest.raises(RankError, match=f"rank 1 of 2 was ended by {name}"):
+            team._wait_for(["something that is never set"])
+
+
 def test_ctrl_c_stays_what_it_is(monkeypatch):
     team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
     monkeypatch.setattr(team, "_joined", lambda number, device_type: nullcontext())

@@ -82,6 +82,13 @@ SETTINGS = {
     "a group set to null": (("logger=null",), "such as logger=none"),
     "a folder without data=tsv": (("data.dir=.",), "data.dir=. needs data=tsv beside it"),
     "unknown mode": (("metric.mode=up",), "metric.mode=up: not one of max, min"),
+    "a start for a rung without one": (
+        ("experiment=trigram", "start=encoder"),
+        "start=encoder: this experiment has no",
+    ),
+    "a loss for a rung without it": (("experiment=distill", "loss.gather=false"), "loss.gather=false: this experiment"),
+    "words for a rung that knows all": (("words=all",), "words=all: this experiment has no use for it"),
+    "epochs without an end": (("trainer.max_epochs=-1",), "trainer.max_epochs=-1: without an end; set it, or"),
     "a device that is not here": (("trainer.accelerator=tpu",), "trainer: "),
     "unknown experiment": (("experiment=dsm",), "Could not find 'experiment/dsm'"),
     "unknown setting": (("optimizer.lrr=1",), "Could not override 'optimizer.lrr'"),

@@ -239,6 +239,19 @@ def test_resuming_goes_on_where_the_run_stopped(command, small, limit):
     assert (first / "checkpoints" / "best.ckpt").is_file() and (second / "checkpoints" / "last.ckpt").is_file()
 
 
+def test_a_folder_that_is_used_again_ranks_the_encoder_of_its_own_run(command, small, tmp_path):
+    words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none", f"hydra.run.dir={tmp_path / 'run'}")
+    trained = metrics_of(succeeded(command("train.py", *words, "optimizer.lr=0.5")))
+    assert trained["val/mrr"] != trained["start/mrr"]
+    again = command("train.py", *words, "trainer.max_epochs=0")
+    untrained = metrics_of(succeeded(again))
+    assert untrained["val/mrr"] == untrained["start/mrr"] == trained["start/mrr"]
+    assert "validation, untrained" in again.stdout
+    last = command("train.py", *words, "callbacks.keep_best=null", "optimizer.lr=0.5", "seed=1")
+    assert metrics_of(succeeded(last))["val/mrr"] not in (trained["val/mrr"], untrained["val/mrr"])
+    assert "validation, trained" in last.stdout
+
+
 def test_early_stopping_ends_a_run_that_gets_no_better(command, small):
     run = succeeded(
         command(

@@ -96,7 +96,8 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus, tmp
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["in place", "moved away"])
-def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(corpus, tmp_path, moved):
+@pytest.mark.parametrize("into", ["first", "second"])
+def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(corpus, tmp_path, moved, into):
     def fit(folder, epochs, resume=None):
         data = duplicates(corpus)
         best = KeepBest(str(folder), "val/mrr", "min")  # so that the first epoch stays the best
@@ -108,12 +109,19 @@ def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(cor
     first = fit(tmp_path / "first", 2)
     if moved:
         (tmp_path / "first" / "encoder").rename(tmp_path / "elsewhere")
-    second = fit(tmp_path / "second", 3, tmp_path / "first" / "checkpoints" / "last.ckpt")
+    second = fit(tmp_path / into, 3, tmp_path / "first" / "checkpoints" / "last.ckpt")
     assert first.best_epoch == 0
     assert second.best_epoch == (2 if moved else 0)
     texts = list(corpus.ranking("validation").texts)[:20]
-    encoder, checkpoint = (askagain.load(tmp_path / "second" / path) for path in ("", "checkpoints/best.ckpt"))
+    encoder, checkpoint = (askagain.load(tmp_path / into / path) for path in ("", "checkpoints/best.ckpt"))
     assert np.array_equal(encoder.encode(texts), checkpoint.encode(texts))
+
+
+def test_any_epoch_is_better_than_one_whose_figure_is_no_number(corpus, tmp_path):
+    data, best = duplicates(corpus), KeepBest(str(tmp_path), "val/mrr", "max")
+    best.load_state_dict({"best_epoch": -1, "figures": {"val/mrr": math.nan}})
+    trainer(tmp_path, 1, HitsAtK([1], "expected"), best).fit(dssm(data), datamodule=data)
+    assert best.best_epoch == 0 and best.figures["val/mrr"] > 0
 
 
 def test_the_last_checkpoint_is_of_the_last_epoch_also_when_another_was_better(corpus, tmp_path):

@@ -15,6 +15,7 @@ from tests.training import ranks_at_work
 pytestmark = pytest.mark.xdist_group("ranks")  # what they compute is computed once
 ROOT = Path(__file__).resolve().parents[2]
 PRINTED = 4  # digits
+ADDITIONS = ("loss", "gradient", "of temperature")
 
 
 def worked(folder: Path, size: int) -> list[dict]:
@@ -121,6 +122,31 @@ def test_without_gather_pairs_are_compared_with_those_of_their_own_rank(ranks):
             found = rank["losses"]
             torch.testing.assert_close(found[f"{pairs} pairs, 0.1, False: loss"], loss.detach())
             torch.testing.assert_close(found[f"{pairs} pairs, 0.1, False: gradient"], vectors.grad)
+
+
+def test_without_gather_pairs_are_compared_with_all_further_negatives(ranks):
+    world = World(0, len(ranks))
+    for pairs in ranks_at_work.PAIRS:
+        torch.manual_seed(pairs)
+        vectors = torch.randn(2 * pairs + ranks_at_work.NEGATIVES, 12, requires_grad=True)
+        temperature = torch.tensor(0.2, requires_grad=True)
+        groups = torch.randint(0, 5, (pairs + ranks_at_work.NEGATIVES,))
+        sides, negatives = vectors[: 2 * pairs].unflatten(0, (2, pairs)), vectors[2 * pairs :]
+        losses = []
+        for rank in range(world.size):
+            part = World(rank, world.size).share(pairs)
+            count = part.stop - part.start
+            if count:
+                share = torch.cat([sides[:, part].flatten(0, 1), negatives])
+                of_share = torch.cat([groups[:pairs][part], groups[pairs:]])
+                loss = nt_xent(share, of_share, temperature, 1e-8, pairs=count, label_smoothing=0.2)
+                losses.append(loss * count / pairs)
+        sum(losses).backward()
+        for rank in ranks:
+            found = {name: rank["losses"][f"{pairs} pairs and additions, False: {name}"] for name in ADDITIONS}
+            torch.testing.assert_close(found["loss"], sum(losses).detach())
+            torch.testing.assert_close(found["gradient"], vectors.grad)
+            torch.testing.assert_close(found["of temperature"], temperature.grad)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,14 @@ from askagain.errors import InputError
 
 PATHS = ("dir", "train_path", "validation_path", "test_path", "corpus_path")
 LARGEST_SEED = 2**32 - 1
+PASSED_ON = {
+    "features",
+    "vectors",
+    "words",
+    "teacher",
+    "start",
+    "loss",
+}  # sections that are used where others name them
 
 
 def build(cfg: DictConfig, section: str) -> Any:
@@ -137,6 +145,19 @@ def check_common(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, name)
         if name.split(".")[0] in cfg and not valid(value):
             raise InputError(f"{name}={value}: must be {wanted}")
+
+
+def check_used(cfg: DictConfig, typed: Iterable[str]) -> None:
+    """Raises InputError for one of the overrides that were `typed` which sets what this config has no use for."""
+    sections = {str(name): str(node) for name, node in OmegaConf.to_container(cfg, resolve=False).items()}  # type: ignore[union-attr]
+    used, named = set(sections) - PASSED_ON, set(sections) - PASSED_ON
+    while named:
+        text = " ".join(sections[name] for name in named)
+        named = {name for name in PASSED_ON - used if re.search(rf"\$\{{{name}[.}}]", text)}
+        used |= named
+    for override in typed:
+        if re.split(r"[=.@]", override.lstrip("+~"))[0] in PASSED_ON - used:
+            raise InputError(f"{override}: this experiment has no use for it")
 
 
 def _whole_numbers(values: Any) -> bool:

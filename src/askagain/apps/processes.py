@@ -256,7 +256,7 @@ class Team:
         for rank, (process, output) in self._workers.items():
             if process.poll():
                 status = process.returncode
-                how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+                how = f"was ended by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
                 return f"rank {rank} of {self.place.size} {how}{_last_line(output)}"
         return None
 
@@ -287,6 +287,14 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(INTERRUPT, before)
+
+
+def _signal_name(number: int) -> str:
+    """Its name, where it has one: real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def is_lost_connection(error: Exception) -> bool:

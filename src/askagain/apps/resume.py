@@ -47,7 +47,7 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
     except Exception as error:  # torch.load raises whatever a damaged file makes it raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({reason})") from error
-    if cfg.trainer.max_epochs is not None and epochs >= cfg.trainer.max_epochs:
+    if cfg.trainer.max_epochs is not None and 0 <= cfg.trainer.max_epochs <= epochs:
         log.warning(
             "ckpt_path has all %d epochs that trainer.max_epochs=%d asks for: nothing is trained; set it higher",
             *(epochs, cfg.trainer.max_epochs),

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from askagain.apps.build import build, build_all, build_corpus, check_common, data_name
+from askagain.apps.build import build, build_all, build_corpus, check_common, check_used, data_name
 from askagain.apps.machine import fastest_precision, keep_freed_memory, use_launchers_threads
 from askagain.apps.processes import Team, device_count, device_type, team, world_size
 from askagain.apps.provenance import provenance
@@ -57,6 +57,7 @@ def train(cfg: DictConfig) -> float:
     _prepare_process()
     (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     check_common(cfg)
+    check_used(cfg, HydraConfig.get().overrides.task)
     check_ties(cfg.ties)
     group_in_wandb(cfg)
     corpus = build_corpus(cfg)
@@ -163,7 +164,10 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
 def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> Figures:
     """Ranks with the encoder that was kept, prints it beside the start, and returns both."""
     folder = _encoder_folder(cfg)
-    if not folder.exists():  # no epoch was trained, or no callback keeps the best encoder
+    best = [
+        (found.best_epoch, found.figures) for found in _callbacks(trainer, KeepBest) if found.best_epoch is not None
+    ]
+    if not best:  # no epoch was trained, or no callback keeps the best encoder; one that is there is another run's
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
     columns: dict[str, Figures] = {}
@@ -171,11 +175,10 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     for callback in _callbacks(trainer, HitsAtK):
         columns["validation, before training" if cfg.ckpt_path is None else "validation, resumed"] = callback.start
         metrics = prefixed("start", callback.start)
-    kept = "untrained"
-    for keeper in _callbacks(trainer, KeepBest):
-        if keeper.best_epoch is not None:
-            kept = f"best epoch ({keeper.best_epoch})"
-            metrics |= _epoch_figures(keeper.figures) | {"train/best_epoch": keeper.best_epoch}
+    kept = "trained" if trainer.global_step else "untrained"
+    for epoch, figures in best:
+        kept = f"best epoch ({epoch})"
+        metrics |= _epoch_figures(figures) | {"train/best_epoch": epoch}
     metrics.pop(RATE, None)  # that of the run is the last epoch's, not the best one's
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
@@ -188,8 +191,8 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
         if split == "validation":
             _log_worst_ranked(cfg, trainer, encoder, corpus.ranking(split), ranks)
     for logger in trainer.loggers:
-        best = {name: value for name, value in metrics.items() if not name.startswith("start/")}
-        logger.log_metrics(prefixed("best", best), step=trainer.global_step)
+        of_encoder = {name: value for name, value in metrics.items() if not name.startswith("start/")}
+        logger.log_metrics(prefixed("best", of_encoder), step=trainer.global_step)
         logger.finalize("success")
     save_encoder(encoder, _encoder_folder(cfg))
     _show(cfg, corpus, columns)

@@ -19,7 +19,12 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir() and path.is_dir():
             path.rename(aside)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if aside.is_dir():
+                aside.rename(path)
+            raise
     finally:
         for leftover in (temporary, aside):
             if leftover.is_dir():

@@ -1,6 +1,7 @@
 """The callback that keeps the best epoch: its encoder, ready to use, and its checkpoint."""
 
 import logging
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,19 @@ class KeepBest(Checkpoint):
         if self.best_epoch is None or trainer.ckpt_path is None:
             return
         earlier = Path(trainer.ckpt_path).parent.parent
-        if earlier.resolve() == self.folder.resolve():
-            return
         taken_over = trainer.is_global_zero and self._take_over(earlier, Path(trainer.ckpt_path).with_name("best.ckpt"))
         if not trainer.strategy.broadcast(taken_over):
             self.best_epoch, self.figures = None, {}
 
     def _take_over(self, run: Path, checkpoint: Path) -> bool:
         try:
-            save_encoder(load_encoder(run), self.encoder_folder)
+            encoder = load_encoder(run)
         except InputError as error:
             log.warning("the best encoder of the resumed run cannot be taken over: %s", error)
             return False
+        if run.resolve() == self.folder.resolve():
+            return True
+        save_encoder(encoder, self.encoder_folder)
         if checkpoint.is_file():
             with replacing(self.checkpoint) as temporary:
                 shutil.copyfile(checkpoint, temporary)
@@ -78,6 +80,8 @@ class KeepBest(Checkpoint):
             save_whole(trainer, self.checkpoint)
 
     def _better(self, value: float, than: float) -> bool:
+        if math.isnan(than):
+            return not math.isnan(value)
         return value > than if self.mode == "max" else value < than
 
     @property

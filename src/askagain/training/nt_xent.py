@@ -49,7 +49,8 @@ def nt_xent(
 
     `world`: the processes that share the work, all of which give the same arguments and get the same loss and gradient
     (None: this one alone). Each computes a part of the rows of the matrix; 2b sums and the gradient cross. With
-    `gather` off each pair is compared with those of its own rank's share only, and a rank multiplies less.
+    `gather` off each pair is compared with those of its own rank's share and the further negatives only, and a rank
+    multiplies less.
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, with the
     two directions of Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021.
@@ -71,16 +72,16 @@ def _of_shares(
     pairs: int,
     label_smoothing: float,
 ) -> torch.Tensor:
-    """The mean over all pairs of the loss that each has among those of its rank's share."""
-    own, further = world.share(pairs), world.share(len(vectors) - 2 * pairs)
+    """The mean over all pairs of the loss that each has among those of its rank's share, and all further negatives."""
+    own = world.share(pairs)
     whole = world.with_whole_gradient(vectors)
     sides = whole[: 2 * pairs].unflatten(0, (2, pairs))[:, own]  # [2, pairs, dim]
     count = sides.shape[1]
     if isinstance(temperature, torch.Tensor):
         temperature = world.with_whole_gradient(temperature)
     if count:
-        share = torch.cat([sides.flatten(0, 1), whole[2 * pairs :][further]])
-        of_group = None if groups is None else torch.cat([groups[:pairs][own], groups[pairs:][further]])
+        share = torch.cat([sides.flatten(0, 1), whole[2 * pairs :]])
+        of_group = None if groups is None else torch.cat([groups[:pairs][own], groups[pairs:]])
         of_share = nt_xent(share, of_group, temperature, eps, pairs=count, label_smoothing=label_smoothing)
     else:  # fewer pairs than ranks
         of_share = sides.sum()

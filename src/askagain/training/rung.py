@@ -1,5 +1,6 @@
 """What the trained rungs have in common: a loss is logged and minimized, and there is an encoder to rank with."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -163,7 +164,13 @@ class Rung(LightningModule, ABC):
             value.mul_(scale)
 
     def configure_optimizers(self) -> Any:
-        """One optimizer over all parameters, its learning rate moved every step."""
+        """One optimizer over all parameters, its learning rate moved every step. Raises InputError where training has
+        no end that the learning rate could be laid out for.
+        """
         optimizer = self._optimizer(self.parameters())
-        schedule = self._scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            epochs = self.trainer.max_epochs
+            raise InputError(f"trainer.max_epochs={epochs}: without an end; set it, or trainer.max_steps, to a number")
+        schedule = self._scheduler(optimizer, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

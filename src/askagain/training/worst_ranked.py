@@ -9,12 +9,10 @@ from askagain.corpus.full_ranking import FullRanking
 from askagain.corpus.token_store import TokenStore
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.among_all import TEXTS_A_BLOCK
-from askagain.ranking.products import products
+from askagain.ranking.products import products, unit_vectors
 from askagain.ranking.ranks import Ranks
 from askagain.text.bags import Bags
 from askagain.training.evaluation import Ranker, TextVectors, embed
-
-SHORTEST = 1e-12  # shorter vectors are divided by this, so that zero stays zero
 
 
 class Candidate(NamedTuple):
@@ -114,7 +112,7 @@ def _scores(ranker: Ranker, ranking: TokenStore, rows: Bags) -> np.ndarray:
         questions, candidates = ranker.questions(some), ranker.candidates(some)
     else:
         vectors = embed(ranker, ranking, texts)
-        questions = candidates = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=SHORTEST)
+        questions = candidates = unit_vectors(vectors)
     of_rows = np.split(numbers, rows.offsets[1:-1])
     return np.concatenate([products(questions[row[:1]], candidates[row])[0] for row in of_rows])
 
