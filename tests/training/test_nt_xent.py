@@ -146,14 +146,18 @@ def test_zero_vectors_give_a_finite_loss_and_finite_gradients():
 
 
 def test_rows_shorter_than_eps_are_divided_by_eps():
-    queries, positives = (side.detach() for side in batch(3))
-    short = queries * 1e-6
-    scaled = nt_xent(short, positives, eps=1e-3)
-    units = positives / positives.norm(dim=1, keepdim=True)
-    logits = (short / 1e-3) @ units.T / 0.1
+    queries, positives = batch(7)
+    eps = 2.0
+    assert 0 < (queries.norm(dim=1) < eps).sum() < 7
+    first, second = (side / side.norm(dim=1, keepdim=True).clamp(min=eps) for side in (queries, positives))
+    logits = first @ second.T / 0.1
     expected = -(logits.log_softmax(1).diagonal() + logits.T.log_softmax(1).diagonal()).mean() / 2
-    assert scaled.item() == pytest.approx(expected.item(), rel=1e-9)
-    assert scaled.item() != pytest.approx(nt_xent(short, positives, eps=1e-12).item(), rel=1e-3)
+    loss = nt_xent(queries, positives, eps=eps)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert loss.item() != pytest.approx(nt_xent(queries, positives, eps=1e-12).item(), rel=1e-3)
+    sides = (queries, positives)
+    for found, wanted in zip(torch.autograd.grad(loss, sides), torch.autograd.grad(expected, sides), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
 
 
 def test_the_softmax_runs_along_rows_in_both_directions():
