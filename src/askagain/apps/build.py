@@ -18,14 +18,7 @@ from askagain.errors import InputError
 
 PATHS = ("dir", "train_path", "validation_path", "test_path", "corpus_path")
 LARGEST_SEED = 2**32 - 1
-PASSED_ON = {
-    "features",
-    "vectors",
-    "words",
-    "teacher",
-    "start",
-    "loss",
-}  # sections that are used where others name them
+PASSED_ON = {"features", "vectors", "words", "teacher", "start", "loss"}  # sections of use only where others name them
 
 
 def build(cfg: DictConfig, section: str) -> Any:

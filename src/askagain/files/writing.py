@@ -19,13 +19,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir() and path.is_dir():
             path.rename(aside)
-        try:
-            temporary.replace(path)
-        except OSError:
-            if aside.is_dir():
-                aside.rename(path)
-            raise
+        temporary.replace(path)
     finally:
+        if aside.is_dir() and not path.exists():  # it was not replaced after all
+            aside.rename(path)
         for leftover in (temporary, aside):
             if leftover.is_dir():
                 shutil.rmtree(leftover)
