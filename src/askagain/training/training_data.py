@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from pytorch_lightning import LightningDataModule
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader
@@ -115,6 +116,10 @@ class TrainingData(LightningDataModule, ABC):
             state_dict and self._order is not None
         ):  # Lightning asks for the loader before it reads the checkpoint, or after
             self._order.load_state_dict(state_dict)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """As Lightning does it; to a processor, where batches are made, nothing is to be moved."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     @property
     def _whole_batch_size(self) -> int:
