@@ -252,6 +252,13 @@ def test_a_folder_that_is_used_again_ranks_the_encoder_of_its_own_run(command, s
     assert "validation, trained" in last.stdout
 
 
+def test_a_profiler_that_is_asked_for_measures(command, small, tmp_path):
+    profiler = ("_target_=pytorch_lightning.profilers.SimpleProfiler", f"dirpath={tmp_path}", "filename=times")
+    words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none")
+    succeeded(command("train.py", *words, *(f"+trainer.profiler.{word}" for word in profiler)))
+    assert "run_training_batch" in (tmp_path / "fit-times.txt").read_text()
+
+
 def test_early_stopping_ends_a_run_that_gets_no_better(command, small):
     run = succeeded(
         command(

@@ -38,6 +38,7 @@ from askagain.training.keep_best import KeepBest
 from askagain.training.replicas import Replicas, RunningProcesses
 from askagain.training.rung import Rung
 from askagain.training.training_data import TrainingData
+from askagain.training.unprofiled import Unprofiled
 from askagain.training.worst_ranked import as_table, worst_ranked
 
 log = logging.getLogger(__name__)
@@ -217,6 +218,8 @@ def _trainer(cfg: DictConfig, processes: Team | None) -> pl.Trainer:
         settings["num_nodes"] = there.size // there.local_size
         if device_count(cfg) != there.local_size:
             settings["devices"] = there.local_size  # torchrun and srun say how many there are
+    if cfg.trainer.get("profiler") is None:
+        settings["profiler"] = Unprofiled()
     trainer = build(cfg, "trainer")
     try:
         return trainer(**settings)

@@ -55,6 +55,13 @@ class Rung(LightningModule, ABC):
         self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
         self._epoch_examples = 0
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As a module does it; at once what Lightning notes some fifty times a step: the hook that it calls."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def setup(self, stage: str) -> None:
         """Finds the processes that train together."""
         self.world = World.current()
@@ -138,6 +145,11 @@ class Rung(LightningModule, ABC):
             gradient = parameter.grad
             if gradient is not None and gradient.is_sparse and gradient._nnz() == self._distinct_rows:
                 gradient._coalesced_(True)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """As Lightning does it, without the hooks of `Optimizer.zero_grad`."""
+        for parameter in self.parameters():
+            parameter.grad = None
 
     def configure_gradient_clipping(
         self,
