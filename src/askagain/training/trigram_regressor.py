@@ -73,11 +73,11 @@ class TrigramRegressor(Rung):
 
 
 class _MeanSquaredError(torch.autograd.Function):
-    """`mse_loss`, whose differences are kept for the gradient instead of being taken a second time."""
+    """`mse_loss` that uses up what is predicted: the differences take its place, and the gradient takes theirs."""
 
     @staticmethod
     def forward(ctx: Any, predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        difference = predicted - wanted
+        difference = predicted.sub_(wanted)
         ctx.save_for_backward(difference)
         return torch.dot(difference.view(-1), difference.view(-1)) / difference.numel()
 
@@ -85,4 +85,4 @@ class _MeanSquaredError(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_loss: torch.Tensor) -> tuple[torch.Tensor, None]:
         (difference,) = ctx.saved_tensors
-        return difference * (of_loss * 2 / difference.numel()), None
+        return difference.mul_(of_loss * 2 / difference.numel()), None
