@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import lsqr
+from torch.nn import functional
 
 import askagain
 from askagain.errors import InputError
@@ -256,6 +257,22 @@ def test_smoothed_labels_reach_the_loss(corpus):
     expected = nt_xent(module.sums(batch.bags), batch.groups, 0.1, 1e-8, label_smoothing=0.2)
     assert module.loss(batch).item() == pytest.approx(expected.item(), rel=1e-6)
     assert module.loss(batch).item() != pytest.approx(dssm(data).loss(batch).item(), rel=1e-2)
+
+
+def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(corpus, vectors):
+    data = known_words(corpus, vectors)
+    learning = {"optimizer": partial(torch.optim.Adam, lr=0.03), "scheduler": SCHEDULE}
+    module = TrigramRegressor(**data.model_inputs(), **learning, init_std=0.1)
+    batch = next(iter(data.train_dataloader()))
+    weight = module.bag.weight
+    predicted = functional.embedding_bag(
+        batch.ngrams.ids, weight, batch.ngrams.offsets, mode="sum", include_last_offset=True
+    )
+    expected = functional.mse_loss(predicted, batch.vectors)
+    loss = module.loss(batch)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    found, wanted = (torch.autograd.grad(value, weight)[0] for value in (loss, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-7)
 
 
 def test_the_trigram_regressor_comes_close_to_the_least_squares_optimum(corpus, vectors, tmp_path):
