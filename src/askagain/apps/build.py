@@ -143,11 +143,12 @@ def check_common(cfg: DictConfig) -> None:
 def check_used(cfg: DictConfig, typed: Iterable[str]) -> None:
     """Raises InputError for one of the overrides that were `typed` which sets what this config has no use for."""
     sections = {str(name): str(node) for name, node in OmegaConf.to_container(cfg, resolve=False).items()}  # type: ignore[union-attr]
-    used, named = set(sections) - PASSED_ON, set(sections) - PASSED_ON
+    used: set[str] = set()
+    named = set(sections) - PASSED_ON
     while named:
+        used |= named
         text = " ".join(sections[name] for name in named)
         named = {name for name in PASSED_ON - used if re.search(rf"\$\{{{name}[.}}]", text)}
-        used |= named
     for override in typed:
         if re.split(r"[=.@]", override.lstrip("+~"))[0] in PASSED_ON - used:
             raise InputError(f"{override}: this experiment has no use for it")

@@ -112,9 +112,8 @@ class TrainingData(LightningDataModule, ABC):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Training goes on where a checkpoint stood; raises InputError as `BatchOrder.load_state_dict` does."""
         self._order_state = state_dict or None
-        if (
-            state_dict and self._order is not None
-        ):  # Lightning asks for the loader before it reads the checkpoint, or after
+        # Lightning asks for the loader before it reads the checkpoint, or after.
+        if state_dict and self._order is not None:
             self._order.load_state_dict(state_dict)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
