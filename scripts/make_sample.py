@@ -19,12 +19,12 @@ def main(cfg: DictConfig) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out={folder}: this is a file; name a folder, it is made if need be")
     if cfg.rows is None:
-        from askagain.corpus.sample import write_sample
+        from askagain.synthetic.sample import write_sample
 
         write_sample(folder, seed=_whole_number(cfg, "seed"))
         name = "the built-in sample"
     else:
-        from askagain.corpus.sample_scaled import write_scaled
+        from askagain.synthetic.scaled import write_scaled
 
         write_scaled(folder, **{name: _whole_number(cfg, name) for name in SCALED})
         name = f"a scaled corpus of {cfg.rows:,} rows"

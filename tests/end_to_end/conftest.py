@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from askagain.corpus.sample import write_sample
+from askagain.synthetic.sample import write_sample
 
 SMALL = {"seed": 3, "groups": 300, "rows": 40, "negatives": 60}
 QUICK = ("trainer.max_epochs=1", "model.dim=16", "data.batch_size=64", "trainer.accelerator=cpu")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from askagain.files.writing import replacing
+from askagain.files.writing import atomic_write
 
 
 def test_a_folder_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
@@ -14,7 +14,7 @@ def test_a_folder_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch)
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Path, "replace", fails)
-    with pytest.raises(OSError, match="no space left"), replacing(folder) as temporary:
+    with pytest.raises(OSError, match="no space left"), atomic_write(folder) as temporary:
         temporary.mkdir()
         (temporary / "file").write_text("the new one")
     assert (folder / "file").read_text() == "the earlier one"

@@ -4,7 +4,7 @@ from scipy.sparse import csr_array
 
 import askagain.ranking.among_all as among_all_module
 from askagain.ranking.among_all import rank_among_all
-from askagain.ranking.figures import figures
+from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.products import unit_vectors
 from askagain.text.bags import Bags
 
@@ -66,7 +66,7 @@ def test_duplicates_that_nearly_tie_have_ranks_that_agree_with_each_other(blocks
         above, tied = found.above[of_question], found.tied[of_question]
         for rank in np.unique(above):  # all that have so many above them are tied with each other
             assert (tied[above == rank] + 1 == (above == rank).sum()).all()
-    assert all(np.isfinite(value) for value in figures(found, [1, 10]).values())
+    assert all(np.isfinite(value) for value in compute_metrics(found, [1, 10]).values())
 
 
 @pytest.mark.parametrize("dim", [3, 300])

@@ -6,11 +6,11 @@ import pytest
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
-from askagain.corpus.sample import write_sample
+from askagain.synthetic.sample import write_sample
 from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.training.duplicates import DuplicateQuestions
-from askagain.training.known_words import KnownWords
+from askagain.training.data.duplicates import DuplicatesDataModule
+from askagain.training.data.word_vectors import WordVectorsDataModule
 from askagain.vectors.word_vectors import WordVectors
 
 # Settings of a rung that trains a whole table, but for `dim`.
@@ -49,7 +49,7 @@ def vectors(corpus) -> WordVectors:
     return WordVectors(words, (table + 0.1 * rng.standard_normal(table.shape)).astype(np.float32), "test vectors")
 
 
-def duplicates(corpus: Corpus, **settings) -> DuplicateQuestions:
+def duplicates(corpus: Corpus, **settings) -> DuplicatesDataModule:
     """Duplicate questions with settings for tests."""
     defaults = {
         "features": FeatureSettings("words_trigrams"),
@@ -60,10 +60,10 @@ def duplicates(corpus: Corpus, **settings) -> DuplicateQuestions:
         "batch_size": 128,
         "seed": 0,
     }
-    return DuplicateQuestions(corpus, **defaults | settings)
+    return DuplicatesDataModule(corpus, **defaults | settings)
 
 
-def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> KnownWords:
+def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> WordVectorsDataModule:
     """Known words with settings for tests."""
     defaults = {
         "words": "all",
@@ -75,4 +75,4 @@ def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> KnownWords:
         "batch_size": 32,
         "seed": 0,
     }
-    return KnownWords(corpus, vectors, **defaults | settings)
+    return WordVectorsDataModule(corpus, vectors, **defaults | settings)

@@ -7,12 +7,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from askagain.apps.machine import machine
 from askagain.apps.tables import leave_table
 from askagain.apps.types import fits
-from askagain.benchmark.benchmarks import BENCHMARKS, Benchmarks, Sizes, scratch_folder
-from askagain.benchmark.table import COLUMNS, OURS, Comparison, rows_of
+from askagain.benchmarks.suite import BENCHMARKS, Benchmarks, Sizes, scratch_folder
+from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.errors import InputError
+from askagain.machine import machine
 
 
 def benchmark(cfg: DictConfig, root: Path) -> None:
@@ -23,7 +23,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
     chosen = _chosen(cfg)
     console = Console(stderr=True)
     cache_dir, out = Path(str(cfg.paths.cache_dir)), Path(str(cfg.out))
-    comparisons: list[Comparison] = []
+    results: list[BenchmarkResult] = []
     about: dict[str, Any] = {"measured": date.today().isoformat(), **machine()}
     with scratch_folder(cache_dir) as scratch:
         console.print(f"corpus of {cfg.size.rows:,} rows, in {cache_dir}", highlight=False)
@@ -37,21 +37,21 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             _existing(cfg, "peer_python"),
         )
         for name in chosen:
-            comparisons += benchmarks.benchmark(name).compare(
+            results += benchmarks.benchmark(name).compare(
                 cfg.size.rounds,
                 lambda line, name=name: console.print(f"{name}, {line}", highlight=False),  # type: ignore[misc]
             )
         if "train" in chosen:
-            about |= _floor(benchmarks, comparisons)
+            about |= _floor(benchmarks, results)
     console.print("")
-    jobs = [job.as_dict() for job in comparisons]
-    leave_table(out / "benchmark", COLUMNS, rows_of(comparisons), about, {"jobs": jobs})
+    jobs = [job.as_dict() for job in results]
+    leave_table(out / "benchmark", COLUMNS, rows_of(results), about, {"jobs": jobs})
 
 
-def _floor(benchmarks: Benchmarks, comparisons: list[Comparison]) -> dict[str, str]:
+def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
     """How far a step of ours is from what the machine needs for it at the least, in words."""
     floor = benchmarks.floor()
-    training = next(job for job in comparisons if job.unit == "pairs/s")
+    training = next(job for job in results if job.unit == "pairs/s")
     step = benchmarks.sizes.batch_size / training.median(OURS)
     least = floor["matmul_seconds"] + floor["bytes_seconds"]
     return {

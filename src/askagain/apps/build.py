@@ -13,8 +13,8 @@ from askagain.apps.types import fits, readable
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
-from askagain.corpus.sample import generator_digest, write_sample
 from askagain.errors import InputError
+from askagain.synthetic.sample import generator_digest, write_sample
 
 PATHS = ("dir", "train_path", "validation_path", "test_path", "corpus_path")
 LARGEST_SEED = 2**32 - 1

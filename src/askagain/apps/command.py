@@ -15,8 +15,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from askagain.apps.processes import end_found_team, place
-from askagain.apps.sweep import NO_TRIAL_SUCCEEDED, print_comparison, what_a_sweep_lacks
+from askagain.apps.sweep import NO_TRIAL_SUCCEEDED, print_comparison, sweep_error_hint
+from askagain.distributed.launch import end_found_team, place
 from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -144,7 +144,7 @@ def _one_line(error: BaseException) -> str | None:
     mistakes = [link for link in _chain(error) if isinstance(link, InputError)]
     if mistakes:
         return _joined(str(mistakes[0]))
-    sweep = what_a_sweep_lacks(error)
+    sweep = sweep_error_hint(error)
     if sweep is not None:
         return sweep
     if isinstance(error, ValueError) and NULL_GROUP in str(error):

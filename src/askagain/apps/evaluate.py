@@ -12,15 +12,15 @@ from askagain.apps.build import build, build_corpus, check_common, data_name
 from askagain.apps.report import PREFIXES, prefixed, print_figures, write_metrics
 from askagain.apps.worst import write_worst
 from askagain.corpus.corpus import STORES, Corpus
-from askagain.corpus.full_ranking import FullRanking, full_ranking
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
+from askagain.evaluation.evaluate import Ranker, evaluate_full_corpus, evaluate_ranking
+from askagain.evaluation.full_corpus import FullRanking, full_ranking
+from askagain.evaluation.worst_ranked import worst_ranked
 from askagain.models.lexical import LexicalRanker
-from askagain.ranking.comparison import intervals, with_intervals
-from askagain.ranking.figures import check_ks, check_ties, row_figures
+from askagain.ranking.metrics import check_ks, check_ties, per_query_metrics
 from askagain.ranking.ranks import Ranks
-from askagain.training.evaluation import Ranker, ranked, ranked_among_all
-from askagain.training.worst_ranked import worst_ranked
+from askagain.ranking.significance import intervals, with_intervals
 
 ALL = "all"  # in the names of figures among all texts
 WORST = "worst.tsv"  # in a run folder
@@ -92,7 +92,7 @@ def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:
     if cfg.candidate_set.files is None:
         ranking = listed = corpus.ranking(split)
         log.info("ranking %d rows, %d distinct texts", len(listed.rows), len(listed.texts))
-        figures, ranks = ranked(ranker, listed, cfg.ks, cfg.ties)
+        figures, ranks = evaluate_ranking(ranker, listed, cfg.ks, cfg.ties)
         where = f"{data_name(cfg, listed.path)}, {len(listed.rows):,} rows"
     else:
         groups = cfg.candidate_set.groups
@@ -104,8 +104,8 @@ def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:
         if not count:
             raise InputError(f"{where}: no question has a duplicate other than itself")
         log.info("ranking %s", where)
-        figures, ranks = ranked_among_all(ranker, everything, cfg.ks, cfg.ties)
+        figures, ranks = evaluate_full_corpus(ranker, everything, cfg.ks, cfg.ties)
         prefix = f"{prefix}/{ALL}" if groups is None else f"groups/{ALL}"
-    rows = row_figures(ranks, cfg.ks, cfg.ties)
+    rows = per_query_metrics(ranks, cfg.ks, cfg.ties)
     ends = intervals(rows, **cfg.intervals, seed=cfg.seed)
     return Evaluation(with_intervals(figures, ends), rows, prefix, where, ranking, ranks)

@@ -21,14 +21,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from askagain.apps.build import LARGEST_SEED, build_corpus
 from askagain.apps.evaluate import Evaluation, build_ranker, check_evaluation, evaluation
-from askagain.apps.machine import machine
 from askagain.apps.report import ENDS, with_ends
 from askagain.apps.sweep import METRICS
 from askagain.apps.tables import leave_table
 from askagain.errors import InputError, RunError
+from askagain.evaluation.evaluate import Ranker
+from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
-from askagain.ranking.comparison import Comparison, compared, intervals, with_intervals
-from askagain.training.evaluation import Ranker
+from askagain.ranking.significance import Comparison, compare, intervals, with_intervals
 
 TRAIN = "train.py"
 MISTAKE = 2  # its exit status for a mistake of the user's
@@ -126,7 +126,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
                 figures=with_intervals(_means(found), intervals(rows, **cfg.intervals, seed=cfg.seed)),
                 over_seeds=(min(of_seeds), max(of_seeds)),
                 texts_per_second=fmean(speeds),
-                versus_first=None if first is None else compared(values, first, cfg.resamples, cfg.seed),
+                versus_first=None if first is None else compare(values, first, cfg.resamples, cfg.seed),
             )
         )
         first = values if first is None else first

@@ -8,8 +8,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 import askagain
-from askagain.apps.machine import machine
 from askagain.corpus.corpus import Corpus
+from askagain.machine import machine
 
 PACKAGE = Path(askagain.__file__).parent
 GIT_SECONDS = 10  # at most, for a folder on a slow disk

@@ -10,12 +10,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from askagain.apps.machine import machine
 from askagain.apps.tables import leave_table
-from askagain.benchmark.sizing import Rates, Size, Step, measured_rates, measured_step
+from askagain.benchmarks.training_cost import Rates, Size, Step, measured_rates, measured_step
 from askagain.corpus.cache import Cache
-from askagain.corpus.sample_scaled import write_scaled
 from askagain.errors import InputError
+from askagain.machine import machine
+from askagain.synthetic.scaled import write_scaled
 
 COLUMNS = (
     *("vocabulary", "dim", "batch a device", "devices", "optimizer", "memory a device", "crosses in a step"),

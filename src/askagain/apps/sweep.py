@@ -109,7 +109,7 @@ def group_in_wandb(cfg: DictConfig) -> None:
     OmegaConf.update(logger, "name", f"{logger.get('name') or cfg.name}_{hydra.job.num}", force_add=True)
 
 
-def what_a_sweep_lacks(error: BaseException) -> str | None:
+def sweep_error_hint(error: BaseException) -> str | None:
     """What to say where an error of Hydra's or of its plugins is one of the user's machine or sweep; else None."""
     text = str(error)
     if isinstance(error, ImportError | RuntimeError | HydraException):

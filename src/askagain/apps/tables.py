@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from askagain.files.json_files import write_json
-from askagain.files.writing import replacing
+from askagain.files.writing import atomic_write
 
 WIDTH = 200  # of a table that is not printed on a terminal
 
@@ -34,7 +34,7 @@ def leave_table(
         print(f"{name}: {value}")
     as_json, as_markdown = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.md")
     write_json(as_json, {"about": about, **details}, indent=2)
-    with replacing(as_markdown) as temporary:
+    with atomic_write(as_markdown) as temporary:
         temporary.write_text(markdown(headings, rows, about), encoding="utf-8")
     print(f"written: {as_json}, {as_markdown}")
 

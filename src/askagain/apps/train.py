@@ -18,8 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import build, build_all, build_corpus, check_common, check_used, data_name
-from askagain.apps.machine import fastest_precision, keep_freed_memory, use_launchers_threads
-from askagain.apps.processes import Team, device_count, device_type, team, world_size
+from askagain.apps.process_setup import keep_freed_memory, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
@@ -27,19 +26,21 @@ from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
+from askagain.distributed.launch import Team, device_count, device_type, team, world_size
+from askagain.distributed.strategy import Replicas, RunningProcesses
 from askagain.errors import InputError
+from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
+from askagain.evaluation.worst_ranked import as_table, worst_ranked
+from askagain.machine import fastest_precision
 from askagain.models.encoder import Encoder
 from askagain.models.folder import load_encoder, save_encoder
-from askagain.ranking.figures import check_ties
+from askagain.ranking.metrics import check_ties
 from askagain.ranking.ranks import Ranks
-from askagain.training.evaluation import ranked, ranking_figures
-from askagain.training.hits_at_k import HitsAtK
-from askagain.training.keep_best import KeepBest
-from askagain.training.replicas import Replicas, RunningProcesses
-from askagain.training.rung import Rung
-from askagain.training.training_data import TrainingData
-from askagain.training.unprofiled import Unprofiled
-from askagain.training.worst_ranked import as_table, worst_ranked
+from askagain.training.callbacks.best_checkpoint import BestCheckpoint
+from askagain.training.callbacks.hits_at_k import HitsAtK
+from askagain.training.data.datamodule import BagDataModule
+from askagain.training.modules.base import RetrievalModule
+from askagain.training.modules.lightning_overhead import Unprofiled
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _prepare_process() -> None:
 
 
 def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
-    """Rung 1: nothing to train; the same encoder with and without preprocessing."""
+    """RetrievalModule 1: nothing to train; the same encoder with and without preprocessing."""
     encoder = build(cfg, "encoder")
     counts = corpus.ranking_counts(encoder.features.vocabulary)
     print_counts(f"data: {data_name(cfg, corpus.ranking('validation').path)}", counts)
@@ -110,7 +111,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
     chosen = HydraConfig.get().runtime.choices["preprocessor"]
     for preprocessor, made, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
         for split in _splits(corpus):
-            found = ranking_figures(made, corpus.ranking(split), cfg.ks, cfg.ties)
+            found = ranking_metrics(made, corpus.ranking(split), cfg.ks, cfg.ties)
             columns[f"{split}, preprocessor={preprocessor}"] = found
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", found)
     loggers = build_all(cfg, "logger")
@@ -126,10 +127,10 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
 
 def _train(cfg: DictConfig, corpus: Corpus, processes: Team | None = None) -> Figures:
     pl.seed_everything(cfg.seed, verbose=False)
-    datamodule: TrainingData = build(cfg, "datamodule")(corpus=corpus)
+    datamodule: BagDataModule = build(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
     learning = {"optimizer": build(cfg, "optimizer"), "scheduler": build(cfg, "scheduler")}
-    module: Rung = build(cfg, "model")(**datamodule.model_inputs(), **learning)
+    module: RetrievalModule = build(cfg, "model")(**datamodule.model_inputs(), **learning)
     counts |= module.counts()
     rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
     trainer = _trainer(cfg, processes)
@@ -147,7 +148,7 @@ def _train(cfg: DictConfig, corpus: Corpus, processes: Team | None = None) -> Fi
         _close_wandb(trainer.loggers, exit_code)
 
 
-def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: TrainingData) -> None:
+def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:
     """Trains; exits with status 130 or 143 and a line where Ctrl-C or SIGTERM ends it."""
     try:
         with logging_redirect_tqdm():  # a line is then written above the progress bar, not into it
@@ -166,7 +167,9 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     """Ranks with the encoder that was kept, prints it beside the start, and returns both."""
     folder = _encoder_folder(cfg)
     best = [
-        (found.best_epoch, found.figures) for found in _callbacks(trainer, KeepBest) if found.best_epoch is not None
+        (found.best_epoch, found.figures)
+        for found in _callbacks(trainer, BestCheckpoint)
+        if found.best_epoch is not None
     ]
     if not best:  # no epoch was trained, or no callback keeps the best encoder; one that is there is another run's
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
@@ -183,10 +186,10 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     metrics.pop(RATE, None)  # that of the run is the last epoch's, not the best one's
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
-            found = ranking_figures(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+            found = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties)
             columns[f"{split}, {variant.heading}"] = found
             metrics |= prefixed(variant.prefix + PREFIXES[split], found)
-        found, ranks = ranked(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+        found, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
         columns[f"{split}, {kept}"] = found
         metrics |= prefixed(PREFIXES[split], found)
         if split == "validation":

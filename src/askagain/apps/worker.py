@@ -8,7 +8,7 @@ import time
 import warnings
 
 from askagain.apps.command import heavy_imports
-from askagain.apps.processes import LOOKED_AT, PARENT, found_team, is_lost_connection, place
+from askagain.distributed.launch import LOOKED_AT, PARENT, found_team, is_lost_connection, place
 from askagain.errors import InputError
 
 

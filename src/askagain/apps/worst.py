@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from askagain.files.writing import replacing
-from askagain.models.score_parts import score_parts
-from askagain.training.evaluation import Ranker
-from askagain.training.worst_ranked import WorstRanked
+from askagain.evaluation.evaluate import Ranker
+from askagain.evaluation.explanation import score_parts
+from askagain.evaluation.worst_ranked import WorstRanked
+from askagain.files.writing import atomic_write
 
 COLUMNS = ("question", "rank", "tied", "what", "text", "score", "carried by")
 
@@ -17,7 +17,7 @@ def write_worst(path: Path, worst: Sequence[WorstRanked], ranker: Ranker, featur
     `carried by`: the at most `features` pairs of features that add most to the score, and what they add; empty for an
     encoder that cannot be looked into.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         lines = ["\t".join(COLUMNS), *("\t".join(cells) for cells in _lines(worst, ranker, features))]
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"worst: {path}")

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
-from askagain.files.writing import going_on, replacing
+from askagain.files.writing import atomic_write, resumable_write
 
 Loaded = TypeVar("Loaded")
 SHA256_DIGITS = 64
@@ -45,7 +45,7 @@ class Cache:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if now - max(status.st_mtime, status.st_ctime) > SETTLED_SECONDS:
-            with replacing(remembered) as temporary:
+            with atomic_write(remembered) as temporary:
                 temporary.write_text(digest, encoding="ascii")
         return digest
 
@@ -76,7 +76,7 @@ class Cache:
                     return load(path)
                 except LOADING_ERRORS as error:
                     log.warning("%s is damaged (%s); it is built once more", path, error)
-            with going_on(path) if resumable else replacing(path) as temporary:
+            with resumable_write(path) if resumable else atomic_write(path) as temporary:
                 temporary.mkdir(exist_ok=resumable)
                 build(temporary)
             log.info("%s: written to the cache, %s", kind, path)

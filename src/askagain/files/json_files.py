@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from askagain.files.writing import replacing
+from askagain.files.writing import atomic_write
 
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    """Writes `content` as UTF-8 JSON, replacing `path` in one step."""
-    with replacing(path) as temporary:
+    """Writes `content` as UTF-8 JSON, atomic_write `path` in one step."""
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; what the block wrote there replaces `path` if the block succeeds.
 
     Works for a file and for a folder. A folder that stands in the way is renamed aside and removed at the end.
@@ -31,13 +31,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def going_on(path: Path) -> Iterator[Path]:
-    """Like `replacing`, but what a block that did not end has written stays, and the next block is given it again.
+def resumable_write(path: Path) -> Iterator[Path]:
+    """Like `atomic_write`, but what a block that did not end has written stays, and the next block is given it again.
 
     No two processes may be in such a block for the same `path` at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     yield unfinished
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         unfinished.rename(temporary)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from askagain.errors import InputError
 from askagain.files.json_files import write_json
-from askagain.files.writing import replacing
+from askagain.files.writing import atomic_write
 from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -28,7 +28,7 @@ FIXED_WEIGHTS, LEARNED_WEIGHTS = "idf", "learned_weights"
 
 
 def save_encoder(encoder: BagEncoder, folder: Path) -> None:
-    """Writes `encoder.json`, `table.safetensors` and what `Features.save` does, replacing `folder` in one step."""
+    """Writes `encoder.json`, `table.safetensors` and what `Features.save` does, atomic_write `folder` in one step."""
     settings = {
         "format": _format(encoder.features),
         "dim": encoder.dim,
@@ -37,7 +37,7 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
         "features": encoder.features.kind,
         "preprocessor": encoder.preprocessor.to_dict(),
     }
-    with replacing(folder) as temporary:
+    with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_json(temporary / SETTINGS, settings, indent=2)
         encoder.features.save(temporary)

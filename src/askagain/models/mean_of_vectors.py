@@ -1,4 +1,4 @@
-"""Rung 1: a text is the mean of its known words' pretrained vectors."""
+"""RetrievalModule 1: a text is the mean of its known words' pretrained vectors."""
 
 import torch
 

@@ -13,7 +13,7 @@ from askagain.errors import InputError
 INSTALL = {"sentence-transformers": "pip install -r requirements-teacher.txt"}
 
 
-class SentenceTransformer:
+class SentenceTransformerEncoder:
     """Any model of sentence-transformers; satisfies `Encoder`.
 
     `path`: a folder, or the name of a model on the Hugging Face Hub (of `revision`, None for the newest), which is
@@ -56,7 +56,7 @@ class SentenceTransformer:
         )
 
 
-class Model2Vec:
+class Model2VecEncoder:
     """A static model of model2vec; satisfies `Encoder`. `path`: a folder or the name of a model.
 
     Raises InputError where the package is missing or has no such model.

@@ -1,0 +1,35 @@
+"""Sets the process up for training: memory that stays with it between steps, and its share of the processor threads."""
+
+import ctypes
+import platform
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+# Arguments of glibc's mallopt: the largest block taken from the heap, and how much may lie free at its end.
+MMAP_THRESHOLD, LARGEST_HEAP_BLOCK = -3, 32 << 20
+TRIM_THRESHOLD, KEPT_FREE = -1, 512 << 20
+
+
+def keep_freed_memory() -> None:
+    """Makes glibc keep freed memory; does nothing where the C library is another one.
+
+    Every step needs tensors of the same sizes, and a page that was returned to the system costs more to get back than
+    the computation on it.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(MMAP_THRESHOLD, LARGEST_HEAP_BLOCK)
+        libc.mallopt(TRIM_THRESHOLD, KEPT_FREE)
+
+
+def use_launchers_threads() -> None:
+    """Uses the number of processor threads that submitit's `cpus_per_task` gives to a run of a sweep.
+
+    joblib and Ray set OMP_NUM_THREADS for the processes that they start.
+    """
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        threads = HydraConfig.get().launcher.get("cpus_per_task")
+        if threads is not None:
+            torch.set_num_threads(threads)

@@ -1,0 +1,233 @@
+"""What is measured of ours: each job is run in a process of its own and prints its measurements as JSON.
+
+`python -m askagain.benchmarks.jobs JOB SETTINGS`, SETTINGS being a JSON object with the job's arguments.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.machine import fastest_precision
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import FeatureSettings
+from askagain.text.preprocessor import TextPreprocessor
+
+Figures = dict[str, float]
+
+FEATURES = FeatureSettings("words")
+
+
+def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
+    """Seconds from TSV to token store, vocabulary and all pairs of a group, as the DSSM's datamodule has them."""
+    from askagain.training.data.duplicates import DuplicatesDataModule
+
+    began = time.perf_counter()
+    data = DuplicatesDataModule(
+        _corpus(corpus, cache, preprocessor),
+        features=FEATURES,
+        count_unlabelled=False,
+        pairs="all",
+        max_pairs_per_group=30,
+        validation_fraction=0.0,
+        batch_size=2048,
+        seed=0,
+    )
+    bags = data.collator(training=True).bags
+    pairs = len(data.train_examples)
+    return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}
+
+
+def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> Figures:
+    """Seconds a row from the token store to the figures, at the first time and at the following ones."""
+    from askagain.evaluation.evaluate import ranking_metrics
+
+    encoder, opened = _encoder(corpus, cache, preprocessor, dim)
+    ranking = opened.ranking("validation")
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        ranking_metrics(encoder, ranking, [1, 5, 10, 100, 500], "expected")
+        seconds.append(time.perf_counter() - began)
+    rows = len(ranking.rows)
+    return {"first": seconds[0] / rows, "later": min(seconds[1:]) / rows, "rows": rows, "texts": len(ranking.texts)}
+
+
+def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, texts: str) -> Figures:
+    """Texts a second from strings to vectors: the lines of a file that were never met, and the same once more."""
+    encoder, _ = _encoder(corpus, cache, preprocessor, dim)
+    some = Path(texts).read_text(encoding="utf-8").splitlines()
+    encoder.encode(["a first text, so that libraries have started"])
+    rates = []
+    for _ in range(2):
+        began = time.perf_counter()
+        encoder.encode(some)
+        rates.append(len(some) / (time.perf_counter() - began))
+    return {"first": rates[0], "again": rates[1]}
+
+
+def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, words: int, path: str) -> Figures:
+    """Writes random vectors of the corpus' most frequent words, in word2vec's binary format."""
+    known = _corpus(corpus, cache, preprocessor).groups.count_features(TextPreprocessor(**preprocessor), FEATURES)
+    chosen = known.vocabulary.words[:words]
+    vectors = np.random.default_rng(0).standard_normal((len(chosen), dim)).astype(np.float32)
+    with Path(path).open("wb") as file:
+        file.write(f"{len(chosen)} {dim}\n".encode())
+        for word, vector in zip(chosen, vectors, strict=True):
+            file.write(f"{word} ".encode() + vector.tobytes())
+    return {"words": len(chosen)}
+
+
+def plain_trigram(vectors: str, steps: int) -> Figures:
+    """Words a second of a plain loop: a collator that goes through words in Python, an EmbeddingBag, dense Adam, 128
+    words a batch.
+    """
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+    from askagain.text.ngrams import NgramTokenizer, letter_ngrams
+    from askagain.vectors.sources import vector_file
+
+    batch = 128
+    known = vector_file(vectors, "auto", None)
+    index = NgramTokenizer.from_words(known.words).index
+    examples = [(word, torch.from_numpy(np.asarray(known.table[row]))) for row, word in enumerate(known.words)]
+
+    def collate(some: list[tuple[str, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        ids: list[int] = []
+        offsets = []
+        for word, _ in some:
+            offsets.append(len(ids))
+            ids += [index[trigram] for trigram in letter_ngrams(word)]
+        return torch.tensor(ids), torch.tensor(offsets), torch.stack([vector for _, vector in some])
+
+    bag = nn.EmbeddingBag(len(index), known.dim, mode="sum")
+    optimizer = torch.optim.Adam(bag.parameters(), lr=0.001)
+    batches = iter(DataLoader(examples, batch_size=batch, shuffle=True, collate_fn=collate))  # type: ignore[arg-type]
+    began = time.perf_counter()
+    done = 0
+    for ids, offsets, wanted in batches:
+        loss = nn.functional.mse_loss(bag(ids, offsets), wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        done += 1
+        if done == steps:
+            break
+    return {"rate": done * batch / (time.perf_counter() - began)}
+
+
+def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch: int) -> Figures:
+    """What this machine needs for a step of DSSM training at the least, in seconds.
+
+    Operations over the measured rate of matrix products of the same shapes, three of [b, dim] and [b, b], in the type
+    that `trainer.precision=auto` chooses. Bytes over the measured bandwidth of copies that do not fit into a cache: a
+    step reads the row of every token, the bag gradient of every token, and the table rows of the distinct tokens, and
+    writes those rows, the bags and their gradients. A row that is read twice is counted twice, cached or not.
+    """
+    opened = _corpus(corpus, cache, preprocessor)
+    features = opened.groups.count_features(opened.preprocessor, FEATURES)
+    texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
+    ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
+    tokens, distinct = len(ids), len(np.unique(ids))
+    source = torch.ones(64 << 20)
+    target = torch.empty_like(source)
+    matmul = _fastest(_products(batch, batch, dim))
+    copied = _fastest(lambda: target.copy_(source))
+    bandwidth = 2 * source.numel() * 4 / copied
+    moved = 4 * dim * (2 * tokens + 2 * distinct + 4 * batch)
+    return {
+        "tokens": tokens,
+        "distinct_rows": distinct,
+        "matmul_seconds": matmul,
+        "matmul_gflops": 3 * 2 * batch * batch * dim / matmul / 1e9,
+        "copy_gb_per_second": bandwidth / 1e9,
+        "bytes": moved,
+        "bytes_seconds": moved / bandwidth,
+    }
+
+
+def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Figures:
+    """Operations of matrix products, bytes copied, and bytes given to be added up, a second of one process among `size`
+    that all work at the same time; `batch` pairs of each.
+    """
+    from torch import distributed
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // size))
+    store = distributed.FileStore(str(Path(folder) / "store"), size)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    source = torch.ones(32 << 20)
+    target = torch.empty_like(source)
+    crossing = torch.ones(2 * batch * size, dim)
+    seconds = []
+    for action in (
+        _products(batch, batch * size, dim),
+        lambda: target.copy_(source),
+        lambda: distributed.all_reduce(crossing),
+    ):
+        distributed.barrier()
+        seconds.append(_typical(action))
+    distributed.destroy_process_group()
+    return {
+        "flops": 3 * 2 * batch * batch * size * dim / seconds[0],
+        "copied_bytes": 2 * source.nbytes / seconds[1],
+        "crossed_bytes": crossing.nbytes / seconds[2],
+    }
+
+
+def _products(rows: int, pairs: int, dim: int) -> Callable[[], None]:
+    """The matrix products of NT-Xent for some rows of the logits of a batch, in the type that `auto` chooses; where
+    other rows are those of other devices, the sum over rows is in float32.
+    """
+    rounded = fastest_precision("cpu", pairs) == "bf16-mixed"
+    product_type = torch.bfloat16 if rounded else torch.float32
+    sum_type = product_type if rows == pairs else torch.float32
+    queries, positives = (torch.randn(count, dim).to(product_type) for count in (rows, pairs))
+    logits = queries @ positives.T
+
+    def products() -> None:
+        torch.mm(queries, positives.T, out=logits)
+        torch.mm(logits, positives)
+        torch.mm(logits.T.to(sum_type), queries.to(sum_type))
+
+    return products
+
+
+def _typical(action: Callable[[], object], times: int = 15) -> float:
+    return float(np.median([_fastest(action, 1) for _ in range(times)]))
+
+
+def _fastest(action: Callable[[], object], times: int = 15) -> float:
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def _corpus(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Corpus:
+    return Corpus(CorpusFiles.locate(corpus), TextPreprocessor(**preprocessor), Cache(Path(cache)), "error")
+
+
+def _encoder(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> tuple[BagEncoder, Corpus]:
+    """An encoder with a random table over the words of the corpus."""
+    opened = _corpus(corpus, cache, preprocessor)
+    features = opened.groups.count_features(opened.preprocessor, FEATURES)
+    torch.manual_seed(0)
+    return BagEncoder(opened.preprocessor, features, torch.randn(features.size, dim), normalize=True), opened
+
+
+JOBS = {job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor, rates)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -1,0 +1,307 @@
+"""The benchmarks: what each measures, which contenders there are, and how each of them is run once."""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from askagain.benchmarks.subprocesses import number_in, run_process, seconds_until
+from askagain.benchmarks.table import OURS, BenchmarkResult
+from askagain.corpus.cache import Cache
+from askagain.synthetic.scaled import write_scaled
+
+BENCHMARKS = ("train", "evaluate", "prepare", "encode", "trigram", "startup")
+PLAIN = "the plain way"
+PLAIN_DIM = 300  # it has no setting for it
+PRINTED = {"train": r"train: ([0-9.]+) pairs/s", "score": r"score: ([0-9.]+) s", "prepare": r"prepare: ([0-9.]+) s"}
+PLAIN_WORDS = {"lowercase": True}  # what stands between spaces, in lower case: the words that the others have
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large everything is; see `configs/size`."""
+
+    rows: int
+    validation_rows: int
+    candidates: int
+    pool: int
+    vocabulary: int
+    dim: int
+    batch_size: int
+    steps: int
+    plain_steps: int
+    scored_rows: int
+    texts: int
+    words: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that is measured: what it is called, its unit, and whether a higher number is a better one."""
+
+    name: str
+    unit: str
+    more_is_better: bool
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """`measures` by key; `contenders` by name, each a function that runs it once and gives a number for some keys."""
+
+    measures: dict[str, Measure]
+    contenders: dict[str, Callable[[], Figures]]
+
+    def compare(self, rounds: int, say: Callable[[str], None]) -> list[BenchmarkResult]:
+        """Runs all contenders in turn, `rounds` times."""
+        found: dict[str, list[Figures]] = {name: [] for name in self.contenders}
+        for number in range(rounds):
+            for name, run in self.contenders.items():
+                say(f"round {number + 1} of {rounds}: {name}")
+                found[name].append(run())
+        return [
+            BenchmarkResult(
+                measure.name,
+                measure.unit,
+                measure.more_is_better,
+                {name: [run[key] for run in runs] for name, runs in found.items() if key in runs[0]},
+            )
+            for key, measure in self.measures.items()
+        ]
+
+
+class Benchmarks:
+    """All benchmarks on one corpus of `sizes`, which is generated in `cache_dir` where it is not there yet.
+
+    `root`: the folder of train.py. `preprocessor`: the settings of the default one, for preparation. `yardsticks`,
+    `peer_python`: see `configs/benchmark.yaml`. Everything else is written into `scratch`.
+    """
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        root: Path,
+        cache_dir: Path,
+        scratch: Path,
+        preprocessor: dict[str, Any],
+        yardsticks: Path | None,
+        peer_python: Path | None,
+    ) -> None:
+        self.sizes = sizes
+        self.root = root
+        self.scratch = scratch
+        self.preprocessor = preprocessor
+        self.yardsticks = yardsticks
+        self.peer_python = peer_python
+        names = ("rows", "validation_rows", "candidates", "pool", "vocabulary")
+        settings = {name: getattr(sizes, name) for name in names} | {"seed": 0}
+        cache = Cache(cache_dir.resolve())
+        self.corpus = Path(
+            cache.entry("benchmark-corpus", {"format": 1, **settings}, lambda to: write_scaled(to, **settings), str)
+        )
+
+    def benchmark(self, name: str) -> Benchmark:
+        """One of `BENCHMARKS`."""
+        return getattr(self, f"_{name}")()
+
+    def _train(self) -> Benchmark:
+        sizes = self.sizes
+        name = f"DSSM training, vocabulary {sizes.vocabulary:,}, dim {sizes.dim}, batch {sizes.batch_size:,}"
+        contenders = {OURS: self._our_training}
+        steps = ["--steps", sizes.plain_steps, "--batch", sizes.batch_size]
+        if sizes.dim == PLAIN_DIM:
+            contenders |= self._plain(lambda run: {"rate": run("train", "train.tsv", *steps)})
+        if self.yardsticks is not None and self.peer_python is not None:
+            contenders["sentence-transformers trainer"] = self._peer_training
+            contenders["sentence-transformers trainer, bf16"] = lambda: self._peer_training("--bf16")
+        return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
+
+    def _our_training(self) -> Figures:
+        return self._trained(
+            "experiment=dssm",
+            "features=words",
+            "preprocessor=none",
+            "preprocessor.lowercase=true",
+            "data.pairs=star",
+            "data.validation_fraction=0.0",
+            "model.temperature=0.05",
+            f"model.dim={self.sizes.dim}",
+            f"data.batch_size={self.sizes.batch_size}",
+            f"trainer.max_steps={self.sizes.steps}",
+        )
+
+    def _peer_training(self, *words: str) -> Figures:
+        sizes = self.sizes
+        script = Path(str(self.yardsticks)) / "peer_static_embedding.py"
+        settings = ["--dim", sizes.dim, "--batch", sizes.batch_size, "--max-steps", sizes.plain_steps]
+        command = [self.peer_python, script, self.corpus / "train.tsv", *settings, *words]
+        return {"rate": number_in(run_process(command).output, r"peer: ([0-9.]+) pairs/s")}
+
+    def _evaluate(self) -> Benchmark:
+        name = f"Hits@K, {self.sizes.validation_rows:,} rows of {self.sizes.candidates:,} candidates"
+        rows = ["--rows", self.sizes.scored_rows]
+
+        def plain(run: _PlainWay) -> Figures:
+            return dict.fromkeys(("first", "later"), run("score", "validation.tsv", *rows))
+
+        def ours() -> Figures:
+            for kind in ("words", "features"):  # the first epoch has to clean tokens and to look features up
+                for entry in (self.scratch / "cache").glob(f"{kind}-*"):
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            return self._ours("evaluate", preprocessor=PLAIN_WORDS, dim=self.sizes.dim)
+
+        return Benchmark(
+            {
+                "first": Measure(f"{name}, first epoch", "s/row", False),
+                "later": Measure(f"{name}, later epochs", "s/row", False),
+            },
+            {OURS: ours} | self._plain(plain),
+        )
+
+    def _prepare(self) -> Benchmark:
+        name = f"{self.sizes.rows:,} rows to token store, vocabulary and pairs"
+
+        def ours() -> Figures:
+            cache = self.scratch / "prepared"
+            first, again = (self._ours("prepare", cache, preprocessor=self.preprocessor) for _ in range(2))
+            shutil.rmtree(cache)
+            return first | {"cached": again["seconds"]}
+
+        def plain(run: _PlainWay) -> Figures:
+            return {"seconds": run("prepare", "train.tsv"), "peak": run.peak_bytes / 2**20}
+
+        return Benchmark(
+            {
+                "seconds": Measure(name, "s", False),
+                "peak": Measure(f"{name}: peak memory", "MiB", False),
+                "cached": Measure(f"{name}: with the cache", "s", False),
+            },
+            {OURS: ours} | self._plain(plain),
+        )
+
+    def _encode(self) -> Benchmark:
+        texts, words = self.scratch / "texts.txt", self.scratch / "words.txt"
+        with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
+            cells = [cell for line in islice(file, self.sizes.texts) for cell in line.rstrip("\n").split("\t")]
+        texts.write_text("\n".join(cells[: self.sizes.texts]) + "\n", encoding="utf-8")
+        with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
+            words.write_text("\n".join(dict.fromkeys(word for line in file for word in line.split())) + "\n")
+        contenders = {
+            OURS: lambda: self._ours("encode", preprocessor=PLAIN_WORDS, dim=self.sizes.dim, texts=str(texts))
+        }
+        if self.peer_python is not None:
+            for peer in ("model2vec", "sentence-transformers"):
+                script = self.root / "scripts" / "benchmark_peers.py"
+                command = [self.peer_python, script, peer, texts, words, self.sizes.dim]
+                contenders[peer] = lambda command=command: _last_line(run_process(command).output)  # type: ignore[misc]
+        name = f"encode {len(cells[: self.sizes.texts]):,} short texts"
+        return Benchmark(
+            {
+                "first": Measure(f"{name}, never met", "texts/s", True),
+                "again": Measure(f"{name}, once more", "texts/s", True),
+            },
+            contenders,
+        )
+
+    def _trigram(self) -> Benchmark:
+        vectors = self.scratch / "vectors.bin"
+        sizes = self.sizes
+        self._ours("write_vectors", preprocessor=PLAIN_WORDS, dim=sizes.dim, words=sizes.words, path=str(vectors))
+        plain = {"vectors": str(vectors), "steps": 10 * self.sizes.plain_steps}
+        ours = ["experiment=trigram", "vectors=file", f"vectors.path={vectors}", "words=all", "trainer.max_epochs=3"]
+        name = f"trigram regressor, {self.sizes.words:,} words, dim {self.sizes.dim}"
+        return Benchmark(
+            {"rate": Measure(name, "words/s", True)},
+            {
+                OURS: lambda: self._trained(*ours),
+                "EmbeddingBag, dense Adam, Python collator": lambda: _job("plain_trigram", plain),
+            },
+        )
+
+    def _startup(self) -> Benchmark:
+        train = [sys.executable, self.root / "train.py"]
+        cache = self.scratch / "sample-cache"
+        sample = [*train, "experiment=dssm", "trainer.max_steps=1", f"hydra.run.dir={self.scratch / 'sample'}"]
+
+        def ours() -> Figures:
+            shutil.rmtree(cache, ignore_errors=True)
+            batch = seconds_until([*sample, f"paths.cache_dir={cache}"], "first batch")
+            again = seconds_until([*sample, f"paths.cache_dir={cache}"], "first batch")
+            return {"help": run_process([*train, "--help"]).seconds, "batch": batch, "again": again}
+
+        return Benchmark(
+            {
+                "help": Measure("train.py --help", "s", False),
+                "batch": Measure("train.py on the built-in sample, generated anew: first batch", "s", False),
+                "again": Measure("train.py on the built-in sample, with the cache: first batch", "s", False),
+            },
+            {OURS: ours},
+        )
+
+    def floor(self) -> Figures:
+        """What the machine needs for a training step at the least; see `askagain.benchmarks.jobs.floor`."""
+        sizes = self.sizes
+        return self._ours("floor", preprocessor=PLAIN_WORDS, dim=sizes.dim, batch=sizes.batch_size)
+
+    def _trained(self, *overrides: str) -> Figures:
+        """Examples a second of a real `train.py`, in its last epoch."""
+        train = [sys.executable, self.root / "train.py", "data=tsv", f"data.dir={self.corpus}"]
+        run_process([*train, *overrides, *self._paths()])
+        metrics = json.loads((self.scratch / "run" / "metrics.json").read_text())
+        return {"rate": metrics["train/examples_per_second"]}
+
+    def _paths(self) -> list[str]:
+        return [f"hydra.run.dir={self.scratch / 'run'}", f"paths.cache_dir={self.scratch / 'cache'}"]
+
+    def _ours(self, job: str, cache: Path | None = None, **settings: Any) -> Figures:
+        return _job(job, {"corpus": str(self.corpus), "cache": str(cache or self.scratch / "cache"), **settings})
+
+    def _plain(self, measure: "Callable[[_PlainWay], Figures]") -> dict[str, Callable[[], Figures]]:
+        """The plain way as a contender, where the yardsticks are given."""
+        if self.yardsticks is None:
+            return {}
+        run = _PlainWay(self.yardsticks / "notebook_way.py", self.corpus)
+        return {PLAIN: lambda: measure(run)}
+
+
+class _PlainWay:
+    """Runs a job of notebook_way.py on a file of the corpus and gives the number it prints.
+
+    `peak_bytes`: its memory at the last run.
+    """
+
+    def __init__(self, script: Path, corpus: Path) -> None:
+        self._script = script
+        self._corpus = corpus
+        self.peak_bytes = 0
+
+    def __call__(self, job: str, file: str, *words: object) -> float:
+        finished = run_process([sys.executable, self._script, job, self._corpus / file, *words])
+        self.peak_bytes = finished.peak_bytes
+        return number_in(finished.output, PRINTED[job])
+
+
+def _job(name: str, settings: dict[str, Any]) -> Figures:
+    """What one of `askagain.benchmarks.jobs` gives, and the `peak` of its memory in MiB."""
+    finished = run_process([sys.executable, "-m", "askagain.benchmarks.jobs", name, json.dumps(settings)])
+    return _last_line(finished.output) | {"peak": finished.peak_bytes / 2**20}
+
+
+def _last_line(output: str) -> Figures:
+    return json.loads(output.splitlines()[-1])
+
+
+@contextmanager
+def scratch_folder(cache_dir: Path) -> Iterator[Path]:
+    """A folder on the disk of the cache, gone at the end."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=cache_dir) as folder:
+        yield Path(folder).resolve()

@@ -1,0 +1,168 @@
+"""What a training of a given size needs: memory of a device, bytes that cross in a step, time of a step.
+
+Everything is counted from the shapes of a step (see `Step`); the time follows from rates that are measured on the
+machine at hand, with as many processes at work as there are devices.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from askagain.errors import InputError
+from askagain.synthetic.scaled import SECOND_WORD_SHARE, WORDS_A_CONCEPT, ZIPF_SHIFT
+from askagain.training.losses.nt_xent_fused import KEPT_LOGITS, WIDTH
+
+FLOAT = 4  # bytes
+STATE_FLOATS = {"rowwise_adagrad": 0, "rowwise_adagrad_full": 1, "adam": 3}  # of a table row, in rows; of Adam with its
+# dense gradient. Row-wise Adagrad has one number a row beside.
+
+
+@dataclass(frozen=True)
+class Size:
+    """A training: rows of the table, length of a vector, pairs in a batch of one device, devices, optimizer."""
+
+    vocabulary: int
+    dim: int
+    batch_size: int
+    devices: int
+    optimizer: str = "rowwise_adagrad"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What each device does in a second while all are at work, and what is spent on a step of no size."""
+
+    flops: float
+    copied_bytes: float
+    crossed_bytes: float
+    overhead_seconds: float
+
+
+class Step:
+    """What a training step of a size computes, moves and sends.
+
+    `tokens_a_pair`: words of both questions; `rare_words_a_pair`: those of them that are no stop words, of the
+    frequencies that `sample_scaled` draws from.
+    """
+
+    def __init__(self, size: Size, tokens_a_pair: float, rare_words_a_pair: float) -> None:
+        if size.optimizer not in STATE_FLOATS:
+            raise InputError(f"optimizer={size.optimizer}: not one of {', '.join(STATE_FLOATS)}")
+        self.size = size
+        self.pairs = size.batch_size * size.devices
+        self.tokens = round(self.pairs * tokens_a_pair)
+        self.distinct_rows = distinct_words(round(self.pairs * rare_words_a_pair), size.vocabulary)
+
+    @property
+    def flops(self) -> float:
+        """Of matrix products on a device: three of its own rows with all pairs."""
+        return 3 * 2 * self.size.batch_size * self.pairs * _padded(self.size.dim)
+
+    @property
+    def copied_bytes(self) -> float:
+        """Read and written in a device's memory.
+
+        Each token's row forward and backward; distinct rows six times by row-wise Adagrad (their gradient four times,
+        the row read and written), or all rows twenty times by Adam, whose operations go through them one by one; the
+        vectors of the batch a dozen times on their way to the loss and back; the logits six times.
+        """
+        size = self.size
+        rows = 2 * self.tokens + 12 * 2 * self.pairs
+        rows += 20 * size.vocabulary if size.optimizer == "adam" else 6 * self.distinct_rows
+        return FLOAT * (rows * size.dim + 6 * size.batch_size * self.pairs)
+
+    @property
+    def crossed_bytes(self) -> int:
+        """Given by a device to be added up: row and column sums, and the gradient of all vectors."""
+        if self.size.devices == 1:
+            return 0
+        return FLOAT * (2 * self.pairs + 2 * self.pairs * _padded(self.size.dim))
+
+    @property
+    def dense_bytes(self) -> int:
+        """What adding up a gradient as large as the table would take in place of `crossed_bytes`."""
+        return 0 if self.size.devices == 1 else FLOAT * self.size.vocabulary * self.size.dim
+
+    @property
+    def memory_bytes(self) -> float:
+        """Of a device: table and optimizer, five tensors of the batch's vectors, the gradient of distinct rows, and the
+        logits that are kept.
+        """
+        size = self.size
+        table = size.vocabulary * (size.dim * (1 + STATE_FLOATS[size.optimizer]) + 1)
+        vectors = (5 * 2 * self.pairs + self.distinct_rows) * size.dim
+        return FLOAT * (table + vectors + min(size.batch_size * self.pairs, KEPT_LOGITS))
+
+    def seconds(self, rates: Rates) -> float:
+        """The time of the step."""
+        return (
+            self.flops / rates.flops
+            + self.copied_bytes / rates.copied_bytes
+            + self.crossed_bytes / rates.crossed_bytes
+            + rates.overhead_seconds
+        )
+
+
+def measured_rates(size: Size) -> dict[str, float]:
+    """`flops`, `copied_bytes` and `crossed_bytes` a second of a device, all devices' processes working at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"size": size.devices, "folder": folder, "batch": size.batch_size, "dim": size.dim}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "askagain.benchmarks.jobs", "rates", json.dumps({**settings, "rank": rank})],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(size.devices)
+        ]
+        found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+    return {name: min(rates[name] for rates in found) for name in found[0]}
+
+
+def measured_step(root: Path, size: Size, corpus: Path, cache: Path, steps: int) -> dict[str, float]:
+    """Seconds of a step, its crossed bytes, and the peak memory of a process in bytes, of a real run of train.py.
+
+    A run of one step goes before it, so that preparing the corpus is not in the memory.
+    """
+    from askagain.benchmarks.subprocesses import run_process
+
+    with tempfile.TemporaryDirectory(dir=cache) as run:
+        words = [
+            *("data=tsv", f"data.dir={corpus}", "experiment=dssm", "features=words", "preprocessor=none"),
+            *("preprocessor.lowercase=true", "data.pairs=star", "data.validation_fraction=0.0"),
+            *(f"model.dim={size.dim}", f"data.batch_size={size.batch_size}"),
+            *("trainer.accelerator=cpu", f"trainer.devices={size.devices}", f"features.max_words={size.vocabulary}"),
+            *("callbacks.keep_best=null", "callbacks.last_checkpoint=null", "ks=[1]"),
+            *(f"hydra.run.dir={run}", f"paths.cache_dir={cache}", *_optimizer(size)),
+        ]
+        for count in (1, steps):
+            finished = run_process([sys.executable, root / "train.py", *words, f"trainer.max_steps={count}"])
+        metrics = json.loads((Path(run) / "metrics.json").read_text())
+    return {
+        "seconds": size.batch_size * size.devices / metrics["train/examples_per_second"],
+        "crossed_bytes": metrics.get("train/bytes_crossed_per_step", 0.0),
+        "peak_bytes": finished.peak_bytes,
+        "vocabulary": metrics["data/known_words"],
+    }
+
+
+def _optimizer(size: Size) -> list[str]:
+    if size.optimizer == "rowwise_adagrad_full":
+        return ["optimizer.second_moment=full"]
+    return [f"optimizer={size.optimizer}"]
+
+
+def _padded(dim: int) -> int:
+    return -(-dim // WIDTH) * WIDTH
+
+
+def distinct_words(tokens: int, vocabulary: int) -> int:
+    """How many different words are expected among so many, of the frequencies that `sample_scaled` draws from."""
+    concepts = 1 / (np.arange(max(1, vocabulary // WORDS_A_CONCEPT)) + 1.0 + ZIPF_SHIFT)
+    words = np.outer([1 - SECOND_WORD_SHARE, SECOND_WORD_SHARE], concepts / concepts.sum())
+    return round(float(-np.expm1(tokens * np.log1p(-words)).sum()))

@@ -1,0 +1,1 @@
+"""Several devices: collectives, the Lightning strategy and how processes are launched."""

@@ -1,0 +1,1 @@
+"""Ranks a corpus with any encoder, and explains the scores."""

@@ -1,0 +1,1 @@
+"""Lightning callbacks: evaluation, checkpoints, hard negatives, charts."""

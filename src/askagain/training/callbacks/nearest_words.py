@@ -1,0 +1,30 @@
+"""The callback that shows what the trigram regressor makes of unknown words: their nearest known words."""
+
+import logging
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from askagain.training.data.word_vectors import WordVectorsDataModule
+from askagain.training.modules.trigram_regressor import TrigramRegressor
+
+log = logging.getLogger(__name__)
+
+
+class NearestWords(Callback):
+    """At the end of training, logs the `neighbours` nearest known words of the `words` most frequent unknown words."""
+
+    def __init__(self, words: int, neighbours: int) -> None:
+        self.words = words
+        self.neighbours = neighbours
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the unknown words from the validation ranking set."""
+        datamodule: WordVectorsDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        regressor: TrigramRegressor = pl_module  # type: ignore[assignment]
+        unknown = datamodule.frequent_unknown_words(self.words)
+        if not trainer.is_global_zero or not unknown:
+            return
+        nearest = datamodule.vectors.nearest_many(regressor.predict(unknown).numpy(), self.neighbours)
+        for word, neighbours in zip(unknown, nearest, strict=True):
+            listed = ", ".join(f"{neighbour} {cosine:.2f}" for neighbour, cosine in neighbours)
+            log.info("unknown word %s is nearest to: %s", word, listed)

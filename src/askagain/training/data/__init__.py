@@ -1,0 +1,1 @@
+"""LightningDataModules, the batches they give and the order of examples."""

@@ -1,0 +1,123 @@
+"""The LightningDataModule of distillation: texts, labelled or not, and the vectors that a teacher gives them."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.pairs import pairs_of_groups
+from askagain.corpus.text_union import TextUnion
+from askagain.errors import InputError
+from askagain.text.bags import Bags
+from askagain.text.features import Features, FeatureSettings
+from askagain.training.data.batches import DistillationCollator
+from askagain.training.data.datamodule import BagDataModule
+from askagain.training.data.teacher import Teacher, teacher_vectors
+
+
+class DistillationDataModule(BagDataModule):
+    """All texts of `train.tsv` and `corpus.txt` with a teacher's vectors, and where there are groups, their pairs.
+
+    Either of both files will do. `teacher`, `teacher_dtype`: see `teacher_vectors`. `features`: which are counted, on
+    both files. `max_pairs_per_group`: see `pairs_of_groups`, which draws `random` ones. The rest: see `BagDataModule`;
+    single texts are held out. Everything is read when it is first asked for, and raises InputError where it cannot be.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        teacher: Teacher,
+        teacher_dtype: str,
+        features: FeatureSettings,
+        max_pairs_per_group: int | None,
+        validation_fraction: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(corpus, validation_fraction, batch_size, seed)
+        self.teacher = teacher
+        self.teacher_dtype = teacher_dtype
+        self.feature_settings = features
+        self.max_pairs_per_group = max_pairs_per_group
+
+    @cached_property
+    def texts(self) -> TextUnion:
+        """All texts; those of the groups first."""
+        labelled = None if self.corpus.files.train is None else self.corpus.groups
+        stores = [store for store in (labelled, self.corpus.unlabelled) if store is not None]
+        if not stores:
+            raise InputError("neither train.tsv nor corpus.txt in data.dir; a teacher needs texts to embed")
+        return TextUnion(stores)
+
+    @cached_property
+    def features(self) -> Features:
+        """The features of all texts."""
+        return self.texts.count_features(self.corpus.preprocessor, self.feature_settings)
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """The teacher's vectors, [texts, dim]."""
+        return teacher_vectors(self.teacher, self.texts, self.teacher_dtype)
+
+    def model_inputs(self) -> dict[str, Any]:
+        """What a model is made from, beside its own settings."""
+        return {
+            "preprocessor": self.corpus.preprocessor,
+            "features": self.features,
+            "idf": self.idf,
+            "dim": self.vectors.shape[1],
+        }
+
+    def idf(self) -> np.ndarray:
+        """What each feature weighs, counted on all texts; see `inverse_document_frequencies`."""
+        return self.texts.idf(self.corpus.preprocessor, self.features)
+
+    def counts(self) -> dict[str, float]:
+        """What is in the data: texts, pairs, features, and how much of the ranking set is known."""
+        counts = {
+            "texts": len(self.texts),
+            "texts_with_duplicate": int((self.draw(np.arange(len(self.texts)), 0)[1] >= 0).sum()),
+            "held_out_texts": len(self.split[1]),
+            "skipped_rows": sum(store.skipped for store in [*self.texts.stores, self.ranking("validation")]),
+            "known_words": len(self.features.vocabulary),
+            "known_ngrams": self.features.tokenizer.vocab_size,
+            "known_word_pairs": len(self.features.pairs),
+            "teacher_dim": self.vectors.shape[1],
+        }
+        return counts | self.corpus.ranking_counts(self.features.vocabulary)
+
+    @property
+    def fresh(self) -> bool:
+        """Duplicates are drawn anew every epoch."""
+        return True
+
+    def description(self) -> str:
+        """The files of the texts."""
+        return ", ".join(str(store.path) for store in self.texts.stores)
+
+    def source_count(self) -> int:
+        """Texts."""
+        return len(self.texts)
+
+    def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Some texts, a duplicate of each, drawn anew for every epoch among those texts (-1: none), and their group."""
+        partners, groups = (np.full(len(self.texts), -1, dtype=np.int32) for _ in range(2))
+        if self.corpus.files.train is not None:
+            rows = self.corpus.groups.rows
+            found = pairs_of_groups(rows, np.arange(len(rows)), "random", self.max_pairs_per_group, self.seed, epoch)
+            (first, second), group = found[0].T, found[1]
+            among = np.zeros(len(self.texts), dtype=bool)
+            among[sources] = True
+            kept = among[second]
+            partners[first[kept]], groups[first[kept]] = second[kept], group[kept]
+        return sources, partners[sources], groups[sources]
+
+    def collator(self, training: bool) -> DistillationCollator:
+        """Cuts bags and teacher's vectors out of flat arrays."""
+        return DistillationCollator(self._bags, self.vectors)
+
+    @cached_property
+    def _bags(self) -> Bags:
+        """The feature ids of all texts."""
+        return self.texts.features(self.corpus.preprocessor, self.features)

@@ -1,0 +1,171 @@
+"""The LightningDataModule of duplicate questions: groups become pairs, pairs become batches of bags."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import block_array, csr_array
+from scipy.sparse.csgraph import connected_components
+from torch.utils.data import DataLoader
+
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.pairs import pairs_of_groups
+from askagain.corpus.text_union import TextUnion
+from askagain.corpus.token_store import TokenStore
+from askagain.errors import InputError
+from askagain.text.bags import Bags
+from askagain.text.features import Features, FeatureSettings
+from askagain.training.data.batches import DuplicateCollator, HardNegatives
+from askagain.training.data.datamodule import BagDataModule
+
+
+class DuplicatesDataModule(BagDataModule):
+    """Pairs of duplicates from a corpus.
+
+    `features`: which are counted, on the groups, and with `count_unlabelled` on `corpus.txt` as well, where there is
+    one: what only stands there is never trained, but tells texts apart that share it from those that do not. `pairs`,
+    `max_pairs_per_group`: see `pairs_of_groups`. The rest: see `BagDataModule`; whole groups are held out. Everything
+    is read when it is first asked for, and raises InputError where it cannot be.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        features: FeatureSettings,
+        count_unlabelled: bool,
+        pairs: str,
+        max_pairs_per_group: int | None,
+        validation_fraction: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(corpus, validation_fraction, batch_size, seed)
+        self.feature_settings = features
+        self.count_unlabelled = count_unlabelled
+        self.pairs = pairs
+        self.max_pairs_per_group = max_pairs_per_group
+        self.hard_negatives: HardNegatives | None = None  # of the epoch, for training's batches
+
+    @cached_property
+    def features(self) -> Features:
+        """The features of the texts that are counted."""
+        return self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
+
+    @property
+    def _counted(self) -> TokenStore | TextUnion:
+        return self.pool if self.count_unlabelled and self.corpus.unlabelled is not None else self.corpus.groups
+
+    @cached_property
+    def pool(self) -> TextUnion:
+        """All texts, of which hard negatives are some: those of the groups, then those of `corpus.txt`."""
+        stores = [self.corpus.groups, self.corpus.unlabelled]
+        return TextUnion([store for store in stores if store is not None])
+
+    @cached_property
+    def pool_bags(self) -> Bags:
+        """The feature ids of the pool's texts."""
+        return self.pool.features(self.corpus.preprocessor, self.features)
+
+    @cached_property
+    def groups_of_pool(self) -> np.ndarray:
+        """A number for the group of each text of the pool, [pool] int32; groups that share a text are one.
+
+        For texts without a group it is below 0, and their own.
+        """
+        rows = self.corpus.groups.rows
+        members = csr_array(
+            (np.ones(len(rows.ids), dtype=np.int8), rows.ids, rows.offsets), shape=(len(rows), len(self.pool))
+        )
+        _, joined = connected_components(block_array([[None, members], [members.T, None]]), directed=False)
+        groups = -1 - np.arange(len(self.pool), dtype=np.int32)
+        groups[rows.ids] = joined[len(rows) + rows.ids]
+        return groups
+
+    def model_inputs(self) -> dict[str, Any]:
+        """What a model is made from, beside its own settings."""
+        return {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
+
+    def idf(self) -> np.ndarray:
+        """What each feature weighs, counted on the same texts; see `inverse_document_frequencies`."""
+        return self._counted.idf(self.corpus.preprocessor, self.features)
+
+    def counts(self) -> dict[str, float]:
+        """What is in the data: groups, texts, pairs, words, features, and how much of the ranking set is known."""
+        groups = self.corpus.groups
+        words = groups.words(self.corpus.preprocessor)
+        ranking = self.ranking("validation")
+        stores = [groups, ranking, self.corpus.unlabelled]
+        counts = {
+            "groups": len(groups.rows),
+            "texts": len(groups.texts),
+            "pairs_an_epoch": len(self.train_examples),
+            "held_out_groups": len(self.split[1]),
+            "skipped_rows": sum(store.skipped for store in stores if store is not None),
+            "words": len(words.words),
+            "words_a_text": words.total / len(groups.texts),
+            "known_words": len(self.features.vocabulary),
+            "known_ngrams": self.features.tokenizer.vocab_size,
+            "known_word_pairs": len(self.features.pairs),
+            **self.corpus.ranking_counts(self.features.vocabulary),
+            "validation_texts_without_feature": self._empty(ranking),
+        }
+        if self.corpus.unlabelled is not None:
+            counts["unlabelled_texts"] = len(self.corpus.unlabelled.texts)
+        return counts
+
+    @property
+    def fresh(self) -> bool:
+        """Random pairs are drawn anew every epoch."""
+        return self.pairs == "random"
+
+    def description(self) -> str:
+        """The file of duplicate groups."""
+        return str(self.corpus.groups.path)
+
+    def source_count(self) -> int:
+        """Groups of duplicates."""
+        return len(self.corpus.groups.rows)
+
+    def train_dataloader(self) -> DataLoader:
+        """As in `BagDataModule`; raises InputError where no group has two different questions."""
+        loader = super().train_dataloader()
+        if not len(loader):
+            raise InputError(f"{self.corpus.groups.path}: no group with two different questions to train on")
+        return loader
+
+    def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs of some groups in an epoch, and the group of each; see `pairs_of_groups`.
+
+        Those that are the same in every epoch are kept in the cache.
+        """
+        rows = self.corpus.groups.rows
+        settings = (self.pairs, self.max_pairs_per_group, self.seed)
+        if self.fresh:
+            return pairs_of_groups(rows, sources, *settings, epoch)
+
+        def build(folder: Path) -> None:
+            pairs, groups = pairs_of_groups(rows, sources, *settings)
+            np.save(folder / "pairs.npy", pairs, allow_pickle=False)
+            np.save(folder / "groups.npy", groups, allow_pickle=False)
+
+        def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+            pairs, groups = (
+                np.load(folder / name, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+                for name in ("pairs.npy", "groups.npy")
+            )
+            if pairs.shape != (len(groups), 2):
+                raise ValueError("pairs and groups do not belong together")
+            return pairs, groups
+
+        key: dict[str, object] = {"groups": hashlib.sha256(sources.tobytes()).hexdigest(), "settings": list(settings)}
+        return self.corpus.groups.entry("pairs", key, build, load)
+
+    def collator(self, training: bool) -> DuplicateCollator:
+        """Cuts the bags of both sides out of the token store; hard negatives are for training only."""
+        bags = self.corpus.groups.features(self.corpus.preprocessor, self.features)
+        return DuplicateCollator(bags, lambda: self.hard_negatives if training else None)
+
+    def _empty(self, store: TokenStore) -> int:
+        return int((store.features(self.corpus.preprocessor, self.features).lengths == 0).sum())

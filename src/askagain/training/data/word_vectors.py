@@ -1,0 +1,137 @@
+"""The LightningDataModule of word vectors: letter n-grams of known words, and the vectors to predict from them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from askagain.corpus.corpus import Corpus
+from askagain.errors import InputError
+from askagain.text.bags import Bags
+from askagain.text.ngrams import NgramTokenizer, check_ngrams
+from askagain.training.data.batches import WordVectorCollator
+from askagain.training.data.datamodule import BagDataModule
+from askagain.vectors.word_vectors import WordVectors
+
+CHOICES = ("top", "evaluation", "all")
+
+
+def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
+    """The rows of the first `limit` plain words (ASCII letters only); vectors list the most frequent words first."""
+    return np.flatnonzero([word.isascii() and word.isalpha() for word in words])[:limit]
+
+
+class WordVectorsDataModule(BagDataModule):
+    """Known words to learn letter n-grams from.
+
+    `words`: which of the known words. `top`, the `limit` most frequent plain ones (ASCII letters only); `evaluation`,
+    the known words of the validation ranking set; `all`. `max_trigrams`, `ngram_sizes`, `ngram_buckets`: see
+    `FeatureSettings`. The rest: see `BagDataModule`; words are held out. Raises InputError for an unknown choice, or
+    where no word is left to learn from.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        vectors: WordVectors,
+        words: str,
+        limit: int | None,
+        max_trigrams: int | None,
+        ngram_sizes: Sequence[int],
+        ngram_buckets: int | None,
+        validation_fraction: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(corpus, validation_fraction, batch_size, seed)
+        if words not in CHOICES:
+            raise InputError(f"words.choice={words}: not one of {', '.join(CHOICES)}")
+        if limit is not None and limit < 1:
+            raise InputError(f"words.limit={limit}: must be at least 1, or null for no bound")
+        self.vectors = vectors
+        self.words = words
+        self.limit = limit
+        check_ngrams(ngram_sizes, ngram_buckets)
+        if max_trigrams is not None and (max_trigrams < 1 or ngram_buckets is not None):
+            raise InputError(
+                f"words.max_trigrams={max_trigrams}: must be at least 1, and null with features.ngram_buckets"
+            )
+        self.max_trigrams = max_trigrams
+        self.ngram_sizes = ngram_sizes
+        self.ngram_buckets = ngram_buckets
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The rows, in the vectors' table, of the words to learn from."""
+        if self.words == "top":
+            rows = plain_rows(self.vectors.words, self.limit)
+        elif self.words == "evaluation":
+            found = self.vectors.rows(self.ranking("validation").words(self.corpus.preprocessor).words)
+            rows = np.sort(found[found >= 0])
+        else:
+            rows = np.arange(len(self.vectors))
+        if not len(rows):
+            raise InputError(f"words.choice={self.words}: {self.vectors.name} has no such word to learn from")
+        return rows
+
+    @cached_property
+    def tokenizer(self) -> NgramTokenizer:
+        """The letter n-grams of the words to learn from."""
+        return NgramTokenizer.from_words(
+            [self.vectors.words[row] for row in self.rows], self.max_trigrams, self.ngram_sizes, self.ngram_buckets
+        )
+
+    @cached_property
+    def ngrams(self) -> Bags:
+        """One bag of n-gram indices for each of `rows`."""
+        return Bags.from_lists([self.tokenizer.indices(self.vectors.words[row]) for row in self.rows])
+
+    def model_inputs(self) -> dict[str, Any]:
+        """What a model is made from, beside its own settings."""
+        return {"preprocessor": self.corpus.preprocessor, "vectors": self.vectors, "tokenizer": self.tokenizer}
+
+    def frequent_unknown_words(self, count: int) -> list[str]:
+        """The `count` unknown words with a known n-gram that occur most often in the validation ranking set."""
+        texts = self.ranking("validation").words(self.corpus.preprocessor)
+        unknown = self.vectors.rows(texts.words) < 0
+        order = np.argsort(-texts.counts, kind="stable")
+        words = (texts.words[i] for i in order if unknown[i] and self.tokenizer.indices(texts.words[i]))
+        return list(islice(words, count))
+
+    def counts(self) -> dict[str, float]:
+        """Words and n-grams learned from, and of the ranking set's distinct words the known and the unknown ones:
+        those with a known n-gram, which get a predicted vector, and those without.
+        """
+        ranking = self.ranking("validation")
+        words = ranking.words(self.corpus.preprocessor).words
+        unknown = [word for word, row in zip(words, self.vectors.rows(words), strict=True) if row < 0]
+        with_ngrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)
+        return {
+            "words_learned_from": len(self.split[0]),
+            "held_out_words": len(self.split[1]),
+            "known_ngrams": self.tokenizer.vocab_size,
+            **self.corpus.ranking_counts(self.vectors.vocabulary),
+            "skipped_rows": ranking.skipped,
+            "known": len(words) - len(unknown),
+            "unknown": len(unknown),
+            "unknown_with_known_ngrams": with_ngrams,
+            "unknown_without": len(unknown) - with_ngrams,
+        }
+
+    def description(self) -> str:
+        """The vectors, and the ranking set whose unknown words get one."""
+        return f"{self.vectors.name} and {self.ranking('validation').path}"
+
+    def source_count(self) -> int:
+        """Words to learn from."""
+        return len(self.rows)
+
+    def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray]:
+        """The words themselves, the same in every epoch."""
+        return (sources,)
+
+    def collator(self, training: bool) -> WordVectorCollator:
+        """Cuts words' n-grams and vectors out of flat arrays."""
+        return WordVectorCollator(self.ngrams, np.ascontiguousarray(self.vectors.table[self.rows]))

@@ -1,0 +1,1 @@
+"""Losses: each an `nn.Module` over queries and positives."""

@@ -1,0 +1,1 @@
+"""LightningModules: an encoder with a loss and an optimizer."""

@@ -1,0 +1,188 @@
+"""What the trained rungs have in common: a loss is logged and minimized, and there is an encoder to rank with."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import LightningModule
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from askagain.distributed.collectives import World
+from askagain.errors import InputError
+from askagain.text.features import Features
+from askagain.training.optim.embedding_bag import TensorBags, bag_sum
+from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+
+FEATURES = "features"  # a checkpoint's key
+OPTIMIZER = "optimizer_class"  # likewise
+EPOCH = "epoch_so_far"
+RANDOM_STATE = "random_state"
+REPEAT = "a resumed run needs the data, preprocessor, features, model and optimizer settings of the first"
+
+
+class Batch(Protocol):
+    """A batch knows how many examples it holds."""
+
+    @property
+    def size(self) -> int:
+        """Examples in the batch."""
+
+
+class RetrievalModule(LightningModule, ABC):
+    """A LightningModule that minimizes `loss`; a subclass gives `loss`, and `encoder` (a `BagEncoder`) to rank with.
+
+    `features`: what the rows of its embedding table stand for. `optimizer` takes the parameters; `scheduler` takes the
+    optimizer and `total_steps`, and moves every step.
+
+    With several devices each of them has the whole table and the whole batch, and makes the whole update of the table
+    by itself; what they share is the work inside of `loss`, which must give the same loss and the same gradient on all
+    of them (see `World`). So no gradient is reduced by the strategy, and nothing of the table's size crosses.
+    """
+
+    def __init__(
+        self, features: Features, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LambdaLR]
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self.world = World()
+        self._distinct_rows = 0  # that the last batch used
+        self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
+        self._epoch_examples = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As a module does it; at once what Lightning notes some fifty times a step: the hook that it calls."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def setup(self, stage: str) -> None:
+        """Finds the processes that train together."""
+        self.world = World.current()
+
+    def counts(self) -> dict[str, float]:
+        """What is to be told of the model before it is trained, by name."""
+        return {}
+
+    @abstractmethod
+    def loss(self, batch: Any) -> torch.Tensor:
+        """The loss of one batch, a scalar."""
+
+    def bag_sum(self, table: torch.Tensor, bags: TensorBags, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """The sums of table rows, weighted or not, [bags, dim]; gradients are sparse where the optimizer takes that."""
+        if self.training:
+            self._distinct_rows = len(bags.rows)
+        return bag_sum(table, bags, sparse=self._optimizer_class is RowwiseAdagrad, weights=weights)
+
+    @property
+    def _optimizer_class(self) -> object:
+        return getattr(self._optimizer, "func", self._optimizer)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Logs the loss of the batch as `train/loss`, at the steps that loggers write: logging takes a millisecond."""
+        loss = self.loss(batch)
+        self._epoch_loss = self._epoch_loss.to(loss.device) + loss.detach() * batch.size
+        self._epoch_examples += batch.size
+        logged_every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        if (self.trainer.global_step + 1) % logged_every == 0:
+            self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begins the epoch's mean loss anew."""
+        self._epoch_loss, self._epoch_examples = torch.zeros_like(self._epoch_loss), 0
+
+    @property
+    def epoch_loss(self) -> torch.Tensor:
+        """The mean loss over the examples of the epoch so far, a scalar."""
+        return self._epoch_loss / max(1, self._epoch_examples)
+
+    def on_train_epoch_end(self) -> None:
+        """Logs `train/loss_epoch`. Raises RuntimeError where the devices have come to different weights."""
+        self.log("train/loss_epoch", self.epoch_loss.float())
+        self._check_replicas()
+
+    def _check_replicas(self) -> None:
+        sums = [weights.detach().sum(dtype=torch.float64) for weights in self.parameters()]
+        if not self.world.agrees_on(torch.stack(sums)):
+            raise RuntimeError("the devices have come to different weights; are they of the same kind?")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Logs the mean loss over the held-out examples as `val/loss`."""
+        self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Notes which features the weights belong to, what the optimizer's state is of, and what an epoch that is not
+        finished needs to go on.
+        """
+        checkpoint[EPOCH] = {"loss": float(self._epoch_loss), "examples": self._epoch_examples}
+        checkpoint[RANDOM_STATE] = torch.get_rng_state()
+        checkpoint[FEATURES] = self.features.fingerprint
+        checkpoint[OPTIMIZER] = str(self._optimizer_class)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises InputError where the weights belong to another model or to other features."""
+        own = {name: weights.shape for name, weights in self.state_dict().items()}
+        if {name: weights.shape for name, weights in checkpoint["state_dict"].items()} != own:
+            raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
+        if checkpoint.get(FEATURES) != self.features.fingerprint:
+            raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
+        if checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
+            raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
+        torch.set_rng_state(checkpoint[RANDOM_STATE])
+        self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
+        self._epoch_examples = checkpoint[EPOCH]["examples"]
+
+    def on_after_backward(self) -> None:
+        """Notes that a sparse gradient of a single batch has each row once; autograd forgets what it was told."""
+        for parameter in self.parameters():
+            gradient = parameter.grad
+            if gradient is not None and gradient.is_sparse and gradient._nnz() == self._distinct_rows:
+                gradient._coalesced_(True)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """As Lightning does it, without the hooks of `Optimizer.zero_grad`."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by norm or by value, as Lightning does, also gradients that are sparse."""
+        if not gradient_clip_val:
+            return
+        values = []
+        for parameter in self.parameters():
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()  # that of several batches may have a row several times
+                values.append(parameter.grad.values())
+            elif parameter.grad is not None:
+                values.append(parameter.grad)
+        if gradient_clip_algorithm == "value":
+            for value in values:
+                value.clamp_(-gradient_clip_val, gradient_clip_val)
+            return
+        scale = (gradient_clip_val / (get_total_norm(values) + 1e-6)).clamp_(max=1)
+        for value in values:
+            value.mul_(scale)
+
+    def configure_optimizers(self) -> Any:
+        """One optimizer over all parameters, its learning rate moved every step. Raises InputError where training has
+        no end that the learning rate could be laid out for.
+        """
+        optimizer = self._optimizer(self.parameters())
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            epochs = self.trainer.max_epochs
+            raise InputError(f"trainer.max_epochs={epochs}: without an end; set it, or trainer.max_steps, to a number")
+        schedule = self._scheduler(optimizer, total_steps=int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

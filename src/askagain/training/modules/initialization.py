@@ -1,0 +1,157 @@
+"""What a bag encoder's table starts from instead of random rows: an encoder trained earlier, or word vectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import load_encoder
+from askagain.models.mean_of_vectors import mean_of_vectors
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.vectors.word_vectors import WordVectors
+
+SECOND_WORD = (1 << 32) - 1  # of a pair's key
+
+
+@dataclass(frozen=True, eq=False)
+class Initializer:
+    """An encoder whose rows a new table starts from, and `name`, what the user typed to choose it."""
+
+    encoder: BagEncoder
+    name: str
+
+    def fill(self, table: torch.Tensor, features: Features, init_std: float) -> torch.Tensor:
+        """Puts what the encoder knows of `features` into `table` [features.size, dim], and returns which rows, [n].
+
+        Where the encoder is a sum of rows of the kinds that `features` has as well, features that both have get its
+        rows; else each word gets the vector that the encoder gives it by itself. Word pairs that both have get their
+        rows. Rows that the encoder knows nothing of stay as they are, and so do the last columns where its vectors are
+        shorter.
+
+        What was trained to give vectors of length 1 (a DSSM, a distilled encoder) keeps the lengths of its rows, which
+        say how much a feature weighs. Other vectors are scaled together, so that their mean length is that of random
+        rows of standard deviation `init_std`: the optimizer's steps are made for these, and features that start
+        random weigh as much.
+
+        Raises InputError for vectors longer than the table's, and where the encoder knows none of the features.
+        """
+        self._check(table, init_std)
+        known = _known_rows(self.encoder, features)
+        rows = torch.cat([part.rows for part in known])
+        if not len(rows):
+            raise InputError(f"{self.name}: knows none of the features to train; choose another start or features=")
+        scale = 1.0 if self.encoder.normalize else init_std * table.shape[1] ** 0.5 / _mean_length(known)
+        for part in known:
+            table[part.rows, : self.encoder.dim] = part.vectors * scale
+        return rows
+
+    def _check(self, table: torch.Tensor, init_std: float) -> None:
+        dim = table.shape[1]
+        if self.encoder.dim > dim:
+            raise InputError(
+                f"{self.name}: its vectors have {self.encoder.dim} numbers, more than model.dim={dim}; "
+                f"set model.dim={self.encoder.dim} or choose a start with at most {dim}"
+            )
+        if init_std == 0 and not self.encoder.normalize:
+            raise InputError(
+                f"{self.name}: its vectors are scaled to the length of random rows, which is 0; "
+                "set model.init_std above 0"
+            )
+
+
+def random_start() -> None:
+    """No starting point: every row starts random."""
+
+
+def from_encoder(path: str | None) -> Initializer:
+    """The encoder of an earlier run; `path`: see `load_encoder`. Raises InputError where there is none, or no path."""
+    if path is None:
+        raise InputError("start=encoder needs start.path=RUN: a run folder of train.py, its encoder folder or a .ckpt")
+    try:
+        return Initializer(load_encoder(path), f"start.path={path}")
+    except InputError as error:
+        raise InputError(f"start.path={error}") from error  # the error begins with the path
+
+
+def from_word_vectors(vectors: WordVectors) -> Initializer:
+    """Pretrained word vectors."""
+    return Initializer(mean_of_vectors(TextPreprocessor(), vectors), f"vectors={vectors.name}")
+
+
+@dataclass(frozen=True, eq=False)
+class _KnownRows:
+    """Rows of the table to fill, [n] int64, and what to fill them with, [n, dim of the start]."""
+
+    rows: torch.Tensor
+    vectors: torch.Tensor
+
+
+def _known_rows(encoder: BagEncoder, features: Features) -> list[_KnownRows]:
+    """What the encoder knows of words, letter n-grams and word pairs."""
+    start = encoder.features
+    words = start.vocabulary.indices(features.vocabulary.words)
+    pairs = _places_of_pairs(features, start, words)
+    found = [_copied(encoder, pairs, start.size - len(start.pairs), features.size - len(features.pairs))]
+    if _adds_the_same(start, features):
+        ngrams = _places_of_ngrams(features, start)
+        found.append(_copied(encoder, words, 0, 0))
+        found.append(_copied(encoder, ngrams, len(start.vocabulary), len(features.vocabulary)))
+    else:
+        found.append(_words_by_themselves(encoder, features))
+    return found
+
+
+def _adds_the_same(start: Features, features: Features) -> bool:
+    """Whether each row that the start adds up for a word is of a kind that is added up for it here as well.
+
+    N-grams that stand in for unknown words only are not: `else` is a part of its own. Nor are hashed n-grams those of
+    another number of buckets.
+    """
+    hashed_alike = start.tokenizer.buckets == features.tokenizer.buckets
+    return _parts(start) <= _parts(features) and (hashed_alike or not start.tokenizer.vocab_size)
+
+
+def _parts(features: Features) -> set[str]:
+    return set(features.kind.split("_")) - {"pairs"}
+
+
+def _places_of_ngrams(features: Features, start: Features) -> np.ndarray:
+    """The number in the start of each letter n-gram, -1 where it has none."""
+    if features.tokenizer.buckets is not None:
+        return np.arange(features.tokenizer.buckets if start.tokenizer.vocab_size else 0)
+    index = start.tokenizer.index
+    ngrams = features.tokenizer.ngrams
+    return np.fromiter((index.get(ngram, -1) for ngram in ngrams), dtype=np.int64, count=len(ngrams))
+
+
+def _places_of_pairs(features: Features, start: Features, words: np.ndarray) -> np.ndarray:
+    """Likewise of each word pair; `words` has the start's number of each word."""
+    keys, known = features.pairs.keys, start.pairs.keys
+    if not len(keys) or not len(known):
+        return np.full(len(keys), -1)
+    wanted = (words[keys >> 32] << 32) | words[keys & SECOND_WORD]  # negative where either word is unknown
+    places = np.searchsorted(known, wanted)
+    return np.where(known.take(places, mode="clip") == wanted, places, -1)
+
+
+def _copied(encoder: BagEncoder, places: np.ndarray, first_of_start: int, first: int) -> _KnownRows:
+    """The start's rows of features of one kind, whose first rows are `first_of_start` and `first`."""
+    known = torch.from_numpy(np.flatnonzero(places >= 0))
+    sources = torch.from_numpy(places)[known] + first_of_start
+    return _KnownRows(known + first, encoder.bag.weight.detach()[sources])
+
+
+def _words_by_themselves(encoder: BagEncoder, features: Features) -> _KnownRows:
+    """The sum of the start's rows for each word of which it knows something."""
+    bags = encoder.features.of_words(features.vocabulary.words)
+    known = np.flatnonzero(bags.lengths)
+    unscaled = BagEncoder(encoder.preprocessor, encoder.features, encoder.bag.weight.detach(), pooling="sum")
+    return _KnownRows(torch.from_numpy(known), torch.from_numpy(unscaled.embed(bags.take(known))))
+
+
+def _mean_length(known: list[_KnownRows]) -> float:
+    lengths = torch.cat([torch.linalg.vector_norm(part.vectors, dim=1) for part in known])
+    return max(float(lengths.double().mean()), torch.finfo(torch.float32).tiny)

@@ -1,0 +1,82 @@
+"""The optimizer of embedding tables: Adagrad that reads and writes the rows of a batch and no others."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from askagain.errors import InputError
+
+SECOND_MOMENTS = ("row", "full")
+
+
+class RowwiseAdagrad(Optimizer):
+    """Adagrad with one second moment a row.
+
+    For every row i of a parameter with a gradient g_i, in float32:
+
+        second_moment="row":   s_i += mean(g_i^2), a number;     w_i -= lr * g_i / (sqrt(s_i) + eps)
+        second_moment="full":  s_i += g_i^2, as many as w_i has;  the same, element by element
+
+    with s_i = 0 at the start. A row that a batch does not use has a zero gradient, which changes neither s_i nor w_i:
+    so leaving it out is not an approximation, a sparse step and a dense one give the same table. A sparse gradient
+    (see `askagain.training.optim.embedding_bag.bag_sum`) is used up by the step: its values are scratch space
+    afterwards. A parameter with fewer than two dimensions always has full second moments.
+
+    Raises InputError for a negative `lr`, an `eps` that is not positive, or another `second_moment`.
+    Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR
+    2011; one second moment a row as in Mudigere et al., "Software-Hardware Co-design for Fast and Scalable Training of
+    Deep Learning Recommendation Models", ISCA 2022.
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float, eps: float, second_moment: str) -> None:
+        if lr < 0:
+            raise InputError(f"optimizer.lr={lr}: must be at least 0")
+        if eps <= 0:
+            raise InputError(f"optimizer.eps={eps}: must be above 0")
+        if second_moment not in SECOND_MOMENTS:
+            raise InputError(f"optimizer.second_moment={second_moment}: not one of {', '.join(SECOND_MOMENTS)}")
+        super().__init__(params, {"lr": lr, "eps": eps, "second_moment": second_moment})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step over all parameters that have a gradient; returns what `closure` does."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group["lr"], group["eps"], group["second_moment"])
+        return loss
+
+    def _update(
+        self, parameter: torch.Tensor, gradient: torch.Tensor, lr: float, eps: float, second_moment: str
+    ) -> None:
+        by_row = second_moment == "row" and parameter.dim() > 1
+        state = self.state[parameter]
+        if not state:
+            state["second_moment"] = parameter.new_zeros(len(parameter) if by_row else parameter.shape)
+        moments = state["second_moment"]
+        if gradient.is_sparse:
+            gradient = gradient.coalesce()
+            rows, change = gradient.indices()[0], gradient.values()
+            seen = moments.index_select(0, rows)
+        else:
+            rows, change = None, gradient.clone()
+            seen = moments
+        if by_row:
+            lengths = torch.linalg.vector_norm(change.flatten(1), dim=1)
+            seen.addcmul_(lengths, lengths, value=1 / parameter[0].numel())
+        else:
+            seen.addcmul_(change, change)
+        if rows is not None:
+            moments.index_copy_(0, rows, seen)
+        scale = seen.sqrt().add_(eps).reciprocal_().mul_(-lr)
+        change.mul_(scale.view(-1, *[1] * (change.dim() - 1)) if by_row else scale)
+        if rows is None:
+            parameter.add_(change)
+        else:
+            parameter.index_add_(0, rows, change)

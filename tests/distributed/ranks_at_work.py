@@ -1,0 +1,161 @@
+"""What a rank computes for test_world.py: `python -m tests.distributed.ranks_at_work RANK SIZE FOLDER`."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import distributed
+
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.distributed.collectives import World
+from askagain.distributed.strategy import Replicas, RunningProcesses
+from askagain.text.ngrams import letter_ngrams
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.training.callbacks.hits_at_k import HitsAtK
+from askagain.training.callbacks.throughput import Throughput
+from askagain.training.losses.nt_xent_fused import nt_xent
+from askagain.training.modules.dssm import DSSM
+from askagain.training.modules.trigram_regressor import TrigramRegressor
+from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+from askagain.training.optim.schedules import warmup_decay
+from askagain.vectors.word_vectors import WordVectors
+from tests.training.conftest import DSSM_SETTINGS, duplicates, known_words
+
+OPTIMIZERS = {
+    "row": partial(RowwiseAdagrad, lr=0.05, eps=1e-10, second_moment="row"),
+    "full": partial(RowwiseAdagrad, lr=0.05, eps=1e-10, second_moment="full"),
+    "adam": partial(torch.optim.Adam, lr=0.003),
+}
+SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
+GLOBAL_BATCH = 64
+EPOCHS = 8  # more than 50 steps
+NEGATIVES = 5
+ROUNDED_PAIRS = 200
+PAIRS = (1, 2, 7, 64)  # of a batch: also fewer than ranks, and not to be dealt out evenly
+
+
+def corpus_in(folder: Path) -> Corpus:
+    return Corpus(CorpusFiles.locate(str(folder)), TextPreprocessor(), Cache(folder / "cache"), "error")
+
+
+def losses(world: World) -> dict[str, torch.Tensor]:
+    """NT-Xent and its gradient on random batches, shared by the ranks."""
+    found = {}
+    for pairs in PAIRS:
+        for temperature in (0.1, 0.01):
+            for gather in (True, False):
+                torch.manual_seed(pairs)
+                vectors = torch.randn(2 * pairs, 12, requires_grad=True)
+                groups = torch.randint(0, 5, (pairs,))
+                loss = nt_xent(vectors, groups, temperature, 1e-8, world, gather)
+                loss.backward()
+                name = f"{pairs} pairs, {temperature}, {gather}"
+                found |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
+        for gather in (True, False):
+            found |= with_additions(world, pairs, gather)
+    return found | rounded(world)
+
+
+def rounded(world: World) -> dict[str, torch.Tensor]:
+    """Likewise with matrix products in bfloat16."""
+    found = {}
+    for negatives in (0, 40):
+        torch.manual_seed(negatives)
+        vectors = torch.randn(2 * ROUNDED_PAIRS + negatives, 32, requires_grad=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = nt_xent(vectors, None, 0.1, 1e-8, world, pairs=ROUNDED_PAIRS)
+        loss.backward()
+        name = f"rounded, {negatives} negatives"
+        found |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
+    return found
+
+
+def with_additions(world: World, pairs: int, gather: bool) -> dict[str, torch.Tensor]:
+    """Likewise with further negatives, smoothed labels and a temperature that is learned."""
+    torch.manual_seed(pairs)
+    vectors = torch.randn(2 * pairs + NEGATIVES, 12, requires_grad=True)
+    temperature = torch.tensor(0.2, requires_grad=True)
+    groups = torch.randint(0, 5, (pairs + NEGATIVES,))
+    loss = nt_xent(vectors, groups, temperature, 1e-8, world, gather, pairs, label_smoothing=0.2)
+    loss.backward()
+    name = f"{pairs} pairs and additions, {gather}"
+    found = {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
+    return found | {f"{name}: of temperature": temperature.grad}
+
+
+def trained(module: pl.LightningModule, data: pl.LightningDataModule, size: int, folder: Path) -> dict:
+    """The weights, losses and figures after some epochs."""
+    place = RunningProcesses(distributed.get_rank() if size > 1 else 0, size)
+    trainer = pl.Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        devices=size,
+        strategy=Replicas(cluster_environment=place) if size > 1 else "auto",
+        max_epochs=EPOCHS,
+        callbacks=[Throughput(), HitsAtK([1, 10], "expected")],
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, datamodule=data)
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return {
+        "weights": torch.cat([weights.detach().flatten() for weights in module.parameters()]),
+        "figures": figures,
+        "steps": trainer.global_step,
+    }
+
+
+def trainings(size: int, folder: Path) -> dict[str, dict]:
+    corpus = corpus_in(folder)
+    found = {}
+    for name, optimizer in OPTIMIZERS.items():
+        torch.manual_seed(0)
+        data = duplicates(corpus, batch_size=GLOBAL_BATCH // size)
+        module = DSSM(**data.model_inputs(), optimizer=optimizer, scheduler=SCHEDULE, **DSSM_SETTINGS | {"dim": 16})
+        found[f"dssm, {name}"] = trained(module, data, size, folder)
+    for name in ("row", "adam"):
+        torch.manual_seed(0)
+        data = duplicates(corpus, batch_size=GLOBAL_BATCH // size)
+        settings = DSSM_SETTINGS | {"dim": 16, "feature_weights": "learned"}
+        module = DSSM(**data.model_inputs(), optimizer=OPTIMIZERS[name], scheduler=SCHEDULE, **settings)
+        found[f"weighted dssm, {name}"] = trained(module, data, size, folder)
+    words = sorted(corpus.ranking("validation").words(corpus.preprocessor).words)
+    rng = np.random.default_rng(0)
+    hidden: dict[str, np.ndarray] = {}
+    table = np.stack([sum(hidden.setdefault(t, rng.standard_normal(8)) for t in letter_ngrams(word)) for word in words])
+    vectors = WordVectors(words, table.astype(np.float32), "test vectors")
+    for name, optimizer in OPTIMIZERS.items():
+        torch.manual_seed(0)
+        data = known_words(corpus, vectors, batch_size=GLOBAL_BATCH // size)
+        module = TrigramRegressor(**data.model_inputs(), optimizer=optimizer, scheduler=SCHEDULE, init_std=0.0)
+        found[f"trigram, {name}"] = trained(module, data, size, folder)
+    return found
+
+
+def main(rank: int, size: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", store=distributed.FileStore(str(folder / "store"), size), rank=rank, world_size=size
+    )
+    world = World.current()
+    found: dict = {"losses": losses(world), "shares": [(world.shard(n).start, world.shard(n).stop) for n in range(10)]}
+    halves = torch.rand(100, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found["agreement"] = [world.agrees_on(halves), world.agrees_on(halves + rank), world.agrees_on(halves * torch.nan)]
+    found["whole"] = world.all_gather(np.arange(7)[world.shard(7)], 7).tolist()
+    if size == 2:
+        found["trainings"] = trainings(size, folder)
+    torch.save(found, folder / f"rank-{rank}.pt")
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

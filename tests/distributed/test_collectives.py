@@ -1,0 +1,174 @@
+"""Several ranks, each a process, compute what one does alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from askagain.distributed.collectives import World
+from askagain.synthetic.sample import write_sample
+from askagain.training.losses.nt_xent_fused import nt_xent
+from tests.distributed import ranks_at_work
+
+pytestmark = pytest.mark.xdist_group("ranks")  # what they compute is computed once
+ROOT = Path(__file__).resolve().parents[2]
+PRINTED = 4  # digits
+ADDITIONS = ("loss", "gradient", "of temperature")
+
+
+def worked(folder: Path, size: int) -> list[dict]:
+    """What each rank found."""
+    words = [sys.executable, "-m", "tests.distributed.ranks_at_work"]
+    ranks = [subprocess.Popen([*words, str(rank), str(size), str(folder)], cwd=ROOT) for rank in range(size)]
+    assert [rank.wait(timeout=300) for rank in ranks] == [0] * size
+    return [torch.load(folder / f"rank-{rank}.pt", weights_only=True) for rank in range(size)]
+
+
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("two ranks")
+    write_sample(folder, seed=1, groups=300, rows=41, negatives=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(corpus_folder) -> list[dict]:
+    return worked(corpus_folder, 2)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> list[dict]:
+    return worked(tmp_path_factory.mktemp("three ranks"), 3)
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory) -> list[dict]:
+    return worked(tmp_path_factory.mktemp("seven ranks"), 7)
+
+
+@pytest.fixture(scope="module")
+def alone(corpus_folder) -> dict:
+    return ranks_at_work.trainings(1, corpus_folder)
+
+
+@pytest.fixture(params=["two", "three"])
+def ranks(request) -> list[dict]:
+    return request.getfixturevalue(request.param)
+
+
+def test_every_thing_has_one_rank_and_shares_differ_by_one_at_most(ranks):
+    for count in range(10):
+        shares = [rank["shares"][count] for rank in ranks]
+        assert [stop for _, stop in shares[:-1]] == [start for start, _ in shares[1:]]
+        assert shares[0][0] == 0 and shares[-1][1] == count
+        sizes = [stop - start for start, stop in shares]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_ranks_know_whether_they_have_the_same_numbers(ranks, seven):
+    assert all(rank["agreement"] == [True, False, True] for rank in [*ranks, *seven])
+
+
+def test_shares_become_a_whole_on_every_rank(ranks):
+    assert all(rank["whole"] == list(range(7)) for rank in ranks)
+
+
+def test_loss_and_gradient_are_those_of_one_rank_and_the_same_bits_on_all(ranks):
+    expected = ranks_at_work.losses(World())
+    compared = [name for name in expected if ", True: " in name]
+    assert len(compared) == (2 * 2 + 3) * len(ranks_at_work.PAIRS)
+    for name in compared:
+        for rank in ranks:
+            assert torch.equal(rank["losses"][name], ranks[0]["losses"][name]), name
+            torch.testing.assert_close(rank["losses"][name], expected[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("negatives", [0, 40])
+def test_in_bfloat16_it_does_not_show_how_many_ranks_there_are(ranks, negatives):
+    expected = ranks_at_work.losses(World())
+    name = f"rounded, {negatives} negatives"
+    exact = expected[f"{name}: gradient"]
+    for rank in ranks:
+        torch.testing.assert_close(rank["losses"][f"{name}: loss"], expected[f"{name}: loss"], rtol=1e-6, atol=0)
+        # A sum that is added up in another order may be rounded to the next number of bfloat16 here and there.
+        difference = (rank["losses"][f"{name}: gradient"] - exact).norm() / exact.norm()
+        assert difference < 2e-4
+
+
+def test_without_gather_all_ranks_have_the_same_gradients_too(ranks):
+    names = [name for name in ranks[0]["losses"] if ", False: " in name]
+    assert any("of temperature" in name for name in names)
+    for name in names:
+        assert all(torch.equal(rank["losses"][name], ranks[0]["losses"][name]) for rank in ranks), name
+
+
+def test_without_gather_pairs_are_compared_with_those_of_their_own_rank(ranks):
+    world = World(0, len(ranks))
+    for pairs in ranks_at_work.PAIRS:
+        torch.manual_seed(pairs)
+        vectors = torch.randn(2 * pairs, 12, requires_grad=True)
+        groups = torch.randint(0, 5, (pairs,))
+        sides = vectors.unflatten(0, (2, pairs))
+        parts = [World(rank, world.size).shard(pairs) for rank in range(world.size)]
+        loss = sum(
+            nt_xent(sides[:, part].flatten(0, 1), groups[part], 0.1, 1e-8) * (part.stop - part.start) / pairs
+            for part in parts
+            if part.stop > part.start
+        )
+        loss.backward()
+        for rank in ranks:
+            found = rank["losses"]
+            torch.testing.assert_close(found[f"{pairs} pairs, 0.1, False: loss"], loss.detach())
+            torch.testing.assert_close(found[f"{pairs} pairs, 0.1, False: gradient"], vectors.grad)
+
+
+def test_without_gather_pairs_are_compared_with_all_further_negatives(ranks):
+    world = World(0, len(ranks))
+    for pairs in ranks_at_work.PAIRS:
+        torch.manual_seed(pairs)
+        vectors = torch.randn(2 * pairs + ranks_at_work.NEGATIVES, 12, requires_grad=True)
+        temperature = torch.tensor(0.2, requires_grad=True)
+        groups = torch.randint(0, 5, (pairs + ranks_at_work.NEGATIVES,))
+        sides, negatives = vectors[: 2 * pairs].unflatten(0, (2, pairs)), vectors[2 * pairs :]
+        losses = []
+        for rank in range(world.size):
+            part = World(rank, world.size).shard(pairs)
+            count = part.stop - part.start
+            if count:
+                share = torch.cat([sides[:, part].flatten(0, 1), negatives])
+                of_share = torch.cat([groups[:pairs][part], groups[pairs:]])
+                loss = nt_xent(share, of_share, temperature, 1e-8, pairs=count, label_smoothing=0.2)
+                losses.append(loss * count / pairs)
+        sum(losses).backward()
+        for rank in ranks:
+            found = {name: rank["losses"][f"{pairs} pairs and additions, False: {name}"] for name in ADDITIONS}
+            torch.testing.assert_close(found["loss"], sum(losses).detach())
+            torch.testing.assert_close(found["gradient"], vectors.grad)
+            torch.testing.assert_close(found["of temperature"], temperature.grad)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [f"{rung}, {name}" for rung in ("dssm", "trigram") for name in ranks_at_work.OPTIMIZERS]
+    + ["weighted dssm, row", "weighted dssm, adam"],
+)
+def test_two_devices_train_the_weights_and_print_the_figures_of_one(two, alone, training):
+    expected = alone[training]
+    assert expected["steps"] >= 50
+    for rank in two:
+        found = rank["trainings"][training]
+        assert found["steps"] == expected["steps"]
+        assert torch.equal(found["weights"], two[0]["trainings"][training]["weights"])
+        torch.testing.assert_close(found["weights"], expected["weights"], rtol=0, atol=1e-5)
+        names = ["train/loss_epoch", "val/loss", "val/hits@1", "val/hits@10", "val/mrr", "val/ties"]
+        for name in names + ["val/cosine"] * training.startswith("trigram"):
+            assert f"{found['figures'][name]:.{PRINTED}f}" == f"{expected['figures'][name]:.{PRINTED}f}", name
+
+
+def test_what_crosses_grows_with_the_batch_and_not_with_the_table(two):
+    crossed = two[0]["trainings"]["dssm, row"]["figures"]["train/bytes_crossed_per_step"]
+    width, pairs = 16, ranks_at_work.GLOBAL_BATCH
+    assert 0 < crossed <= 4 * (2 * pairs + 2 * pairs * width)
+    assert crossed < two[0]["trainings"]["dssm, row"]["weights"].nbytes / 4

@@ -1,0 +1,68 @@
+from itertools import product
+
+import numpy as np
+import pytest
+
+import askagain.ranking.significance as comparison_module
+from askagain.ranking.significance import compare, intervals, with_intervals
+
+SEED = 3
+
+
+def test_intervals_hold_the_true_mean_as_often_as_they_say():
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    held = 0
+    for trial in range(400):
+        low, high = intervals({"hits@1": rng.random(200) < 0.3}, 0.9, resamples=200, seed=trial)["hits@1"]
+        held += low <= 0.3 <= high
+    assert 0.86 < held / 400 < 0.94
+
+
+def test_an_interval_is_as_wide_as_the_standard_error_says_and_wider_with_more_confidence():
+    print(f"seed {SEED}")
+    values = np.random.default_rng(SEED).standard_normal(1000)
+    error = values.std() / 1000**0.5
+    low, high = intervals({"mrr": values}, 0.95, 4000, SEED)["mrr"]
+    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
+    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
+    wider = intervals({"mrr": values}, 0.99, 4000, SEED)["mrr"]
+    assert wider[0] < low and high < wider[1]
+
+
+def test_intervals_are_those_of_their_seed_and_do_not_depend_on_the_block_size(monkeypatch):
+    values = {"mrr": np.random.default_rng(SEED).random(50), "hits@1": np.arange(50) % 2}
+    found = intervals(values, 0.95, 300, SEED)
+    assert intervals(values, 0.95, 300, SEED + 1) != found
+    monkeypatch.setattr(comparison_module, "DRAWN_AT_A_TIME", 1)
+    for name, ends in intervals(values, 0.95, 300, SEED).items():
+        assert ends == pytest.approx(found[name], abs=1e-12)
+
+
+def test_figures_with_an_interval_are_followed_by_its_ends():
+    found = with_intervals({"mrr": 0.5, "ties": 0.1}, {"mrr": (0.4, 0.6)})
+    assert list(found.items()) == [("mrr", 0.5), ("mrr_low", 0.4), ("mrr_high", 0.6), ("ties", 0.1)]
+
+
+@pytest.mark.parametrize("rows", [4, 9])
+def test_with_few_rows_p_is_that_of_all_ways_to_swap_the_two(rows):
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    first, second = 1 / rng.integers(1, 9, (2, rows))
+    differences = first - second
+    swapped = [abs(np.mean(differences * signs)) for signs in product((1, -1), repeat=rows)]
+    share = np.mean([mean >= abs(differences.mean()) - 1e-12 for mean in swapped])
+    assert compare(first, second, 1000, SEED).p == pytest.approx(share)
+
+
+def test_wins_and_losses_are_counted_and_a_clear_difference_is_not_chance():
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    second = rng.random(300)
+    first = second + rng.choice([0.3, 0.3, 0.3, 0, -0.3], 300)
+    found = compare(first, second, 999, SEED)
+    assert (found.wins, found.losses) == ((first > second).sum(), (first < second).sum())
+    assert found.wins + found.losses + found.ties == 300
+    assert found.difference == pytest.approx((first - second).mean())
+    assert found.p == pytest.approx(1 / 500)  # none of 999 random swaps, in either direction
+    assert compare(second, second, 999, SEED).p == 1

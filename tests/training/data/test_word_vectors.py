@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from askagain.errors import InputError
+from askagain.training.data.word_vectors import plain_rows
+from askagain.vectors.word_vectors import WordVectors
+from tests.training.conftest import known_words
+
+
+def test_plain_words_are_ascii_letters_only_most_frequent_first():
+    assert plain_rows(["the", ",", "c++", "naïve", "Paris", "2020", "of"], None).tolist() == [0, 4, 6]
+    assert plain_rows(["the", ",", "of", "to"], 2).tolist() == [0, 2]
+
+
+def test_evaluation_learns_from_known_words_of_the_ranking_set_only(corpus, vectors):
+    more = WordVectors([*vectors.words, "zebra"], np.vstack([vectors.table, vectors.table[:1]]), "more")
+    data = known_words(corpus, more, words="evaluation")
+    assert {more.words[row] for row in data.rows} == set(vectors.words)
+    assert len(known_words(corpus, more, words="all").rows) == len(vectors) + 1
+    assert len(known_words(corpus, more, words="top", limit=10).rows) == 10
+
+
+def test_a_batch_holds_words_trigrams_and_vectors(corpus, vectors):
+    data = known_words(corpus, vectors, words="all", validation_fraction=0.1, batch_size=16)
+    batch = next(iter(data.val_dataloader()))
+    word = vectors.words[data.split[1][0]]
+    assert batch.ngrams.ids[: batch.ngrams.offsets[1]].tolist() == data.tokenizer.indices(word)
+    assert np.array_equal(batch.vectors[0].numpy(), vectors.table[vectors.rows([word])[0]])
+    trained = sum(len(batch.vectors) for batch in data.train_dataloader())
+    assert trained + len(data.split[1]) == len(vectors)
+
+
+def test_known_and_unknown_words_are_counted(corpus, vectors):
+    few = WordVectors(vectors.words[:5], vectors.table[:5], "few")
+    counts = known_words(corpus, few, words="all").counts()
+    words = corpus.ranking("validation").words(corpus.preprocessor).words
+    assert counts["known"] == 5 and counts["known"] + counts["unknown"] == counts["validation_words"] == len(words)
+    assert counts["unknown_with_known_ngrams"] + counts["unknown_without"] == counts["unknown"]
+    assert 0 < counts["unknown_with_known_ngrams"] < counts["unknown"]
+
+
+def test_frequent_unknown_words_are_unknown_and_most_frequent_first(corpus, vectors):
+    texts = corpus.ranking("validation").words(corpus.preprocessor)
+    found = known_words(corpus, vectors, words="all").frequent_unknown_words(5)
+    counts = dict(zip(texts.words, texts.counts.tolist(), strict=True))
+    frequencies = [counts[word] for word in found]
+    assert len(found) == 5 and not any(word in vectors for word in found)
+    assert frequencies == sorted(frequencies, reverse=True)
+
+
+def test_another_choice_and_nothing_to_learn_from_are_refused(corpus, vectors):
+    with pytest.raises(InputError, match="top, evaluation, all"):
+        known_words(corpus, vectors, words="some")
+    with pytest.raises(InputError, match=r"words\.limit"):
+        known_words(corpus, vectors, limit=0)
+    with pytest.raises(InputError, match="no such word to learn from"):
+        _ = known_words(corpus, WordVectors(["2020"], vectors.table[:1], "numbers"), words="top").rows

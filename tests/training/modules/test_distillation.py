@@ -1,0 +1,273 @@
+"""A teacher's vectors in the cache, what is dealt of them, and the losses that learn from them."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import CorpusFiles
+from askagain.corpus.text_union import TextUnion
+from askagain.errors import InputError
+from askagain.text.features import FeatureSettings
+from askagain.text.idf import inverse_document_frequencies
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.training.data.distillation import DistillationDataModule
+from askagain.training.data.teacher import SentenceTransformerTeacher, packaged_teacher, teacher_vectors
+from askagain.training.modules.distillation import Distillation, similarity_loss
+from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+from askagain.training.optim.schedules import warmup_decay
+from tests.training.conftest import TABLE
+
+DIM = 16
+UNLABELLED = ["how to mount a disk", "what is a monad", "how to mount a monad", "what is a disk"]
+
+GROUPS = [["mount disk", "how to mount a disk"], ["a monad", "what is a monad", "monads"]]
+
+
+class FakeTeacher:
+    """A text is the sum of its words' fixed random vectors; it counts what it embeds and may die."""
+
+    fingerprint = "fake"
+
+    def __init__(self, dies_after=None):
+        self.embedded = []
+        self.dies_after = dies_after
+
+    def encode(self, texts):
+        if self.dies_after is not None and len(self.embedded) >= self.dies_after:
+            raise KeyboardInterrupt
+        self.embedded += texts
+        return np.stack([self._vector(text) for text in texts])
+
+    @staticmethod
+    def _vector(text):
+        words = text.lower().split()
+        seeds = [int.from_bytes(word.encode()[:8], "little") for word in words]
+        return sum((np.random.default_rng(seed).standard_normal(DIM) for seed in seeds), np.full(DIM, 1e-3))
+
+
+def corpus_of(folder, *names):
+    (folder / "validation.tsv").write_text("mount a disk\thow to mount a disk\tmonads\tusb\n")
+    if "train" in names:
+        (folder / "train.tsv").write_text("".join("\t".join(group) + "\n" for group in GROUPS))
+    if "corpus" in names:
+        (folder / "corpus.txt").write_text("".join(f"{text}\n" for text in UNLABELLED))
+    return Corpus(CorpusFiles.locate(str(folder)), TextPreprocessor(), Cache(folder / "cache"), "error")
+
+
+def taught(corpus, teacher=None, **settings):
+    defaults = {
+        "teacher_dtype": "float32",
+        "features": FeatureSettings("words_trigrams_pairs"),
+        "max_pairs_per_group": 30,
+        "validation_fraction": 0.0,
+        "batch_size": 128,
+        "seed": 0,
+    }
+    return DistillationDataModule(corpus, teacher or FakeTeacher(), **defaults | settings)
+
+
+def distillation(data, lr=0.05, **settings):
+    pl.seed_everything(0, verbose=False)
+    defaults = TABLE | {
+        "init_std": 0.02,
+        "feature_weights": "none",
+        "pooling": "sum",
+        "vector_weight": 1.0,
+        "similarity_weight": 1.0,
+        "similarity_temperature": 0.1,
+        "nt_xent_weight": 0.3,
+    }
+    learning = {
+        "optimizer": partial(RowwiseAdagrad, lr=lr, eps=1e-10, second_moment="row"),
+        "scheduler": partial(warmup_decay, warmup_share=0.1, decay="linear"),
+    }
+    return Distillation(**data.model_inputs(), **learning, **defaults | settings)
+
+
+def fit(module, data, folder, epochs):
+    settings = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        devices=1,
+        max_epochs=epochs,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        **settings,
+    )
+    trainer.fit(module, datamodule=data)
+
+
+def test_each_distinct_text_of_both_files_is_embedded_once_and_read_from_the_cache_then(tmp_path):
+    corpus, teacher = corpus_of(tmp_path, "train", "corpus"), FakeTeacher()
+    data = taught(corpus, teacher)
+    texts = list(dict.fromkeys([*corpus.groups.texts, *UNLABELLED]))
+    assert data.texts.texts(0, len(data.texts)) == texts and len(set(texts)) == len(texts) == len(data.texts)
+    expected = np.stack([FakeTeacher._vector(text) for text in texts])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(data.vectors, expected, atol=1e-6)
+    assert teacher.embedded == texts
+    again = FakeTeacher()
+    np.testing.assert_array_equal(taught(corpus, again).vectors, data.vectors)
+    assert not again.embedded
+
+
+def test_an_embedding_that_was_killed_goes_on_where_it_stood(tmp_path, monkeypatch):
+    monkeypatch.setattr("askagain.training.data.teacher.TEXTS_A_PIECE", 2)
+    texts = TextUnion([corpus_of(tmp_path, "corpus").unlabelled])
+    with pytest.raises(KeyboardInterrupt):
+        teacher_vectors(FakeTeacher(dies_after=2), texts, "float16")
+    (unfinished,) = (tmp_path / "cache").glob(".teacher-*.unfinished/vectors.npy")
+    with unfinished.open("ab") as file:
+        file.write(b"half")  # of a row
+    teacher = FakeTeacher()
+    found = teacher_vectors(teacher, texts, "float16")
+    assert teacher.embedded == UNLABELLED[2:]
+    whole = teacher_vectors(FakeTeacher(), TextUnion([corpus_of(tmp_path, "corpus").unlabelled]), "float32")
+    assert found.dtype == np.float16 and whole.dtype == np.float32
+    np.testing.assert_allclose(found, whole, atol=1e-3)
+    assert not list((tmp_path / "cache").glob("*unfinished"))
+
+
+def test_another_teacher_has_vectors_of_its_own(tmp_path):
+    texts = TextUnion([corpus_of(tmp_path, "corpus").unlabelled])
+    teacher_vectors(FakeTeacher(), texts, "float32")
+    other = FakeTeacher()
+    other.fingerprint = "other"
+    teacher_vectors(other, texts, "float32")
+    assert other.embedded == UNLABELLED
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((1, DIM)), np.full((4, DIM), np.nan), np.zeros(4)])
+def test_a_teacher_that_gives_something_else_is_named(tmp_path, wrong):
+    teacher = FakeTeacher()
+    teacher.encode = lambda texts: wrong
+    with pytest.raises(InputError, match="the teacher gives"):
+        teacher_vectors(teacher, TextUnion([corpus_of(tmp_path, "corpus").unlabelled]), "float32")
+
+
+def test_a_model_that_is_not_there_is_named_in_one_line():
+    with pytest.raises(InputError, match="nobody/nothing: neither a folder of a sentence-transformers") as raised:
+        SentenceTransformerTeacher("nobody/nothing").encode(["a"])
+    assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match="no such package"):
+        packaged_teacher("no_such_package_here", "model")
+
+
+def test_the_files_of_a_teacher_and_its_prompt_count_in_its_fingerprint(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"1")
+    first = SentenceTransformerTeacher(str(tmp_path)).fingerprint
+    assert SentenceTransformerTeacher(str(tmp_path), prompt="query: ").fingerprint != first
+    assert SentenceTransformerTeacher(str(tmp_path)).fingerprint == first
+    (tmp_path / "model.bin").write_bytes(b"2")
+    assert SentenceTransformerTeacher(str(tmp_path)).fingerprint != first
+
+
+def test_a_batch_holds_texts_their_vectors_and_duplicates_of_their_own_group(tmp_path):
+    data = taught(corpus_of(tmp_path, "train", "corpus"))
+    (batch,) = data.train_dataloader()
+    texts = data.texts.texts(0, len(data.texts))
+    bags = data.texts.features(data.corpus.preprocessor, data.features)
+    group_of = {text: g for g, group in enumerate(GROUPS) for text in group}
+    by_bag = {tuple(bags.bag(i)): text for i, text in enumerate(texts)}
+    of_batch = [
+        by_bag[tuple(batch.bags.ids[start:stop].tolist())]
+        for start, stop in zip(batch.bags.offsets[:-1], batch.bags.offsets[1:], strict=True)
+    ]
+    assert sorted(of_batch[: batch.size]) == sorted(texts)
+    for text, vector in zip(of_batch, batch.teacher, strict=False):
+        np.testing.assert_array_equal(vector, data.vectors[texts.index(text)])
+    assert len(batch.paired) == 3  # a group of n gives n - 1
+    for place, duplicate, group in zip(batch.paired.tolist(), of_batch[batch.size :], batch.groups, strict=True):
+        assert of_batch[place] != duplicate and group_of[of_batch[place]] == group_of[duplicate] == group
+
+
+def test_held_out_texts_are_nobodys_duplicate_in_training(corpus):
+    data = taught(corpus, validation_fraction=0.5)
+    texts, duplicates, _ = data.draw(data.split[0], 0)
+    assert (duplicates >= 0).any()
+    assert set(duplicates[duplicates >= 0]) <= set(texts) == set(data.split[0])
+
+
+def test_the_similarity_loss_is_the_divergence_of_softmax_rows_without_the_diagonal():
+    torch.manual_seed(3)
+    student, teacher = (torch.nn.functional.normalize(torch.randn(5, 4, dtype=torch.float64)) for _ in range(2))
+    expected = 0.0
+    for i in range(5):
+        rows = [np.array([float(v[i] @ v[j]) / 0.2 for j in range(5) if j != i]) for v in (student, teacher)]
+        q, p = (np.exp(row) / np.exp(row).sum() for row in rows)
+        expected += float((p * np.log(p / q)).sum()) / 5
+    assert float(similarity_loss(student, teacher, 0.2)) == pytest.approx(expected)
+    assert float(similarity_loss(teacher, teacher, 0.2)) == pytest.approx(0)
+    assert float(similarity_loss(student[:2], teacher[:2], 0.2)) == 0
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.05)])
+def test_an_encoder_comes_close_to_its_teacher(corpus, tmp_path, weights):
+    settings = dict(zip(("vector_weight", "similarity_weight", "nt_xent_weight"), weights, strict=True))
+    data = taught(corpus, features=FeatureSettings("words"), batch_size=64)
+    module = distillation(data, **settings)
+    bags = data.texts.features(corpus.preprocessor, data.features).slice(0, 500)
+
+    def away():
+        vectors = torch.from_numpy(module.encoder.embed(bags))
+        return float(similarity_loss(vectors, torch.from_numpy(np.array(data.vectors[:500])), 0.1))
+
+    untrained = away()
+    fit(module, data, tmp_path, 3)
+    assert away() < untrained / 3
+
+
+def test_unlabelled_text_alone_is_enough(tmp_path):
+    data = taught(corpus_of(tmp_path, "corpus"))
+    module = distillation(data)
+    (batch,) = data.train_dataloader()
+    assert not len(batch.paired)
+    before = float(module.loss(batch))
+    fit(module, data, tmp_path, 20)
+    assert float(module.loss(batch)) < before / 2
+    assert data.counts()["texts_with_duplicate"] == 0
+
+
+def test_without_any_text_to_learn_from_the_files_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"neither train\.tsv nor corpus\.txt"):
+        _ = taught(corpus_of(tmp_path)).texts
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.0},
+        {"similarity_temperature": 0.0},
+        {"nt_xent_weight": -1.0},
+        {"vector_weight": 0.0, "similarity_weight": 0.0},
+        {"init_std": -1.0},
+    ],
+)
+def test_settings_out_of_range_are_refused(tmp_path, settings):
+    with pytest.raises(InputError, match=r"model\."):
+        distillation(taught(corpus_of(tmp_path, "corpus")), **settings)
+
+
+def test_features_weigh_what_they_do_in_the_distinct_texts_of_both_files(tmp_path):
+    data = taught(corpus_of(tmp_path, "train", "corpus"))
+    bags = data.texts.features(data.corpus.preprocessor, data.features)
+    assert len(bags) == len(data.texts) > len(data.corpus.groups.texts)
+    assert np.array_equal(data.idf(), inverse_document_frequencies([bags], data.features.size))
+    assert np.array_equal(data.idf(), data.idf())  # of the cache
+
+
+@pytest.mark.parametrize("weights", ["idf", "learned"])
+def test_a_weighted_student_learns(tmp_path, weights):
+    data = taught(corpus_of(tmp_path, "train", "corpus"))
+    module = distillation(data, feature_weights=weights)
+    batch = next(iter(data.train_dataloader()))
+    before = float(module.loss(batch))
+    fit(module, data, tmp_path, 20)
+    assert float(module.loss(batch)) < before / 2

@@ -1,0 +1,164 @@
+"""What a table starts from, against a plain definition over names of features."""
+
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import save_encoder
+from askagain.text.bags import Bags
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.vocabulary import WordVocabulary
+from askagain.text.word_pairs import WordPairs
+from askagain.training.modules.dssm import DSSM
+from askagain.training.modules.initialization import Initializer, from_encoder, from_word_vectors
+from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+from askagain.training.optim.schedules import warmup_decay
+from askagain.vectors.word_vectors import WordVectors
+from tests.training.conftest import TABLE
+
+EARLIER = ["usb", "hard", "disk", "mount", "grub"]
+NOW = ["disk", "kernel", "hard", "usb", "disks"]
+STD = 0.05
+
+
+def features_of(kind: str, words: list[str], trigrams_of: list[str] | None = None) -> Features:
+    """Features with every pair of neighbours in `words`, and trigrams of `trigrams_of` (None: of the words)."""
+    trigrams = [] if "trigrams" not in kind else (words if trigrams_of is None else trigrams_of)
+    numbers = np.arange(len(words))
+    pairs = WordPairs.from_texts([Bags(numbers, np.array([0, len(words)]))]) if "pairs" in kind else None
+    known = words if "words" in kind else []
+    return Features(kind, WordVocabulary(known), NgramTokenizer.from_words(trigrams), pairs)
+
+
+def encoder_of(features: Features, dim: int = 6, normalize: bool = True, **settings) -> BagEncoder:
+    table = torch.randn(features.size, dim, generator=torch.Generator().manual_seed(1))
+    return BagEncoder(TextPreprocessor(), features, table, normalize=normalize, **settings)
+
+
+def filled(encoder: BagEncoder, features: Features, dim: int = 6) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """A random table, the same once it was filled, and the number of rows that this names."""
+    table = torch.randn(features.size, dim, generator=torch.Generator().manual_seed(2)) * STD
+    before = table.clone()
+    return before, table, len(Initializer(encoder, "start.path=RUN").fill(table, features, STD))
+
+
+def names(features: Features) -> list[str]:
+    return [features.name(i) for i in range(features.size)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "earlier_kind"),
+    [
+        ("words", "words"),
+        ("words_trigrams", "words_trigrams"),
+        ("words_trigrams", "trigrams"),
+        ("words_trigrams_pairs", "words_trigrams_pairs"),
+        ("words_trigrams_pairs", "words_trigrams"),
+        ("words_trigrams", "words_trigrams_pairs"),
+    ],
+)
+def test_features_that_both_have_get_the_rows_of_the_start_and_no_others_change(kind, earlier_kind):
+    features, encoder = features_of(kind, NOW), encoder_of(features_of(earlier_kind, EARLIER))
+    before, table, count = filled(encoder, features)
+    earlier = {name: row for row, name in enumerate(names(encoder.features))}
+    shared = [name for name in names(features) if name in earlier]
+    assert count == len(shared) > 0
+    for row, name in enumerate(names(features)):
+        expected = encoder.bag.weight[earlier[name]].detach() if name in earlier else before[row]
+        assert torch.equal(table[row], expected), name
+
+
+def test_a_word_pair_is_found_though_its_words_have_other_numbers():
+    features = features_of("words_pairs", ["kernel", "usb", "hard", "disk"])
+    encoder = encoder_of(features_of("words_pairs", EARLIER))
+    before, table, count = filled(encoder, features)
+    assert count == 3 + 2  # usb, hard, disk; usb hard, hard disk
+    for pair in ("usb hard", "hard disk"):
+        row, earlier = (names(each).index(pair) for each in (features, encoder.features))
+        assert torch.equal(table[row], encoder.bag.weight[earlier].detach())
+    row = names(features).index("kernel usb")
+    assert torch.equal(table[row], before[row])
+
+
+@pytest.mark.parametrize(
+    ("kind", "earlier_kind"),
+    [("words", "words_else_trigrams"), ("words", "words_trigrams"), ("words_trigrams", "words_else_trigrams")],
+)
+def test_words_get_the_vector_that_another_kind_of_start_gives_them_by_themselves(kind, earlier_kind):
+    features = features_of(kind, NOW)
+    encoder = encoder_of(features_of(earlier_kind, EARLIER, trigrams_of=["disk", "usb"]), normalize=False)
+    before, table, count = filled(encoder, features)
+    alone = torch.from_numpy(encoder.encode(NOW))
+    known = alone.abs().sum(dim=1) > 0
+    assert known.tolist() == [True, False, True, True, True]  # `disks` is unknown, but for some of its letters
+    assert count == 4 and torch.equal(table[1], before[1]) and torch.equal(table[len(NOW) :], before[len(NOW) :])
+    started, alone = table[: len(NOW)][known], alone[known]
+    torch.testing.assert_close(torch.cosine_similarity(started, alone), torch.ones(4))
+    scales = started.norm(dim=1) / alone.norm(dim=1)
+    torch.testing.assert_close(scales, scales[:1].expand(4))
+
+
+def test_word_vectors_come_to_the_mean_length_of_random_rows_and_fill_the_first_columns():
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(400)]
+    vectors = WordVectors(words, rng.standard_normal((400, 8)).astype(np.float32) * 5, "test")
+    features = features_of("words_trigrams", [*words[100:], "other"], trigrams_of=["disk"])
+    table = torch.randn(features.size, 32, generator=torch.Generator().manual_seed(3)) * STD
+    before = table.clone()
+    assert from_word_vectors(vectors).fill(table, features, STD).shape[0] == 300
+    assert float(table[:300, :8].norm(dim=1).mean()) == pytest.approx(float(before.norm(dim=1).mean()), rel=0.02)
+    scale = table[0, :8] / torch.from_numpy(vectors.table[100])
+    torch.testing.assert_close(table[:300, :8], torch.from_numpy(vectors.table[100:]) * scale[0])
+    assert torch.equal(table[:, 8:], before[:, 8:]) and torch.equal(table[300:], before[300:])
+
+
+def test_what_cannot_be_started_from_is_refused():
+    features = features_of("words", NOW)
+    with pytest.raises(InputError, match=r"start\.path=RUN: its vectors have 6 numbers, more than model\.dim=4; set"):
+        filled(encoder_of(features_of("words", EARLIER)), features, dim=4)
+    with pytest.raises(InputError, match=r"start\.path=RUN: knows none of the features to train"):
+        filled(encoder_of(features_of("words", ["zebra"])), features)
+    vectors = WordVectors(EARLIER, np.ones((5, 3), dtype=np.float32), "test")
+    with pytest.raises(InputError, match=r"vectors=test: .* set model\.init_std above 0"):
+        from_word_vectors(vectors).fill(torch.zeros(5, 3), features, init_std=0.0)
+
+
+@pytest.mark.parametrize("weights", ["none", "idf", "learned"])
+def test_a_dssm_starts_from_a_saved_encoder_and_is_otherwise_the_random_one(tmp_path, weights):
+    encoder = encoder_of(features_of("words_trigrams", EARLIER))
+    save_encoder(encoder, tmp_path / "encoder")
+    features = features_of("words_trigrams", NOW)
+
+    def made(start=None):
+        pl.seed_everything(0, verbose=False)
+        settings = TABLE | {"dim": 6, "init_std": STD, "gather": True, "feature_weights": weights}
+        learning = {
+            "optimizer": partial(RowwiseAdagrad, lr=0.1, eps=1e-10, second_moment="row"),
+            "scheduler": partial(warmup_decay, warmup_share=0.1, decay="linear"),
+            "idf": lambda: np.linspace(0.5, 1.5, features.size, dtype=np.float32),
+        }
+        module = DSSM(preprocessor=TextPreprocessor(), features=features, **learning, **settings, start=start)
+        return module.encoder.bag.weight.detach(), module.counts()["started_rows"]
+
+    random, none = made()
+    started, count = made(from_encoder(str(tmp_path)))
+    assert none == 0 and 0 < count == int((started != random).any(dim=1).sum()) < features.size
+    row = names(features).index("disk")
+    torch.testing.assert_close(started[row], encoder.bag.weight[names(encoder.features).index("disk")].detach())
+
+
+def test_more_than_a_million_features_take_seconds():
+    words = [f"w{i}" for i in range(650_000)]
+    features, encoder = features_of("words_pairs", words[::-1]), encoder_of(features_of("words_pairs", words), dim=4)
+    table = torch.zeros(features.size, 4)
+    began = time.perf_counter()
+    assert len(Initializer(encoder, "x").fill(table, features, STD)) == 650_000  # neighbours are the other way round
+    assert time.perf_counter() - began < 10
