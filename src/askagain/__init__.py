@@ -1,24 +1,42 @@
 """askagain finds the question that was already asked.
 
-import askagain
-encoder = askagain.load("runs/.../encoder")
-vectors = encoder.encode(["How do I undo a commit?", "revert last git commit"])   # [2, dim] float32
+Use an encoder:
+
+    encoder = askagain.load("runs/.../encoder")
+    vectors = encoder.encode(["How do I undo a commit?", "revert last git commit"])  # [2, dim] float32
+
+Train one, and rank with it:
+
+    run = askagain.train(experiment="dssm", overrides=["data=tsv", "data.dir=DIR"])
+    run.metrics["val/mrr"], run.encoder, run.folder
+    askagain.evaluate(run.folder, overrides=["data=tsv", "data.dir=DIR", "data.split=test"]).metrics
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from askagain.apps.api import Run, evaluate, train
     from askagain.models.bag_encoder import BagEncoder
 
-__all__ = ["load"]
+__all__ = ["Run", "evaluate", "load", "train"]
 
 
 def load(path: str | Path, dim: int | None = None) -> "BagEncoder":
-    """The encoder saved in a run folder, an encoder folder or a checkpoint; raises `InputError` where there is none.
+    """The encoder saved in a run folder, an encoder folder or a checkpoint.
 
-    `dim`: keep so many first numbers of a vector only, see `model.matryoshka` (None: all).
+    `dim`: keep only the first `dim` numbers of each vector (None: all); an encoder trained with the Matryoshka loss
+    is made for it. Raises InputError where there is no encoder, or where its vectors are shorter than `dim`.
     """
     from askagain.models.folder import load_encoder  # torch is imported when an encoder is wanted, not before
 
     return load_encoder(path, dim)
+
+
+def __getattr__(name: str) -> Any:
+    """`train`, `evaluate` and `Run`, imported when they are first asked for: they need Hydra and Lightning."""
+    if name in __all__:
+        from askagain.apps import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

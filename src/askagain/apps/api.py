@@ -1,0 +1,105 @@
+"""`askagain.train` and `askagain.evaluate`: the two commands as functions, for notebooks and scripts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+import askagain
+from askagain.apps.command import heavy_imports
+from askagain.apps.sweep import METRICS
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+
+CONFIGS = Path(askagain.__file__).parents[2] / "configs"  # of the clone that the package was installed from
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: `folder` holds what the command would have left there."""
+
+    folder: Path
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The content of `metrics.json`."""
+        return json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
+
+    @cached_property
+    def encoder(self) -> BagEncoder:
+        """The encoder that training kept; raises InputError for a run that trained none."""
+        return askagain.load(self.folder)
+
+
+def train(experiment: str = "dssm", overrides: Sequence[str] = ()) -> Run:
+    """Trains as `python train.py experiment=EXPERIMENT OVERRIDES...` does.
+
+    Args:
+        experiment: the name of a config in configs/experiment.
+        overrides: what would be typed behind it, such as `["data=tsv", "data.dir=DIR", "trainer.max_epochs=2"]`.
+
+    Returns:
+        The run, with its metrics, encoder and folder.
+
+    Raises:
+        InputError: a mistake in the overrides or in the data.
+        hydra.errors.HydraException: an override that the config has no place for.
+    """
+    cfg = _compose_run("train", [f"experiment={experiment}", *overrides])
+    with heavy_imports():
+        from askagain.apps.train import train as train_run
+    train_run(cfg)
+    return Run(Path(cfg.paths.run_dir))
+
+
+def evaluate(encoder: str | Path | None = None, overrides: Sequence[str] = ()) -> Run:
+    """Ranks as `python evaluate.py encoder.path=ENCODER OVERRIDES...` does.
+
+    Args:
+        encoder: a run folder, an encoder folder or a checkpoint; None where the overrides choose another ranker.
+        overrides: what would be typed, such as `["data=tsv", "data.dir=DIR"]` or `["ranker=bm25"]`.
+
+    Returns:
+        The run, with its metrics and folder.
+
+    Raises:
+        InputError: a mistake in the overrides or in the data, or a path without an encoder.
+        hydra.errors.HydraException: an override that the config has no place for.
+    """
+    path = [] if encoder is None else [f"encoder.path={_quoted(encoder)}"]
+    cfg = _compose_run("evaluate", [*path, *overrides])
+    with heavy_imports():
+        from askagain.apps.evaluate import evaluate as evaluate_run
+    evaluate_run(cfg)
+    return Run(Path(cfg.paths.run_dir))
+
+
+def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """The config of a run with a folder of its own, set up as `hydra.main` would have done it."""
+    if not CONFIGS.is_dir():
+        raise InputError(f"{CONFIGS}: no such folder; install askagain with `pip install -e .` in a clone of it")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose(config_name, overrides=list(overrides), return_hydra_config=True)
+    folder = Path(cfg.hydra.run.dir).absolute()
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(cfg)
+    notes = folder / ".hydra"
+    notes.mkdir(parents=True, exist_ok=True)
+    hydra = cfg.hydra
+    with open_dict(cfg):
+        del cfg["hydra"]
+    for name, content in (("config", cfg), ("hydra", {"hydra": hydra}), ("overrides", hydra.overrides.task)):
+        OmegaConf.save(OmegaConf.create(content), notes / f"{name}.yaml")
+    return cfg
+
+
+def _quoted(path: str | Path) -> str:
+    """A path as the value of an override."""
+    escaped = str(path).replace("'", "\\'")
+    return f"'{escaped}'"
