@@ -101,7 +101,7 @@ def _prepare_process() -> None:
 
 
 def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
-    """RetrievalModule 1: nothing to train; the same encoder with and without preprocessing."""
+    """Rung 1: nothing to train; the same encoder with and without preprocessing."""
     encoder = build(cfg, "encoder")
     counts = corpus.ranking_counts(encoder.features.vocabulary)
     print_counts(f"data: {data_name(cfg, corpus.ranking('validation').path)}", counts)

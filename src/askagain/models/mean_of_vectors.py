@@ -1,4 +1,4 @@
-"""RetrievalModule 1: a text is the mean of its known words' pretrained vectors."""
+"""Rung 1: a text is the mean of its known words' pretrained vectors."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""RetrievalModule 3: an EmbeddingBag encoder trained with NT-Xent on pairs of duplicates."""
+"""Rung 3: an EmbeddingBag encoder trained with NT-Xent on pairs of duplicates."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""RetrievalModule 2: letter n-grams learn to predict the vectors of known words, which gives unknown words a vector."""
+"""Rung 2: letter n-grams learn to predict the vectors of known words, which gives unknown words a vector."""
 
 from collections.abc import Callable
 from typing import Any
