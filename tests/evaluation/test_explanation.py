@@ -28,9 +28,9 @@ def test_the_parts_of_an_encoders_score_add_up_to_the_cosine(pooling):
     one, other = encoder.encode([QUESTION, CANDIDATE]).astype(float)
     assert sum(part.score for part in parts) == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
     assert [part.score for part in parts] == sorted((part.score for part in parts), reverse=True)
-    assert {part.of_question for part in parts} == {*words, "[#bo]", "[boo]", "[oot]", "[ot#]"}
-    assert {part.of_candidate for part in parts} > {*words, "[oti]", "[ng#]"}
-    disk = next(part.score for part in parts if part.of_question == part.of_candidate == "disk")
+    assert {part.question_feature for part in parts} == {*words, "[#bo]", "[boo]", "[oot]", "[ot#]"}
+    assert {part.candidate_feature for part in parts} > {*words, "[oti]", "[ng#]"}
+    disk = next(part.score for part in parts if part.question_feature == part.candidate_feature == "disk")
     length = np.linalg.norm(one) * np.linalg.norm(other) * (sizes(encoder) if pooling == "mean" else 1)
     assert disk == pytest.approx(float(table[1] @ table[1]) / length, rel=1e-5)
 
@@ -40,7 +40,7 @@ def test_a_word_pair_carries_a_score_under_its_words():
     features = Features("words_pairs", vocabulary, NgramTokenizer(), WordPairs(np.array([(0 << 32) | 1])))
     encoder = BagEncoder(TextPreprocessor(), features, torch.eye(3))
     parts = score_parts(encoder, "hard disk", "hard disk")
-    found = {(part.of_question, part.of_candidate): part.score for part in parts}
+    found = {(part.question_feature, part.candidate_feature): part.score for part in parts}
     assert found["hard disk", "hard disk"] == pytest.approx(1 / 3) and found["hard", "hard disk"] == 0
 
 
@@ -53,8 +53,8 @@ def sizes(encoder: BagEncoder) -> int:
 def test_the_parts_of_a_lexical_score_are_the_shared_terms(ranker):
     ranker.fit(["boot the disk", "the end", "what is not"])
     parts = score_parts(ranker, QUESTION, CANDIDATE)
-    assert {part.of_question for part in parts} == {"boot", "the", "disk"}
-    assert all(part.of_question == part.of_candidate for part in parts)
+    assert {part.question_feature for part in parts} == {"boot", "the", "disk"}
+    assert all(part.question_feature == part.candidate_feature for part in parts)
     ((score,),) = products(ranker.questions([QUESTION]), ranker.candidates([CANDIDATE]))
     assert sum(part.score for part in parts) == pytest.approx(score)
 

@@ -93,14 +93,13 @@ def test_where_every_duplicate_is_first_nothing_is_given(tmp_path):
     assert find(TokenStore(path, 3, "error", Cache(tmp_path / "cache")))[0] == []
 
 
-@pytest.mark.parametrize("texts_a_block", [100, 2])
-def test_among_all_texts_the_best_above_the_best_duplicate_are_given(tmp_path, monkeypatch, texts_a_block):
-    monkeypatch.setattr("askagain.evaluation.worst_ranked.TEXTS_A_BLOCK", texts_a_block)
+@pytest.mark.parametrize("texts_per_block", [100, 2])
+def test_among_all_texts_the_best_above_the_best_duplicate_are_given(tmp_path, texts_per_block):
     path = tmp_path / "validation.tsv"
     path.write_text("question\tduplicate\tsecond\tthird\nquestion\tbelow\tfirst\tsame\n")
     everything = full_ranking([], TokenStore(path, 3, "error", Cache(tmp_path / "cache")), pairs=True)
     ranks = evaluate_full_corpus(HandMade(), everything, [1], "expected")[1]
-    (found,) = worst_ranked(HandMade(), everything, ranks, 10, 2)
+    (found,) = worst_ranked(HandMade(), everything, ranks, 10, 2, texts_per_block)
     assert (found.question, found.duplicate.text, found.rank, found.tied) == ("question", "duplicate", 4.5, 1)
     assert [above.text for above in found.above] == ["first", "second"]
     assert found.duplicate.score == pytest.approx(2**-0.5)

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-import askagain.ranking.among_all as among_all_module
 from askagain.ranking.among_all import rank_among_all
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.products import unit_vectors
@@ -12,10 +11,11 @@ SEED = 17
 TEXTS = 90
 
 
-def ranked(vectors, questions: np.ndarray, duplicates: list[list[int]]):
-    return rank_among_all(
-        TEXTS, questions, Bags.from_lists(duplicates), lambda texts: vectors[texts], lambda texts: vectors[texts]
-    )
+def ranked(vectors, questions: np.ndarray, duplicates: list[list[int]], blocks: tuple[int, int]):
+    def rows(texts: np.ndarray):
+        return vectors[texts]
+
+    return rank_among_all(TEXTS, questions, Bags.from_lists(duplicates), rows, rows, *blocks)
 
 
 def questions_and_duplicates(rng: np.random.Generator) -> tuple[np.ndarray, list[list[int]]]:
@@ -35,9 +35,8 @@ def by_loops(scores: np.ndarray, questions: np.ndarray, duplicates: list[list[in
 
 
 @pytest.fixture(params=[(1 << 13, 1 << 10), (7, 3), (1, 1)], ids=["one block", "small blocks", "blocks of one"])
-def blocks(request, monkeypatch):
-    monkeypatch.setattr(among_all_module, "TEXTS_A_BLOCK", request.param[0])
-    monkeypatch.setattr(among_all_module, "DUPLICATES_A_BLOCK", request.param[1])
+def blocks(request) -> tuple[int, int]:
+    return request.param
 
 
 def test_sparse_ranks_are_those_of_a_loop_over_all_texts(blocks):
@@ -45,7 +44,7 @@ def test_sparse_ranks_are_those_of_a_loop_over_all_texts(blocks):
     rng = np.random.default_rng(SEED)
     counts = rng.integers(0, 3, (TEXTS, 6)) * (rng.random((TEXTS, 6)) < 0.4)  # whole numbers: many ties, and exact
     questions, duplicates = questions_and_duplicates(rng)
-    found = ranked(csr_array(counts.astype(float)), questions, duplicates)
+    found = ranked(csr_array(counts.astype(float)), questions, duplicates, blocks)
     above, tied = by_loops(counts @ counts.T, questions, duplicates)
     assert (found.above.tolist(), found.tied.tolist()) == (above, tied)
     assert sum(tied) > 100
@@ -60,7 +59,7 @@ def test_duplicates_that_nearly_tie_have_ranks_that_agree_with_each_other(blocks
     vectors[:20] = vectors[0] + 1e-7 * rng.standard_normal((20, 40))  # as alike as rounding lets them be
     questions = np.arange(20, 60)
     duplicates = [list(range(20))] * len(questions)
-    found = ranked(unit_vectors(vectors.astype(np.float32)), questions, duplicates)
+    found = ranked(unit_vectors(vectors.astype(np.float32)), questions, duplicates, blocks)
     for question in range(len(questions)):
         of_question = found.row == question
         above, tied = found.above[of_question], found.tied[of_question]
@@ -76,7 +75,7 @@ def test_dense_ranks_are_those_of_a_loop_and_equal_vectors_tie_exactly(blocks, d
     kinds = rng.integers(0, 30, TEXTS)  # texts of one kind have one vector; those of the first have none
     distinct = rng.standard_normal((30, dim)) * (np.arange(30) > 0)[:, np.newaxis]
     questions, duplicates = questions_and_duplicates(rng)
-    found = ranked(unit_vectors(distinct[kinds].astype(np.float32)), questions, duplicates)
+    found = ranked(unit_vectors(distinct[kinds].astype(np.float32)), questions, duplicates, blocks)
     units = distinct / np.linalg.norm(distinct, axis=1, keepdims=True).clip(1e-9)
     above, tied = by_loops((units @ units.T)[kinds][:, kinds], questions, duplicates)
     assert (found.above.tolist(), found.tied.tolist()) == (above, tied)

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from askagain.errors import InputError
-from askagain.ranking.metrics import compute_metrics, per_query_metrics
+from askagain.ranking.metrics import (
+    compute_metrics,
+    hits_at_k,
+    mean_reciprocal_rank,
+    per_query_metrics,
+    reciprocal_rank,
+)
 from askagain.ranking.ranks import Ranks
 
 SEED = 5
@@ -25,7 +31,7 @@ def ranks_of(scores: list[np.ndarray], duplicates: list[np.ndarray]) -> Ranks:
     return Ranks(*np.array(found).T)
 
 
-def figures_of_order(relevant: list[bool], k: int) -> dict[str, float]:
+def metrics_of_order(relevant: list[bool], k: int) -> dict[str, float]:
     """The definitions, for one row in one order: which candidates are duplicates, best first."""
     places = np.flatnonzero(relevant) + 1  # ranks of the duplicates
     ideal = sum(1 / np.log2(1 + rank) for rank in range(1, min(k, len(places)) + 1))
@@ -41,14 +47,14 @@ def figures_of_order(relevant: list[bool], k: int) -> dict[str, float]:
 def mean_over_all_orders(scores: np.ndarray, duplicates: np.ndarray, k: int) -> dict[str, float]:
     """Every order of the candidates that agrees with the scores, each as often as any other."""
     orders = [order for order in permutations(range(len(scores))) if (np.diff(scores[list(order)]) <= 0).all()]
-    found = [figures_of_order([place in duplicates for place in order], k) for order in orders]
+    found = [metrics_of_order([place in duplicates for place in order], k) for order in orders]
     return {name: np.mean([one[name] for one in found]) for name in found[0]}
 
 
 @pytest.mark.parametrize("above", [0, 1, 4])
 @pytest.mark.parametrize("tied", [0, 1, 3, 5])
 @pytest.mark.parametrize("k", [1, 2, 5, 100])
-def test_expected_figures_are_the_mean_over_all_orders_of_the_tied(above, tied, k):
+def test_expected_metrics_are_the_mean_over_all_orders_of_the_tied(above, tied, k):
     places = [above + order.index(0) for order in permutations(range(tied + 1))]
     found = compute_metrics(ranks([above], [tied]), [k])
     assert found[f"hits@{k}"] == pytest.approx(np.mean([place < k for place in places]))
@@ -58,7 +64,7 @@ def test_expected_figures_are_the_mean_over_all_orders_of_the_tied(above, tied, 
     assert found[f"dcg@{k}"] == pytest.approx(np.mean(discounts))
 
 
-def test_with_several_duplicates_expected_figures_are_the_mean_over_all_orders_of_the_tied():
+def test_with_several_duplicates_expected_metrics_are_the_mean_over_all_orders_of_the_tied():
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
     for _ in range(40):
@@ -96,7 +102,7 @@ def test_optimistic_ties_favour_the_duplicate_and_pessimistic_ones_do_not():
     assert found["mean_rank"] == 5
 
 
-def test_figures_are_means_over_rows_and_count_rows_with_a_tie():
+def test_metrics_are_means_over_rows_and_count_rows_with_a_tie():
     found = compute_metrics(ranks([0, 9, 99, 100], [0, 0, 1, 0]), ks=(1, 10, 100))
     assert found["hits@1"] == 0.25
     assert found["hits@10"] == 0.5
@@ -120,7 +126,7 @@ def test_without_ties_the_three_choices_agree():
 
 
 @pytest.mark.parametrize("most", [1, 6])
-def test_figures_agree_with_those_of_ir_measures_on_random_rankings(most):
+def test_metrics_agree_with_those_of_ir_measures_on_random_rankings(most):
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
     scores = [rng.permutation(60) for _ in range(40)]
@@ -138,6 +144,16 @@ def test_figures_agree_with_those_of_ir_measures_on_random_rankings(most):
     compared = [(ours[str(one.measure)][int(one.query_id)], one.value) for one in measured]
     assert len(compared) == 5 * 40
     assert [mine for mine, _ in compared] == pytest.approx([theirs for _, theirs in compared])
+
+
+@pytest.mark.parametrize("ties", ["expected", "optimistic", "pessimistic"])
+def test_single_metrics_are_those_of_all_at_once(ties):
+    scores = np.random.default_rng(SEED).integers(0, 5, size=(20, 30))
+    several = ranks_of(list(scores), [np.arange(3)] * 20)
+    all_at_once, per_query = compute_metrics(several, [1, 5], ties), per_query_metrics(several, [1, 5], ties)
+    assert hits_at_k(several, [1, 5], ties) == {name: all_at_once[name] for name in ("hits@1", "hits@5")}
+    assert mean_reciprocal_rank(several, ties) == all_at_once["mrr"]
+    assert reciprocal_rank(several, ties).tolist() == per_query["mrr"].tolist()
 
 
 def test_another_choice_and_a_k_below_one_are_refused():

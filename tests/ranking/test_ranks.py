@@ -10,9 +10,9 @@ from askagain.text.bags import Bags
 SEED = 11
 
 
-def ranked(vectors: np.ndarray, rows: list[list[int]]):
+def ranked(vectors: np.ndarray, rows: list[list[int]], **blocks: int):
     bags = Bags.from_lists(rows)
-    return rank_duplicates(vectors.astype(np.float32), bags.ids, bags.offsets)
+    return rank_duplicates(vectors.astype(np.float32), bags.ids, bags.offsets, **blocks)
 
 
 def test_above_and_tied_are_counted_against_the_duplicate():
@@ -69,7 +69,7 @@ def test_vectors_that_are_not_finite_are_refused(value):
         ranked(np.array([[1, 0], [value, 1], [1, 1]]), [[0, 1, 2]])
 
 
-def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size(monkeypatch):
+def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size():
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
     vectors = rng.standard_normal((300, 16))
@@ -79,8 +79,7 @@ def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size(m
     for row, above in zip(rows, result.above, strict=True):
         scores = units[row[1:]] @ units[row[0]]
         assert above == ((scores[1:] > scores[0] + 1e-12) & (np.array(row[2:]) != row[1])).sum()
-    monkeypatch.setattr(ranks_module, "ROWS_A_BLOCK", 1)
-    assert ranked(vectors, rows).above.tolist() == result.above.tolist()
+    assert ranked(vectors, rows, rows_per_block=1).above.tolist() == result.above.tolist()
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e15])

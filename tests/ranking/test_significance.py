@@ -3,7 +3,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-import askagain.ranking.significance as comparison_module
 from askagain.ranking.significance import compare, intervals, with_intervals
 
 SEED = 3
@@ -30,16 +29,15 @@ def test_an_interval_is_as_wide_as_the_standard_error_says_and_wider_with_more_c
     assert wider[0] < low and high < wider[1]
 
 
-def test_intervals_are_those_of_their_seed_and_do_not_depend_on_the_block_size(monkeypatch):
+def test_intervals_are_those_of_their_seed_and_do_not_depend_on_the_block_size():
     values = {"mrr": np.random.default_rng(SEED).random(50), "hits@1": np.arange(50) % 2}
     found = intervals(values, 0.95, 300, SEED)
     assert intervals(values, 0.95, 300, SEED + 1) != found
-    monkeypatch.setattr(comparison_module, "DRAWN_AT_A_TIME", 1)
-    for name, ends in intervals(values, 0.95, 300, SEED).items():
+    for name, ends in intervals(values, 0.95, 300, SEED, draws_per_block=1).items():
         assert ends == pytest.approx(found[name], abs=1e-12)
 
 
-def test_figures_with_an_interval_are_followed_by_its_ends():
+def test_metrics_with_an_interval_are_followed_by_its_ends():
     found = with_intervals({"mrr": 0.5, "ties": 0.1}, {"mrr": (0.4, 0.6)})
     assert list(found.items()) == [("mrr", 0.5), ("mrr_low", 0.4), ("mrr_high", 0.6), ("ties", 0.1)]
 

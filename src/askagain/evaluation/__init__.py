@@ -1,1 +1,1 @@
-"""Ranks a corpus with any encoder, and explains the scores."""
+"""Evaluates rankers: ranking sets, all texts of a corpus, the worst ranked questions, and what explains a score."""

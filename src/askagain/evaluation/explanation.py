@@ -1,6 +1,5 @@
 """Which features carry the score of a question and a candidate."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,24 +7,24 @@ import numpy as np
 from askagain.models.bag_encoder import SHORTEST, BagEncoder
 from askagain.models.encoder import Encoder
 from askagain.models.lexical import LexicalRanker
-from askagain.text.features import Features
 
 
 class ScorePart(NamedTuple):
-    """What a feature of the question and one of the candidate add to their score; `[whe]` is a letter n-gram,
-    `hard disk` a word pair.
+    """What a feature of the question and one of the candidate add to their score.
+
+    `[whe]` is a letter n-gram, `hard disk` a word pair.
     """
 
-    of_question: str
-    of_candidate: str
+    question_feature: str
+    candidate_feature: str
     score: float
 
 
 def score_parts(ranker: Encoder | LexicalRanker, question: str, candidate: str) -> list[ScorePart] | None:
-    """The parts that add up to the score, the largest first; None for an encoder that cannot be looked into.
+    """The parts that add up to the score, largest first; None for an encoder without a table of features.
 
-    The cosine of two sums of table rows is the sum over pairs of features of the product of their rows, divided by both
-    lengths; that of two means is the same. A feature that a text has twice counts twice.
+    The cosine of two sums of table rows is the sum, over pairs of features, of the product of their rows divided by
+    both lengths; means have the same cosine. A feature that a text has twice counts twice.
     """
     if isinstance(ranker, LexicalRanker):
         parts = [ScorePart(term, term, score) for term, score in ranker.shared_terms(question, candidate)]
@@ -46,14 +45,9 @@ def _pairs_of_features(encoder: BagEncoder, question: str, candidate: str) -> li
         ids.append(features)
         rows.append(added / max(float(np.linalg.norm(added.sum(axis=0))), SHORTEST))
     products = rows[0] @ rows[1].T  # [features of the question, features of the candidate]
-    names = [_names(encoder.features, features) for features in ids]
+    names = [[encoder.features.name(int(feature)) for feature in features] for features in ids]
     return [
         ScorePart(one, other, float(products[i, j]))
         for i, one in enumerate(names[0])
         for j, other in enumerate(names[1])
     ]
-
-
-def _names(features: Features, ids: Sequence[int] | np.ndarray) -> list[str]:
-    """Words as they are, n-grams in brackets, word pairs with a space between."""
-    return [features.name(int(i)) for i in ids]

@@ -1,4 +1,4 @@
-"""Questions, their duplicates, and every text of a corpus as a candidate."""
+"""Ranking tasks in which every text of a corpus is a candidate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,10 @@ from askagain.text.bags import Bags, offsets_of
 
 @dataclass(frozen=True, eq=False)
 class FullRanking:
-    """`texts`: the candidates, each once. `questions`: [questions] indices of texts; `duplicates`: a bag of them for
-    each question. `groups`: how many groups of duplicates the questions are from.
+    """Questions, their duplicates, and all texts of a corpus as candidates.
+
+    `texts`: the candidates, each once. `questions`: [questions] indices of texts. `duplicates`: one bag of indices of
+    texts for each question. `groups`: how many groups of duplicates the questions come from.
     """
 
     texts: list[str]
@@ -24,12 +26,16 @@ class FullRanking:
 
 
 def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: bool) -> FullRanking:
-    """The candidates are the distinct texts of some files, and those of the labelled ones.
+    """The questions of a labelled file, ranked among its texts and those of other files.
 
-    `labelled`: with `pairs`, a ranking set: a row's first two texts are duplicates, and the first of them is a
-    question. Else a file of groups: all texts of a row are duplicates, and each of them a question. Rows that share a
-    text are one group, every other member of which is a duplicate. A question whose only duplicate is the very same
-    text is left out.
+    Rows that share a text form one group, and a question's duplicates are all other members of its group. A question
+    whose only duplicate is the very same text is left out.
+
+    Args:
+        candidates: further files; their distinct texts are candidates.
+        labelled: with `pairs`, a ranking set, whose rows begin with a question and its duplicate; else a file of
+            groups, whose texts are all questions and duplicates of each other.
+        pairs: whether `labelled` is a ranking set.
     """
     numbers = {text: number for number, text in enumerate(labelled.texts)}
     for store in candidates:
@@ -46,19 +52,19 @@ def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: 
 
 
 def _other_members(group: np.ndarray, asked: np.ndarray) -> Bags:
-    """For each text of `asked`, all others of its group; `group`: that of each text."""
+    """For each text of `asked`, all others of its group; `group` is the group of each text."""
     groups = Bags(np.argsort(group, kind="stable"), offsets_of(np.bincount(group))).take(group[asked])
     others = groups.ids != np.repeat(asked, groups.lengths)
     return Bags(groups.ids[others], offsets_of(groups.lengths - 1))
 
 
 def _components(members: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
-    """[texts]: a number for each group of texts that rows connect."""
+    """The group of each text, [texts]: rows connect their texts."""
     firsts = np.repeat(members[offsets_of(lengths)[:-1]], lengths)
     edges = coo_array((np.ones(len(members), dtype=np.int8), (firsts, members)), shape=(count, count))
     return connected_components(edges, directed=False)[1].astype(np.int64)
 
 
 def _distinct(texts: np.ndarray) -> np.ndarray:
-    """Each once, in the order of first mention."""
+    """The distinct texts in the order of first mention."""
     return texts[np.sort(np.unique(texts, return_index=True)[1])]

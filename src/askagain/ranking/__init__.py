@@ -1,1 +1,1 @@
-"""Ranks from vectors, and figures from ranks: Hits@K, MRR, ties."""
+"""Ranks from vectors, and metrics from ranks: Hits@K, MRR, MAP, nDCG, with intervals and paired tests."""

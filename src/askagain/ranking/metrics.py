@@ -1,53 +1,146 @@
-"""Figures from ranks: Hits@K, DCG, MRR, MAP, rank, each first for every row and then as the mean; and ties.
+"""Metrics from ranks: Hits@K, MRR, DCG, MAP and the mean rank, for each query and averaged over queries.
 
-Where candidates tie with a duplicate, `expected` is the mean over all orders of the tied, in closed form. For MAP and
-DCG see McSherry and Najork, "Computing information retrieval performance measures efficiently in the presence of tied
-scores", ECIR 2008.
+Where candidates tie with a duplicate, `expected` averages a metric over all orders of the tied candidates, in closed
+form. For MAP and DCG see McSherry and Najork, "Computing information retrieval performance measures efficiently in the
+presence of tied scores", ECIR 2008.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from askagain.errors import InputError
 from askagain.ranking.ranks import Ranks
 
+Metrics: TypeAlias = dict[str, float]  # values by name
+
 TIES = ("expected", "optimistic", "pessimistic")
 
 
-def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> dict[str, float]:
-    """The means over rows of `per_query_metrics`, `median_rank`, and `ties`, the share of rows with a tie.
+def hits_at_k(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> Metrics:
+    """Hits@K: the share of queries with a duplicate among the first K candidates.
 
-    A row has a tie where a candidate that is no duplicate is tied with the duplicate that is ranked first.
+    Args:
+        ranks: how many candidates score above, and the same as, each duplicate.
+        ks: the values of K, each 1 or more.
+        ties: how candidates that tie with a duplicate count: `expected` (the mean over their orders), `optimistic`
+            (below the duplicate) or `pessimistic` (above it).
+
+    Returns:
+        `hits@K` for each K, between 0 and 1.
+
+    Raises:
+        InputError: `ties` is unknown, or a K is below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from askagain.ranking.ranks import Ranks
+        >>> ranks = Ranks(above=np.array([0, 3, 0]), tied=np.array([0, 0, 1]))
+        >>> hits_at_k(ranks, ks=[1, 5])
+        {'hits@1': 0.5, 'hits@5': 1.0}
+        >>> hits_at_k(ranks, ks=[2], ties="pessimistic")
+        {'hits@2': 0.6666666666666666}
     """
-    rows = per_query_metrics(ranks, ks, ties)
-    found = {name: float(np.mean(values)) for name, values in rows.items()}
-    return found | {"median_rank": float(np.median(rows["mean_rank"])), "ties": float(np.mean(_first(ranks).tied > 0))}
+    check_ks(ks)
+    best = _levels(ranks, ties).best_of_each_query()
+    return {f"hits@{k}": float(np.mean(_hits(best, k))) for k in ks}
+
+
+def reciprocal_rank(ranks: Ranks, ties: str = "expected") -> np.ndarray:
+    """1 / rank of the first duplicate of each query.
+
+    Args:
+        ranks: how many candidates score above, and the same as, each duplicate.
+        ties: how candidates that tie with a duplicate count, see `hits_at_k`.
+
+    Returns:
+        [queries] float64.
+
+    Raises:
+        InputError: `ties` is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from askagain.ranking.ranks import Ranks
+        >>> reciprocal_rank(Ranks(above=np.array([0, 3, 0]), tied=np.array([0, 0, 1]))).round(3).tolist()
+        [1.0, 0.25, 0.75]
+    """
+    return _reciprocal_rank(_levels(ranks, ties).best_of_each_query())
+
+
+def mean_reciprocal_rank(ranks: Ranks, ties: str = "expected") -> float:
+    """MRR: the mean of `reciprocal_rank` over queries; takes and raises the same.
+
+    Example:
+        >>> import numpy as np
+        >>> from askagain.ranking.ranks import Ranks
+        >>> round(mean_reciprocal_rank(Ranks(above=np.array([0, 3]), tied=np.array([0, 0]))), 3)
+        0.625
+    """
+    return float(np.mean(reciprocal_rank(ranks, ties)))
+
+
+def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> Metrics:
+    """All metrics, averaged over queries.
+
+    Args:
+        ranks: how many candidates score above, and the same as, each duplicate.
+        ks: the values of K, each 1 or more.
+        ties: how candidates that tie with a duplicate count, see `hits_at_k`.
+
+    Returns:
+        The means of `per_query_metrics`, `median_rank`, and `ties`, the share of queries whose first duplicate is tied
+        with a candidate that is no duplicate.
+
+    Raises:
+        InputError: `ties` is unknown, or a K is below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from askagain.ranking.ranks import Ranks
+        >>> metrics = compute_metrics(Ranks(above=np.array([0, 3]), tied=np.array([0, 0])), ks=[1])
+        >>> metrics["hits@1"], round(metrics["mrr"], 3), metrics["median_rank"], metrics["ties"]
+        (0.5, 0.625, 2.5, 0.0)
+    """
+    per_query = per_query_metrics(ranks, ks, ties)
+    means = {name: float(np.mean(values)) for name, values in per_query.items()}
+    best = _unsettled_levels(ranks).best_of_each_query()
+    tied = best.size > best.duplicates
+    return means | {"median_rank": float(np.median(per_query["mean_rank"])), "ties": float(np.mean(tied))}
 
 
 def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> dict[str, np.ndarray]:
-    """The figures of every row, [rows] float64 each, by the name that their mean has.
+    """All metrics of each query, to compare rankers query by query.
 
-    `hits@K` and `dcg@K` for each K, `mrr` and `mean_rank`, which are those of the duplicate that is ranked first. Where
-    rows may have several duplicates (`ranks.row` is given), `ndcg@K` stands in the place of `dcg@K`, and `map` is
-    there as well; with one duplicate a row they would be `dcg@K` and `mrr` again.
-    Raises InputError for an unknown choice of `ties`, and for k below 1.
+    Args:
+        ranks: how many candidates score above, and the same as, each duplicate.
+        ks: the values of K, each 1 or more.
+        ties: how candidates that tie with a duplicate count, see `hits_at_k`.
+
+    Returns:
+        [queries] float64 by name: `hits@K` and `dcg@K` for each K, `mrr` and `mean_rank`, which look at the duplicate
+        ranked first. Where queries may have several duplicates (`ranks.row` is given), `ndcg@K` takes the place of
+        `dcg@K`, and `map` is added; with one duplicate a query they would equal `dcg@K` and `mrr`.
+
+    Raises:
+        InputError: `ties` is unknown, or a K is below 1.
     """
     check_ks(ks)
     levels = _levels(ranks, ties)
-    first = levels.first()
-    found = {f"hits@{k}": _hits(first, k) for k in ks}
+    best = levels.best_of_each_query()
+    metrics = {f"hits@{k}": _hits(best, k) for k in ks}
     if ranks.row is None:
-        found |= {f"dcg@{k}": _dcg(levels, k) for k in ks}
+        metrics |= {f"dcg@{k}": _dcg(levels, k) for k in ks}
     else:
-        found |= {f"ndcg@{k}": _dcg(levels, k) / _ideal_dcg(levels, k) for k in ks}
-    found["mrr"] = _reciprocal_rank(first)
+        metrics |= {f"ndcg@{k}": _dcg(levels, k) / _ideal_dcg(levels, k) for k in ks}
+    metrics["mrr"] = _reciprocal_rank(best)
     if ranks.row is not None:
-        found["map"] = _average_precision(levels)
+        metrics["map"] = _average_precision(levels)
     # The first of r things in a random order of n stands at place (n + 1) / (r + 1) on average.
-    found["mean_rank"] = first.above + (first.size + 1) / (first.duplicates + 1)
-    return found
+    metrics["mean_rank"] = best.above + (best.size + 1) / (best.duplicates + 1)
+    return metrics
 
 
 def check_ties(ties: str) -> None:
@@ -57,7 +150,7 @@ def check_ties(ties: str) -> None:
 
 
 def check_ks(ks: Sequence[int]) -> None:
-    """Raises InputError for a k below 1."""
+    """Raises InputError for a K below 1."""
     for k in ks:
         if k < 1:
             raise InputError(f"Hits@{k}: k must be 1 or more")
@@ -65,10 +158,10 @@ def check_ks(ks: Sequence[int]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Levels:
-    """Candidates of one score, in rows' order and best first; only levels with a duplicate. All [levels] int64.
+    """The levels of score that hold a duplicate: in the order of queries, and best first within a query.
 
-    `row`; `above`: candidates that score higher; `size`: candidates at this level, of which `duplicates` are
-    duplicates; `before`: how many duplicates score higher. `rows`: how many rows there are.
+    Each array is [levels] int64: `row` is the query; `above` counts the candidates that score higher, `before` the
+    duplicates among them; `size` counts the candidates of this score, `duplicates` the duplicates among them.
     """
 
     row: np.ndarray
@@ -76,41 +169,40 @@ class _Levels:
     size: np.ndarray
     duplicates: np.ndarray
     before: np.ndarray
-    rows: int
+    queries: int
 
-    def first(self) -> "_Levels":
-        """The best level of each row."""
-        if len(self.row) == self.rows:
+    def best_of_each_query(self) -> "_Levels":
+        if len(self.row) == self.queries:
             return self
         best = self.before == 0
         return _Levels(
-            self.row[best], self.above[best], self.size[best], self.duplicates[best], self.before[best], self.rows
+            self.row[best], self.above[best], self.size[best], self.duplicates[best], self.before[best], self.queries
         )
 
-    def sum_by_row(self, values: np.ndarray) -> np.ndarray:
-        """[levels] to [rows]."""
-        return np.bincount(self.row, weights=values, minlength=self.rows)
+    def sum_by_query(self, values: np.ndarray) -> np.ndarray:
+        """Sums values of levels, [levels], to [queries]."""
+        return np.bincount(self.row, weights=values, minlength=self.queries)
 
 
 def _levels(ranks: Ranks, ties: str) -> _Levels:
-    """The levels of each row; with another choice than `expected`, the tied settled as it says."""
+    """The levels of each query, with ties settled as `ties` says."""
     check_ties(ties)
-    levels = _as_they_are(ranks)
+    levels = _unsettled_levels(ranks)
     if ties == "expected":
         return levels
     above = levels.above if ties == "optimistic" else levels.above + levels.size - levels.duplicates
-    return _Levels(levels.row, above, levels.duplicates, levels.duplicates, levels.before, levels.rows)
+    return _Levels(levels.row, above, levels.duplicates, levels.duplicates, levels.before, levels.queries)
 
 
-def _as_they_are(ranks: Ranks) -> _Levels:
+def _unsettled_levels(ranks: Ranks) -> _Levels:
     if ranks.row is None:
-        none, one = np.zeros_like(ranks.above), np.ones_like(ranks.above)
-        return _Levels(np.arange(len(ranks.above)), ranks.above, ranks.tied + 1, one, none, len(ranks.above))
+        zeros, ones = np.zeros_like(ranks.above), np.ones_like(ranks.above)
+        return _Levels(np.arange(len(ranks.above)), ranks.above, ranks.tied + 1, ones, zeros, len(ranks.above))
     order = np.lexsort((ranks.above, ranks.row))
     row, above = ranks.row[order], ranks.above[order]
-    begins = np.ones(len(row), dtype=bool)
-    begins[1:] = (row[1:] != row[:-1]) | (above[1:] != above[:-1])
-    starts = np.flatnonzero(begins)
+    starts_level = np.ones(len(row), dtype=bool)
+    starts_level[1:] = (row[1:] != row[:-1]) | (above[1:] != above[:-1])
+    starts = np.flatnonzero(starts_level)
     row_starts = np.searchsorted(row, row[starts])
     counts = np.diff(starts, append=len(row))
     return _Levels(
@@ -118,68 +210,62 @@ def _as_they_are(ranks: Ranks) -> _Levels:
     )
 
 
-def _first(ranks: Ranks) -> Ranks:
-    """The best duplicate of each row, and how many that are no duplicates are tied with it."""
-    first = _as_they_are(ranks).first()
-    return Ranks(first.above, first.size - first.duplicates)
-
-
-def _hits(first: _Levels, k: int) -> np.ndarray:
+def _hits(best: _Levels, k: int) -> np.ndarray:
     """The chance that a duplicate is among the first k: 1 - C(n - r, m) / C(n, m) for m of the n tied."""
-    taken = np.clip(k - first.above, 0, first.size)
+    taken = np.clip(k - best.above, 0, best.size)
     missed = np.ones(len(taken))
-    for i in range(int(first.duplicates.max(initial=0))):
-        these = first.duplicates > i
-        left = first.size[these] - i
-        missed[these] *= np.clip(left - taken[these], 0, None) / left
+    for i in range(int(best.duplicates.max(initial=0))):
+        rows = best.duplicates > i
+        left = best.size[rows] - i
+        missed[rows] *= np.clip(left - taken[rows], 0, None) / left
     return 1 - missed
 
 
-def _reciprocal_rank(first: _Levels) -> np.ndarray:
+def _reciprocal_rank(best: _Levels) -> np.ndarray:
     """The mean of 1 / rank of the first duplicate over all orders of the tied."""
-    harmonic = _sums_up_to(int((first.above + first.size).max(initial=0)), np.reciprocal)
-    found = (harmonic[first.above + first.size] - harmonic[first.above]) / first.size
-    for i in np.flatnonzero(first.duplicates > 1):
-        places = np.arange(first.size[i] - first.duplicates[i] + 1)
-        chances = _chances_of_first(int(first.size[i]), int(first.duplicates[i]))
-        found[i] = (chances / (first.above[i] + 1 + places)).sum()
-    return found
+    harmonic = _cumulated(int((best.above + best.size).max(initial=0)), np.reciprocal)
+    means = (harmonic[best.above + best.size] - harmonic[best.above]) / best.size
+    for i in np.flatnonzero(best.duplicates > 1):
+        places = np.arange(best.size[i] - best.duplicates[i] + 1)
+        chances = _chances_of_first(int(best.size[i]), int(best.duplicates[i]))
+        means[i] = (chances / (best.above[i] + 1 + places)).sum()
+    return means
 
 
 def _chances_of_first(size: int, duplicates: int) -> np.ndarray:
     """The chance that the first of r duplicates in a random order of n stands at place 0, 1, ..., [n - r + 1]."""
     places = np.arange(size - duplicates)
-    stays = (size - duplicates - places) / (size - 1 - places)  # what C(n - 1 - j, r - 1) is multiplied by from j on
-    return duplicates / size * np.concatenate([[1.0], np.cumprod(stays)])
+    ratios = (size - duplicates - places) / (size - 1 - places)  # C(n - 2 - j, r - 1) / C(n - 1 - j, r - 1)
+    return duplicates / size * np.concatenate([[1.0], np.cumprod(ratios)])
 
 
 def _average_precision(levels: _Levels) -> np.ndarray:
     """The mean over duplicates of the precision at their ranks."""
-    harmonic = _sums_up_to(int((levels.above + levels.size).max(initial=0)), np.reciprocal)
+    harmonic = _cumulated(int((levels.above + levels.size).max(initial=0)), np.reciprocal)
     inverse = harmonic[levels.above + levels.size] - harmonic[levels.above]  # sum of 1 / rank over the level
     # At the i-th place of a level, i - 1 others are ahead, of which (r - 1) / (n - 1) are duplicates on average.
     others = (levels.duplicates - 1) / np.maximum(levels.size - 1, 1) * (levels.size - (levels.above + 1) * inverse)
-    found = levels.duplicates / levels.size * ((levels.before + 1) * inverse + others)
-    return levels.sum_by_row(found) / levels.sum_by_row(levels.duplicates)
+    precisions = levels.duplicates / levels.size * ((levels.before + 1) * inverse + others)
+    return levels.sum_by_query(precisions) / levels.sum_by_query(levels.duplicates)
 
 
 def _dcg(levels: _Levels, k: int) -> np.ndarray:
-    """The sum over duplicates of 1 / log2(1 + rank), ranks beyond k counting nothing."""
-    discounts = _sums_up_to(k, _discount)
+    """The sum over duplicates of 1 / log2(1 + rank); ranks beyond k add nothing."""
+    discounts = _cumulated(k, _discount)
     sums = discounts[np.minimum(levels.above + levels.size, k)] - discounts[np.minimum(levels.above, k)]
-    return levels.sum_by_row(levels.duplicates / levels.size * sums)
+    return levels.sum_by_query(levels.duplicates / levels.size * sums)
 
 
 def _ideal_dcg(levels: _Levels, k: int) -> np.ndarray:
-    """The DCG of a row whose duplicates all come first."""
-    counts = levels.sum_by_row(levels.duplicates).astype(np.int64)
-    return _sums_up_to(k, _discount)[np.minimum(counts, k)]
+    """The DCG of a query whose duplicates all come first."""
+    counts = levels.sum_by_query(levels.duplicates).astype(np.int64)
+    return _cumulated(k, _discount)[np.minimum(counts, k)]
 
 
 def _discount(ranks: np.ndarray) -> np.ndarray:
     return 1 / np.log2(1 + ranks)
 
 
-def _sums_up_to(last: int, of_rank: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """What `of_rank` gives for ranks from 1 on, summed up: [last + 1], the first of them 0."""
-    return np.concatenate([[0.0], np.cumsum(of_rank(np.arange(1.0, last + 1)))])
+def _cumulated(last: int, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Cumulative sums of `function` over the ranks 1 to `last`, [last + 1]; the first is 0."""
+    return np.concatenate([[0.0], np.cumsum(function(np.arange(1.0, last + 1)))])

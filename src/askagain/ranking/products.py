@@ -14,23 +14,23 @@ Vectors: TypeAlias = np.ndarray | csr_array
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """[n, dim] float32, each of length 1, zero ones left as they are; raises InputError where one is not finite."""
+    """[n, dim] float32 at length 1, zero rows unchanged; raises InputError for a value that is not finite."""
     if not np.isfinite(vectors).all():
-        raise InputError("the encoder gives vectors that are not finite; if it is in training, lower optimizer.lr")
+        raise InputError("the encoder gives vectors that are not finite; if it is in training, lower the learning rate")
     return normalize(torch.from_numpy(np.ascontiguousarray(vectors)), dim=1, eps=1e-12).numpy()
 
 
 def products(questions: Vectors, candidates: Vectors) -> np.ndarray:
     """The score of each question with each candidate, [questions, candidates].
 
-    Sparse rows may differ in width: a column that one of them lacks is zero there. Terms are added up in the order of
-    their columns, whatever else is in the batch, so that equal candidates have the same score to the last bit.
+    Sparse rows may differ in width: missing columns count as zero. Their terms are added in the order of columns,
+    whatever else is in the batch, so that equal candidates get the same score to the last bit.
     """
     if isinstance(questions, np.ndarray):
         return questions @ candidates.T
     width = max(questions.shape[1], candidates.shape[1])
-    return (_widened(questions, width) @ _widened(candidates, width).T).toarray()
+    return (_widen(questions, width) @ _widen(candidates, width).T).toarray()
 
 
-def _widened(rows: csr_array, width: int) -> csr_array:
+def _widen(rows: csr_array, width: int) -> csr_array:
     return csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], width))

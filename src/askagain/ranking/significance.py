@@ -1,48 +1,62 @@
-"""How sure figures are: bootstrap intervals of means over rows, and paired comparisons of two rankers."""
+"""How sure metrics are: bootstrap intervals of means over queries, and paired comparisons of two rankers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-DRAWN_AT_A_TIME = 1 << 22  # rows: bounds the memory
+DRAWS_PER_BLOCK = 1 << 22  # queries drawn at a time: bounds the memory
 
 
 def intervals(
-    rows: Mapping[str, np.ndarray], confidence: float, resamples: int, seed: int
+    per_query: Mapping[str, np.ndarray],
+    confidence: float,
+    resamples: int,
+    seed: int,
+    draws_per_block: int = DRAWS_PER_BLOCK,
 ) -> dict[str, tuple[float, float]]:
-    """The percentile bootstrap interval of the mean of each figure: rows are drawn anew `resamples` times.
+    """The percentile bootstrap interval of the mean of each metric.
 
-    `rows`: [rows] values by name, as of `askagain.ranking.metrics.per_query_metrics`; the same rows are drawn for all.
+    Args:
+        per_query: [queries] values by name, as `per_query_metrics` gives them; all metrics share the drawn queries.
+        confidence: the share of intervals that hold the true mean, such as 0.95.
+        resamples: how many times the queries are drawn with replacement.
+        seed: of the draws.
+        draws_per_block: queries drawn at a time; bounds the memory.
+
+    Returns:
+        The low and the high end by name.
     """
-    values = np.stack(list(rows.values()))  # [figures, rows]
+    values = np.stack(list(per_query.values()))  # [metrics, queries]
     count = values.shape[1]
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, len(values)))
-    block = max(1, DRAWN_AT_A_TIME // count)
+    block = max(1, draws_per_block // count)
     for start in range(0, resamples, block):
-        # How often each row is drawn gives the same means as the rows themselves.
+        # How often each query is drawn gives the same means as the drawn queries themselves.
         times = rng.multinomial(count, np.full(count, 1 / count), size=min(block, resamples - start))
         means[start : start + block] = times @ values.T / count
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(rows)}
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(per_query)}
 
 
-def with_intervals(figures: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """The figures, those with an interval followed by its ends as `NAME_low` and `NAME_high`."""
-    found = {}
-    for name, value in figures.items():
-        found[name] = value
+def with_intervals(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """The metrics, each followed by the ends of its interval, `NAME_low` and `NAME_high`, where it has one."""
+    merged = {}
+    for name, value in metrics.items():
+        merged[name] = value
         if name in intervals:
-            found[f"{name}_low"], found[f"{name}_high"] = intervals[name]
-    return found
+            merged[f"{name}_low"], merged[f"{name}_high"] = intervals[name]
+    return merged
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rankers on the same rows. `wins`: rows in which the first has the higher value; `p`: the chance of a mean
-    difference as large as this one, in either direction, if neither were better.
+    """Two rankers on the same queries.
+
+    `wins`: queries where the first has the higher value. `p`: the chance of a mean difference this large, in either
+    direction, if neither ranker were better.
     """
 
     wins: int
@@ -53,22 +67,22 @@ class Comparison:
 
 
 def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> Comparison:
-    """Compares the values that two rankers have in the same rows, [rows] each, by a permutation test.
+    """Compares a metric of two rankers on the same queries, [queries] each, by a paired permutation test.
 
-    In each row it is drawn which of the two values is whose: every way of it where there are no more than `resamples`,
-    else so many at random.
+    The two values of a query are swapped at random: in every possible way where there are at most `resamples` ways,
+    else in `resamples` random ones.
     """
     from scipy.stats import permutation_test  # takes long to import
 
-    rows = len(first)
+    queries = len(first)
     result = permutation_test(
         (first, second),
         lambda one, other, axis: (one - other).mean(axis=axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
-        batch=max(1, DRAWN_AT_A_TIME // rows),
+        batch=max(1, DRAWS_PER_BLOCK // queries),
         rng=np.random.default_rng(seed),
     )
     wins, losses = int((first > second).sum()), int((first < second).sum())
-    return Comparison(wins, losses, rows - wins - losses, float(result.statistic), float(result.pvalue))
+    return Comparison(wins, losses, queries - wins - losses, float(result.statistic), float(result.pvalue))

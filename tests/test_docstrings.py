@@ -1,0 +1,12 @@
+"""The examples in docstrings run."""
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["ranking.metrics"])
+def test_examples_in_docstrings_give_what_they_say(name):
+    failed, tried = doctest.testmod(import_module(f"askagain.{name}"))
+    assert tried and not failed
