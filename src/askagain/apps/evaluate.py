@@ -22,20 +22,21 @@ from askagain.ranking.metrics import check_ks, check_ties, per_query_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import intervals, with_intervals
 
-ALL = "all"  # in the names of figures among all texts
+ALL = "all"  # in the names of metrics among all texts
 WORST = "worst.tsv"  # in a run folder
 
 log = logging.getLogger(__name__)
 
 
 class Evaluation(NamedTuple):
-    """What came out: `figures`: means, each followed by the ends of its interval; `rows`: the values of every row.
+    """The result of ranking a corpus with one ranker.
 
-    `prefix`: of the figures' names in metrics.json. `where`: what was ranked, in words.
+    `metrics`: means, each followed by the ends of its interval. `per_query`: the values of every query, [queries] each.
+    `prefix`: begins the metrics' names in metrics.json. `where`: what was ranked, in words.
     """
 
-    figures: dict[str, float]
-    rows: dict[str, np.ndarray]
+    metrics: dict[str, float]
+    per_query: dict[str, np.ndarray]
     prefix: str
     where: str
     ranking: TokenStore | FullRanking
@@ -43,25 +44,25 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(cfg: DictConfig) -> float:
-    """Prints the ranker's table, writes metrics.json and worst.tsv, and returns the metric `cfg.metric.name`.
+    """Prints the metrics of the ranker, writes metrics.json and worst.tsv, and returns the metric `cfg.metric.name`.
 
     Raises InputError for a mistake in the config, in the data or in the ranker.
     """
     check_evaluation(cfg)
     corpus = build_corpus(cfg)
     ranker = build_ranker(cfg, corpus)
-    found = evaluation(cfg, ranker, corpus)
-    if cfg.metric.name not in found.figures:
-        raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(found.figures)}")
+    result = evaluation(cfg, ranker, corpus)
+    if cfg.metric.name not in result.metrics:
+        raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(result.metrics)}")
     choices = HydraConfig.get().runtime.choices
     chosen = choices["encoder"] if cfg.get("ranker") is None else choices["ranker"]
     name = f"{chosen} {cfg.encoder.path}" if cfg.get("ranker") is None and "path" in cfg.encoder else chosen
-    print_figures(f"{name} on {found.where}", {chosen: found.figures}, cfg.ties)
+    print_figures(f"{name} on {result.where}", {chosen: result.metrics}, cfg.ties)
     wanted = cfg.worst_ranked
-    worst = worst_ranked(ranker, found.ranking, found.ranks, wanted.rows, wanted.candidates)
+    worst = worst_ranked(ranker, result.ranking, result.ranks, wanted.rows, wanted.candidates)
     write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)
-    write_metrics(Path(cfg.paths.run_dir), prefixed(found.prefix, found.figures))
-    return found.figures[cfg.metric.name]
+    write_metrics(Path(cfg.paths.run_dir), prefixed(result.prefix, result.metrics))
+    return result.metrics[cfg.metric.name]
 
 
 def check_evaluation(cfg: DictConfig) -> None:
@@ -92,20 +93,20 @@ def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:
     if cfg.candidate_set.files is None:
         ranking = listed = corpus.ranking(split)
         log.info("ranking %d rows, %d distinct texts", len(listed.rows), len(listed.texts))
-        figures, ranks = evaluate_ranking(ranker, listed, cfg.ks, cfg.ties)
+        metrics, ranks = evaluate_ranking(ranker, listed, cfg.ks, cfg.ties)
         where = f"{data_name(cfg, listed.path)}, {len(listed.rows):,} rows"
     else:
         groups = cfg.candidate_set.groups
         labelled = corpus.ranking(split) if groups is None else corpus.groups_in(Path(groups))
         stores = [corpus.store(name) for name in cfg.candidate_set.files]
-        ranking = everything = full_ranking(stores, labelled, pairs=groups is None)
-        count = len(everything.questions)
-        where = f"{data_name(cfg, labelled.path)}, {count:,} questions among {len(everything.texts):,} texts"
+        ranking = full = full_ranking(stores, labelled, pairs=groups is None)
+        count = len(full.questions)
+        where = f"{data_name(cfg, labelled.path)}, {count:,} questions among {len(full.texts):,} texts"
         if not count:
             raise InputError(f"{where}: no question has a duplicate other than itself")
         log.info("ranking %s", where)
-        figures, ranks = evaluate_full_corpus(ranker, everything, cfg.ks, cfg.ties)
+        metrics, ranks = evaluate_full_corpus(ranker, full, cfg.ks, cfg.ties)
         prefix = f"{prefix}/{ALL}" if groups is None else f"groups/{ALL}"
-    rows = per_query_metrics(ranks, cfg.ks, cfg.ties)
-    ends = intervals(rows, **cfg.intervals, seed=cfg.seed)
-    return Evaluation(with_intervals(figures, ends), rows, prefix, where, ranking, ranks)
+    per_query = per_query_metrics(ranks, cfg.ks, cfg.ties)
+    ends = intervals(per_query, **cfg.intervals, seed=cfg.seed)
+    return Evaluation(with_intervals(metrics, ends), per_query, prefix, where, ranking, ranks)

@@ -115,8 +115,8 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
     for name, words in rankers.items():
         log.info("%s: %s", name, shlex.join(words))
         found, speeds = zip(*_evaluations(cfg, name, words, typed, seeds, trainings), strict=True)
-        rows = {column: np.mean([one.rows[column] for one in found], axis=0) for column in found[0].rows}
-        of_seeds = [one.figures[cfg.metric.name] for one in found]
+        rows = {column: np.mean([one.per_query[column] for one in found], axis=0) for column in found[0].per_query}
+        of_seeds = [one.metrics[cfg.metric.name] for one in found]
         values, where = rows[cfg.metric.name], found[0].where
         entries.append(
             Entry(
@@ -199,18 +199,18 @@ def _evaluated(cfg: DictConfig, words: Sequence[str]) -> tuple[Evaluation, float
     ranker = build_ranker(own, corpus)
     speed = _texts_per_second(ranker, corpus.ranking(own.data.split).texts[: FIRST_TEXTS + cfg.speed_texts])
     found = evaluation(own, ranker, corpus)
-    if cfg.metric.name not in found.rows:
-        raise InputError(f"metric.name={cfg.metric.name}: must be one of {', '.join(found.rows)}")
+    if cfg.metric.name not in found.per_query:
+        raise InputError(f"metric.name={cfg.metric.name}: must be one of {', '.join(found.per_query)}")
     for column in cfg.columns:
-        if column not in found.figures:
-            raise InputError(f"{column}: no such metric; there are {', '.join(found.figures)}")
+        if column not in found.metrics:
+            raise InputError(f"{column}: no such metric; there are {', '.join(found.metrics)}")
     return found, speed
 
 
 def _means(found: Sequence[Evaluation]) -> dict[str, float]:
     """The mean of each figure, the ends of intervals left out."""
-    names = [name for name in found[0].figures if not name.endswith(ENDS)]
-    return {name: fmean(one.figures[name] for one in found) for name in names}
+    names = [name for name in found[0].metrics if not name.endswith(ENDS)]
+    return {name: fmean(one.metrics[name] for one in found) for name in names}
 
 
 def _done(folder: Path, given: Sequence[str]) -> bool:
