@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from askagain.corpus.groups import joined_groups
 from askagain.corpus.token_store import TokenStore
 from askagain.text.bags import Bags, offsets_of
 
@@ -45,7 +44,7 @@ def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: 
     lengths = np.full(len(rows), 2) if pairs else rows.lengths
     starts = offsets_of(lengths)[:-1]
     members = rows.ids[np.arange(lengths.sum()) + np.repeat(rows.offsets[:-1] - starts, lengths)]
-    group = _components(members, lengths, len(labelled.texts))
+    group = joined_groups(Bags(members, offsets_of(lengths)), len(labelled.texts))
     asked = _distinct(members[starts] if pairs else members)
     asked = asked[np.bincount(group)[group[asked]] > 1]
     return FullRanking(list(numbers), asked, _other_members(group, asked), len(np.unique(group[asked])))
@@ -56,13 +55,6 @@ def _other_members(group: np.ndarray, asked: np.ndarray) -> Bags:
     groups = Bags(np.argsort(group, kind="stable"), offsets_of(np.bincount(group))).take(group[asked])
     others = groups.ids != np.repeat(asked, groups.lengths)
     return Bags(groups.ids[others], offsets_of(groups.lengths - 1))
-
-
-def _components(members: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
-    """The group of each text, [texts]: rows connect their texts."""
-    firsts = np.repeat(members[offsets_of(lengths)[:-1]], lengths)
-    edges = coo_array((np.ones(len(members), dtype=np.int8), (firsts, members)), shape=(count, count))
-    return connected_components(edges, directed=False)[1].astype(np.int64)
 
 
 def _distinct(texts: np.ndarray) -> np.ndarray:
