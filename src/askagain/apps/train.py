@@ -39,8 +39,8 @@ from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.data.datamodule import BagDataModule
+from askagain.training.lightning_overhead import NoProfiler
 from askagain.training.modules.base import RetrievalModule
-from askagain.training.modules.lightning_overhead import Unprofiled
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ def _trainer(cfg: DictConfig, processes: Team | None) -> pl.Trainer:
         if device_count(cfg) != there.local_size:
             settings["devices"] = there.local_size  # torchrun and srun say how many there are
     if cfg.trainer.get("profiler") is None:
-        settings["profiler"] = Unprofiled()
+        settings["profiler"] = NoProfiler()
     trainer = build(cfg, "trainer")
     try:
         return trainer(**settings)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from pytorch_lightning import LightningModule
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -14,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.text.features import Features
+from askagain.training.lightning_overhead import LeanModule, mark_coalesced
 from askagain.training.optim.embedding_bag import TensorBags, bag_sum
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 
@@ -32,7 +32,7 @@ class Batch(Protocol):
         """Examples in the batch."""
 
 
-class RetrievalModule(LightningModule, ABC):
+class RetrievalModule(LeanModule, ABC):
     """A LightningModule that minimizes `loss`; a subclass gives `loss`, and `encoder` (a `BagEncoder`) to rank with.
 
     `features`: what the rows of its embedding table stand for. `optimizer` takes the parameters; `scheduler` takes the
@@ -54,13 +54,6 @@ class RetrievalModule(LightningModule, ABC):
         self._distinct_rows = 0  # that the last batch used
         self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
         self._epoch_examples = 0
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """As a module does it; at once what Lightning notes some fifty times a step: the hook that it calls."""
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
 
     def setup(self, stage: str) -> None:
         """Finds the processes that train together."""
@@ -140,16 +133,8 @@ class RetrievalModule(LightningModule, ABC):
         self._epoch_examples = checkpoint[EPOCH]["examples"]
 
     def on_after_backward(self) -> None:
-        """Notes that a sparse gradient of a single batch has each row once; autograd forgets what it was told."""
-        for parameter in self.parameters():
-            gradient = parameter.grad
-            if gradient is not None and gradient.is_sparse and gradient._nnz() == self._distinct_rows:
-                gradient._coalesced_(True)
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """As Lightning does it, without the hooks of `Optimizer.zero_grad`."""
-        for parameter in self.parameters():
-            parameter.grad = None
+        """Spares the optimizer from merging the rows of a sparse gradient that has each row once."""
+        mark_coalesced(self.parameters(), self._distinct_rows)
 
     def configure_gradient_clipping(
         self,
