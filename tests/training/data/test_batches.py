@@ -5,12 +5,8 @@ from torch.utils.data import DataLoader
 
 from askagain.errors import InputError
 from askagain.text.bags import Bags
-from askagain.training.data.batches import (
-    BatchOrder,
-    DuplicateCollator,
-    EpochExamples,
-    WordVectorCollator,
-)
+from askagain.training.data.batches import DuplicateCollator, WordVectorCollator
+from askagain.training.data.sampling import BatchOrder, EpochExamples
 
 LISTS = [[1, 2], [], [3], [4, 5, 6], [7]]
 BAGS = Bags.from_lists(LISTS)
@@ -23,7 +19,7 @@ def as_lists(bags):
 def examples(count):
     """Pairs that hold their own number and the epoch."""
     return EpochExamples(
-        lambda epoch: (np.stack([np.arange(count), np.full(count, epoch)], 1), np.arange(count)), fresh=True
+        lambda epoch: (np.stack([np.arange(count), np.full(count, epoch)], 1), np.arange(count)), resample=True
     )
 
 
@@ -86,5 +82,5 @@ def test_an_epoch_that_was_left_goes_on_where_it_stood_and_the_next_one_begins_a
 def test_an_epoch_cannot_go_on_with_batches_of_another_size():
     left = BatchOrder(examples(20), 6, shuffle=True)
     next(iter(left))
-    with pytest.raises(InputError, match=r"set data\.batch_size to 6 over the number of devices"):
+    with pytest.raises(InputError, match=r"set batch_size to 6 divided by the number of devices"):
         BatchOrder(examples(20), 4, shuffle=True).load_state_dict(left.state_dict())

@@ -1,4 +1,4 @@
-"""The LightningDataModule that both kinds of training data share: a part is held out, the rest dealt in batches."""
+"""The LightningDataModule that all training data shares: hold out a share, deal the rest in batches, open rankings."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,25 +6,40 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
-from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerFn
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
-from askagain.training.data.batches import BatchOrder, EpochExamples
+from askagain.training.data.batches import RankingBatch
+from askagain.training.data.sampling import BatchOrder, EpochExamples
+from askagain.training.lightning_overhead import LeanDataModule
+
+PREDICTION_BATCH = 4_096  # texts
 
 
-class BagDataModule(LightningDataModule, ABC):
-    """Deals batches of what is trained on and of what is held out; a subclass says what there is, and cuts batches.
+class BagDataModule(LeanDataModule, ABC):
+    """Batches of bags to train on and to compute the validation loss on, and the ranking sets of a corpus.
 
-    Examples come from sources: groups of duplicates give pairs, known words give themselves. `validation_fraction`: the
-    share of the sources that is held out for the validation loss, 0 for none. `batch_size`: examples in a batch, on
-    each device. `seed` fixes the split, the examples and their order. Raises InputError for a share or a size out of
-    range.
+    Examples come from sources: a group of duplicates gives pairs, a word gives itself. A share of the sources is held
+    out for the validation loss. Everything is opened when it is first needed, so the module also works without a
+    Trainer. Every rank gets the whole batch of all devices; the ranks share the work inside the loss.
+
+    `predict_split` names the ranking set whose vectors `trainer.predict` returns: `validation` or `test`.
+
+    Args:
+        corpus: the texts.
+        validation_fraction: share of the sources that is held out, 0 for none.
+        batch_size: examples in a batch, for each device.
+        seed: fixes the split, the examples and their order.
+
+    Raises:
+        InputError: for a value out of range; later, for a file that is missing or cannot be read.
     """
+
+    predict_split = "validation"
 
     def __init__(self, corpus: Corpus, validation_fraction: float, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -36,73 +51,106 @@ class BagDataModule(LightningDataModule, ABC):
         self.validation_fraction = validation_fraction
         self.batch_size = batch_size
         self.seed = seed
-        self._order: BatchOrder | None = None  # of training's batches
-        self._order_state: dict[str, int] | None = None  # where it goes on
+        self._order: BatchOrder | None = None  # of the training batches
+        self._order_state: dict[str, int] | None = None  # from a checkpoint
 
     @abstractmethod
     def source_count(self) -> int:
-        """How many sources there are; none is split between what is trained on and what is held out."""
+        """How many sources there are; a source is either trained on or held out as a whole."""
 
     @abstractmethod
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, ...]:
-        """The examples that some sources give in an epoch, as arrays of equal length."""
+        """The examples of the given sources in an epoch, as arrays of equal length."""
 
     @abstractmethod
     def collator(self, training: bool) -> Callable:
-        """What cuts a batch, of what is trained on or of what is held out, out of the examples' arrays."""
+        """Makes a batch of examples, to train on or held out, from the arrays of `draw`."""
 
     @property
-    def fresh(self) -> bool:
-        """Whether every epoch has examples of its own."""
+    def resample(self) -> bool:
+        """Whether every epoch draws examples of its own."""
         return False
 
     @abstractmethod
     def description(self) -> str:
-        """What the examples were read from."""
+        """The files or vectors that the examples come from."""
 
     @abstractmethod
     def counts(self) -> dict[str, float]:
-        """What there is, by name."""
+        """Sizes of the data by name, for loggers and the console."""
 
     @abstractmethod
     def model_inputs(self) -> dict[str, Any]:
-        """What a model is made from, beside its own settings."""
+        """Constructor arguments of a module that depend on the data."""
+
+    def prepare_data(self) -> None:
+        """Writes to the cache what is computed once; Lightning calls it on one process of each machine."""
+        for split in ("validation", "test"):
+            if getattr(self.corpus.files, split) is not None:
+                self.ranking(split)
+
+    def setup(self, stage: str) -> None:
+        """Opens what a stage of the Trainer needs: `fit`, `validate`, `test` or `predict`.
+
+        Raises InputError if the corpus lacks it.
+        """
+        if stage == TrainerFn.FITTING:
+            _ = self.train_examples
+        elif stage == TrainerFn.VALIDATING:
+            self.ranking("validation")
+        elif stage == TrainerFn.TESTING:
+            self.ranking("test")
+        else:
+            self.ranking(self.predict_split)
 
     @cached_property
     def split(self) -> tuple[np.ndarray, np.ndarray]:
-        """The sources trained on and the sources held out, by index."""
+        """The indices of the sources trained on and of those held out."""
         sources = np.arange(self.source_count())
         held_out = round(self.validation_fraction * len(sources))
         if held_out in (0, len(sources)):
             return sources, sources[:0]
         parts = train_test_split(sources, test_size=held_out, random_state=self.seed)
-        return np.sort(parts[0]), np.sort(parts[1])  # in the order of the file, where neighbours are read together
+        return np.sort(parts[0]), np.sort(parts[1])  # in file order, so that reads are close together
 
     @cached_property
     def train_examples(self) -> EpochExamples:
-        """What is trained on."""
-        return EpochExamples(lambda epoch: self.draw(self.split[0], epoch), self.fresh)
+        """The examples to train on."""
+        return EpochExamples(lambda epoch: self.draw(self.split[0], epoch), self.resample)
 
     def ranking(self, split: str) -> TokenStore:
-        """The ranking set `validation` or `test`."""
+        """The ranking set `validation` or `test`; raises InputError if the corpus has none."""
         return self.corpus.ranking(split)
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of what is trained on, drawn and shuffled anew every epoch; every rank has the whole batch."""
-        self._order = BatchOrder(self.train_examples, self._whole_batch_size, shuffle=True, seed=self.seed)
+        """Training batches, shuffled anew every epoch; every rank gets the whole batch of all devices."""
+        self._order = BatchOrder(self.train_examples, self._global_batch_size, shuffle=True, seed=self.seed)
         if self._order_state is not None:
             self._order.load_state_dict(self._order_state)
         return self._loader(self._order)
 
     def val_dataloader(self) -> DataLoader | list:
-        """Batches of what is held out, the same every epoch; nothing held out, none here."""
-        if not len(self.split[1]):
-            return []
-        examples = EpochExamples(lambda epoch: self.draw(self.split[1], epoch), fresh=False)
-        return self._loader(BatchOrder(examples, self._whole_batch_size, shuffle=False))
+        """Held-out batches, the same every epoch.
+
+        With nothing held out, `fit` gets no batches, and `trainer.validate` those of the ranking set, which have no
+        loss: Lightning runs no callback without a batch, and `HitsAtK` should rank.
+        """
+        if len(self.split[1]):
+            examples = EpochExamples(lambda epoch: self.draw(self.split[1], epoch), resample=False)
+            return self._loader(BatchOrder(examples, self._global_batch_size, shuffle=False))
+        validating = self.trainer is not None and self.trainer.state.fn == TrainerFn.VALIDATING
+        return self._ranking_loader("validation") if validating else []
+
+    def test_dataloader(self) -> DataLoader:
+        """The distinct texts of the ranking set `test`."""
+        return self._ranking_loader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        """The distinct texts of the ranking set `predict_split`, in order."""
+        return self._ranking_loader(self.predict_split)
 
     def state_dict(self) -> dict[str, int]:
-        """Where training stands in its epoch, for checkpoints; at its beginning where one has ended, however early."""
+        """The position of training in its epoch; 0 once the epoch has ended, however early."""
         if self._order is None:
             return {}
         state = self._order.state_dict()
@@ -110,24 +158,20 @@ class BagDataModule(LightningDataModule, ABC):
         return state | {"batches": 0} if epochs is not None and epochs.processed >= epochs.started else state
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Training goes on where a checkpoint stood; raises InputError as `BatchOrder.load_state_dict` does."""
+        """Resumes at the position in a checkpoint; raises InputError as `BatchOrder.load_state_dict` does."""
         self._order_state = state_dict or None
-        # Lightning asks for the loader before it reads the checkpoint, or after.
+        # Lightning asks for the loader either before or after it reads the checkpoint.
         if state_dict and self._order is not None:
             self._order.load_state_dict(state_dict)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """As Lightning does it; to a processor, where batches are made, nothing is to be moved."""
-        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     @property
-    def _whole_batch_size(self) -> int:
+    def _global_batch_size(self) -> int:
         """Examples in a batch of all devices."""
         return self.batch_size * (self.trainer.world_size if self.trainer else 1)
 
     def _loader(self, order: BatchOrder) -> DataLoader:
-        # A batch is asked for as a whole, by its indices, and cut out of arrays at once.
-        # Page-locked memory lets a batch be copied to a GPU while it works on the last one.
+        # The sampler yields a whole batch of indices, which the collator cuts out of arrays at once.
+        # Page-locked memory lets a batch be copied to a GPU while the GPU works on the previous one.
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
             order.examples,
@@ -136,3 +180,10 @@ class BagDataModule(LightningDataModule, ABC):
             collate_fn=self.collator(training=order.shuffle),
             pin_memory=on_gpu,
         )
+
+    def _ranking_loader(self, split: str) -> DataLoader:
+        ranking = self.ranking(split)
+        texts = np.arange(len(ranking.texts))
+        starts = range(0, len(texts), PREDICTION_BATCH)
+        batches = [RankingBatch(ranking, texts[start : start + PREDICTION_BATCH]) for start in starts]
+        return DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)  # type: ignore[arg-type]

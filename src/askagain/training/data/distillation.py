@@ -17,11 +17,22 @@ from askagain.training.data.teacher import Teacher, teacher_vectors
 
 
 class DistillationDataModule(BagDataModule):
-    """All texts of `train.tsv` and `corpus.txt` with a teacher's vectors, and where there are groups, their pairs.
+    """The texts of `train.tsv` and `corpus.txt` with a teacher's vectors, and pairs if there are groups.
 
-    Either of both files will do. `teacher`, `teacher_dtype`: see `teacher_vectors`. `features`: which are counted, on
-    both files. `max_pairs_per_group`: see `pairs_of_groups`, which draws `random` ones. The rest: see `BagDataModule`;
-    single texts are held out. Everything is read when it is first asked for, and raises InputError where it cannot be.
+    Either file suffices. Single texts are held out.
+
+    Args:
+        corpus: the texts.
+        teacher: embeds them, see `teacher_vectors`.
+        teacher_dtype: of the vectors in the cache, `float16` or `float32`.
+        features: which features are counted, on both files.
+        max_pairs_per_group: bound on the random pairs of a group, see `pairs_of_groups`.
+        validation_fraction: see `BagDataModule`; so are the rest.
+        batch_size: texts in a batch, for each device.
+        seed: fixes the split, the duplicates and the order.
+
+    Raises:
+        InputError: see `BagDataModule`.
     """
 
     def __init__(
@@ -43,7 +54,7 @@ class DistillationDataModule(BagDataModule):
 
     @cached_property
     def texts(self) -> TextUnion:
-        """All texts; those of the groups first."""
+        """All texts, those of the groups first."""
         labelled = None if self.corpus.files.train is None else self.corpus.groups
         stores = [store for store in (labelled, self.corpus.unlabelled) if store is not None]
         if not stores:
@@ -61,7 +72,7 @@ class DistillationDataModule(BagDataModule):
         return teacher_vectors(self.teacher, self.texts, self.teacher_dtype)
 
     def model_inputs(self) -> dict[str, Any]:
-        """What a model is made from, beside its own settings."""
+        """The preprocessor, the features, a function that counts their weights, and the teacher's dimension."""
         return {
             "preprocessor": self.corpus.preprocessor,
             "features": self.features,
@@ -70,11 +81,11 @@ class DistillationDataModule(BagDataModule):
         }
 
     def idf(self) -> np.ndarray:
-        """What each feature weighs, counted on all texts; see `inverse_document_frequencies`."""
+        """The weight of each feature, counted on all texts; see `inverse_document_frequencies`."""
         return self.texts.idf(self.corpus.preprocessor, self.features)
 
     def counts(self) -> dict[str, float]:
-        """What is in the data: texts, pairs, features, and how much of the ranking set is known."""
+        """Counts of texts, duplicates and features, and how much of the ranking set is known."""
         counts = {
             "texts": len(self.texts),
             "texts_with_duplicate": int((self.draw(np.arange(len(self.texts)), 0)[1] >= 0).sum()),
@@ -88,8 +99,8 @@ class DistillationDataModule(BagDataModule):
         return counts | self.corpus.ranking_counts(self.features.vocabulary)
 
     @property
-    def fresh(self) -> bool:
-        """Duplicates are drawn anew every epoch."""
+    def resample(self) -> bool:
+        """True: duplicates are drawn anew every epoch."""
         return True
 
     def description(self) -> str:
@@ -100,21 +111,28 @@ class DistillationDataModule(BagDataModule):
         """Texts."""
         return len(self.texts)
 
+    def prepare_data(self) -> None:
+        """Writes the token stores, the vocabulary, feature ids, and the teacher's vectors."""
+        super().prepare_data()
+        _ = self._bags, self.vectors
+
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Some texts, a duplicate of each, drawn anew for every epoch among those texts (-1: none), and their group."""
+        """The given texts, a random duplicate of each among them (-1: none), and the group of both."""
         partners, groups = (np.full(len(self.texts), -1, dtype=np.int32) for _ in range(2))
         if self.corpus.files.train is not None:
             rows = self.corpus.groups.rows
-            found = pairs_of_groups(rows, np.arange(len(rows)), "random", self.max_pairs_per_group, self.seed, epoch)
-            (first, second), group = found[0].T, found[1]
-            among = np.zeros(len(self.texts), dtype=bool)
-            among[sources] = True
-            kept = among[second]
+            pairs, group = pairs_of_groups(
+                rows, np.arange(len(rows)), "random", self.max_pairs_per_group, self.seed, epoch
+            )
+            first, second = pairs.T
+            given = np.zeros(len(self.texts), dtype=bool)
+            given[sources] = True
+            kept = given[second]
             partners[first[kept]], groups[first[kept]] = second[kept], group[kept]
         return sources, partners[sources], groups[sources]
 
     def collator(self, training: bool) -> DistillationCollator:
-        """Cuts bags and teacher's vectors out of flat arrays."""
+        """Cuts bags and the teacher's vectors out of flat arrays."""
         return DistillationCollator(self._bags, self.vectors)
 
     @cached_property

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import block_array, csr_array
-from scipy.sparse.csgraph import connected_components
 from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
+from askagain.corpus.groups import joined_groups
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.corpus.text_union import TextUnion
 from askagain.corpus.token_store import TokenStore
@@ -22,12 +21,21 @@ from askagain.training.data.datamodule import BagDataModule
 
 
 class DuplicatesDataModule(BagDataModule):
-    """Pairs of duplicates from a corpus.
+    """Pairs of duplicate questions from the groups of a corpus; whole groups are held out.
 
-    `features`: which are counted, on the groups, and with `count_unlabelled` on `corpus.txt` as well, where there is
-    one: what only stands there is never trained, but tells texts apart that share it from those that do not. `pairs`,
-    `max_pairs_per_group`: see `pairs_of_groups`. The rest: see `BagDataModule`; whole groups are held out. Everything
-    is read when it is first asked for, and raises InputError where it cannot be.
+    Args:
+        corpus: the groups, the ranking sets, and `corpus.txt` if there is one.
+        features: which features are counted, on the texts of the groups.
+        count_unlabelled: count features on `corpus.txt` as well. A feature that occurs only there is never trained,
+            but it tells texts that share it from those that do not.
+        pairs: how a group becomes pairs, see `pairs_of_groups`.
+        max_pairs_per_group: see `pairs_of_groups`.
+        validation_fraction: see `BagDataModule`; so are the rest.
+        batch_size: pairs in a batch, for each device.
+        seed: fixes the split, the pairs and their order.
+
+    Raises:
+        InputError: see `BagDataModule`.
     """
 
     def __init__(
@@ -46,11 +54,11 @@ class DuplicatesDataModule(BagDataModule):
         self.count_unlabelled = count_unlabelled
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
-        self.hard_negatives: HardNegatives | None = None  # of the epoch, for training's batches
+        self.hard_negatives: HardNegatives | None = None  # of the epoch, for training batches only
 
     @cached_property
     def features(self) -> Features:
-        """The features of the texts that are counted."""
+        """The features counted on the groups, and on `corpus.txt` if asked for."""
         return self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
 
     @property
@@ -59,7 +67,7 @@ class DuplicatesDataModule(BagDataModule):
 
     @cached_property
     def pool(self) -> TextUnion:
-        """All texts, of which hard negatives are some: those of the groups, then those of `corpus.txt`."""
+        """The texts that hard negatives are mined from: those of the groups, then those of `corpus.txt`."""
         stores = [self.corpus.groups, self.corpus.unlabelled]
         return TextUnion([store for store in stores if store is not None])
 
@@ -70,29 +78,19 @@ class DuplicatesDataModule(BagDataModule):
 
     @cached_property
     def groups_of_pool(self) -> np.ndarray:
-        """A number for the group of each text of the pool, [pool] int32; groups that share a text are one.
-
-        For texts without a group it is below 0, and their own.
-        """
-        rows = self.corpus.groups.rows
-        members = csr_array(
-            (np.ones(len(rows.ids), dtype=np.int8), rows.ids, rows.offsets), shape=(len(rows), len(self.pool))
-        )
-        _, joined = connected_components(block_array([[None, members], [members.T, None]]), directed=False)
-        groups = -1 - np.arange(len(self.pool), dtype=np.int32)
-        groups[rows.ids] = joined[len(rows) + rows.ids]
-        return groups
+        """The group number of each text of the pool, [pool] int32; see `joined_groups`."""
+        return joined_groups(self.corpus.groups.rows, len(self.pool))
 
     def model_inputs(self) -> dict[str, Any]:
-        """What a model is made from, beside its own settings."""
+        """The preprocessor, the features, and a function that counts their weights."""
         return {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
 
     def idf(self) -> np.ndarray:
-        """What each feature weighs, counted on the same texts; see `inverse_document_frequencies`."""
+        """The weight of each feature, counted on the same texts; see `inverse_document_frequencies`."""
         return self._counted.idf(self.corpus.preprocessor, self.features)
 
     def counts(self) -> dict[str, float]:
-        """What is in the data: groups, texts, pairs, words, features, and how much of the ranking set is known."""
+        """Counts of groups, texts, pairs, words and features, and how much of the ranking set is known."""
         groups = self.corpus.groups
         words = groups.words(self.corpus.preprocessor)
         ranking = self.ranking("validation")
@@ -109,15 +107,15 @@ class DuplicatesDataModule(BagDataModule):
             "known_ngrams": self.features.tokenizer.vocab_size,
             "known_word_pairs": len(self.features.pairs),
             **self.corpus.ranking_counts(self.features.vocabulary),
-            "validation_texts_without_feature": self._empty(ranking),
+            "validation_texts_without_feature": int((self._feature_ids(ranking).lengths == 0).sum()),
         }
         if self.corpus.unlabelled is not None:
             counts["unlabelled_texts"] = len(self.corpus.unlabelled.texts)
         return counts
 
     @property
-    def fresh(self) -> bool:
-        """Random pairs are drawn anew every epoch."""
+    def resample(self) -> bool:
+        """True for random pairs."""
         return self.pairs == "random"
 
     def description(self) -> str:
@@ -128,21 +126,28 @@ class DuplicatesDataModule(BagDataModule):
         """Groups of duplicates."""
         return len(self.corpus.groups.rows)
 
+    def prepare_data(self) -> None:
+        """Writes the token stores, the vocabulary, feature ids, and pairs that stay the same in every epoch."""
+        super().prepare_data()
+        self._feature_ids(self.corpus.groups)
+        if not self.resample:
+            _ = self.train_examples
+
     def train_dataloader(self) -> DataLoader:
-        """As in `BagDataModule`; raises InputError where no group has two different questions."""
+        """As in `BagDataModule`; raises InputError if no group has two different questions."""
         loader = super().train_dataloader()
         if not len(loader):
             raise InputError(f"{self.corpus.groups.path}: no group with two different questions to train on")
         return loader
 
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs of some groups in an epoch, and the group of each; see `pairs_of_groups`.
+        """The pairs that the given groups form in an epoch, and the group of each pair; see `pairs_of_groups`.
 
-        Those that are the same in every epoch are kept in the cache.
+        Pairs that are the same in every epoch are kept in the cache.
         """
         rows = self.corpus.groups.rows
         settings = (self.pairs, self.max_pairs_per_group, self.seed)
-        if self.fresh:
+        if self.resample:
             return pairs_of_groups(rows, sources, *settings, epoch)
 
         def build(folder: Path) -> None:
@@ -156,16 +161,18 @@ class DuplicatesDataModule(BagDataModule):
                 for name in ("pairs.npy", "groups.npy")
             )
             if pairs.shape != (len(groups), 2):
-                raise ValueError("pairs and groups do not belong together")
+                raise ValueError("pairs and groups differ in length")
             return pairs, groups
 
         key: dict[str, object] = {"groups": hashlib.sha256(sources.tobytes()).hexdigest(), "settings": list(settings)}
         return self.corpus.groups.entry("pairs", key, build, load)
 
     def collator(self, training: bool) -> DuplicateCollator:
-        """Cuts the bags of both sides out of the token store; hard negatives are for training only."""
-        bags = self.corpus.groups.features(self.corpus.preprocessor, self.features)
-        return DuplicateCollator(bags, lambda: self.hard_negatives if training else None)
+        """Cuts the bags of both sides out of the token store; only training batches get hard negatives."""
+        return DuplicateCollator(
+            self._feature_ids(self.corpus.groups), lambda: self.hard_negatives if training else None
+        )
 
-    def _empty(self, store: TokenStore) -> int:
-        return int((store.features(self.corpus.preprocessor, self.features).lengths == 0).sum())
+    def _feature_ids(self, store: TokenStore) -> Bags:
+        """The feature ids of the texts of a store."""
+        return store.features(self.corpus.preprocessor, self.features)

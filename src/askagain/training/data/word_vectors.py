@@ -1,4 +1,4 @@
-"""The LightningDataModule of word vectors: letter n-grams of known words, and the vectors to predict from them."""
+"""The LightningDataModule of word vectors: letter n-grams of words, and the vectors to predict from them."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -24,12 +24,23 @@ def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
 
 
 class WordVectorsDataModule(BagDataModule):
-    """Known words to learn letter n-grams from.
+    """Words with a pretrained vector, which is to be predicted from their letter n-grams; words are held out.
 
-    `words`: which of the known words. `top`, the `limit` most frequent plain ones (ASCII letters only); `evaluation`,
-    the known words of the validation ranking set; `all`. `max_trigrams`, `ngram_sizes`, `ngram_buckets`: see
-    `FeatureSettings`. The rest: see `BagDataModule`; words are held out. Raises InputError for an unknown choice, or
-    where no word is left to learn from.
+    Args:
+        corpus: the ranking sets, whose unknown words get a predicted vector.
+        vectors: the pretrained vectors.
+        words: which of their words to learn from. `top`: the `limit` most frequent plain ones (ASCII letters only);
+            `evaluation`: those in the validation ranking set; `all`.
+        limit: bound on `top`, None for none.
+        max_trigrams: see `FeatureSettings`; so are the next two.
+        ngram_sizes: letters in an n-gram.
+        ngram_buckets: number of hash buckets, None to count n-grams.
+        validation_fraction: see `BagDataModule`; so are the rest.
+        batch_size: words in a batch, for each device.
+        seed: fixes the split and the order.
+
+    Raises:
+        InputError: for an unknown choice, and if no word is left to learn from.
     """
 
     def __init__(
@@ -64,12 +75,12 @@ class WordVectorsDataModule(BagDataModule):
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """The rows, in the vectors' table, of the words to learn from."""
+        """The rows of the vectors' table that belong to the words to learn from."""
         if self.words == "top":
             rows = plain_rows(self.vectors.words, self.limit)
         elif self.words == "evaluation":
-            found = self.vectors.rows(self.ranking("validation").words(self.corpus.preprocessor).words)
-            rows = np.sort(found[found >= 0])
+            rows = self.vectors.rows(self.ranking("validation").words(self.corpus.preprocessor).words)
+            rows = np.sort(rows[rows >= 0])
         else:
             rows = np.arange(len(self.vectors))
         if not len(rows):
@@ -89,7 +100,7 @@ class WordVectorsDataModule(BagDataModule):
         return Bags.from_lists([self.tokenizer.indices(self.vectors.words[row]) for row in self.rows])
 
     def model_inputs(self) -> dict[str, Any]:
-        """What a model is made from, beside its own settings."""
+        """The preprocessor, the vectors and the n-grams."""
         return {"preprocessor": self.corpus.preprocessor, "vectors": self.vectors, "tokenizer": self.tokenizer}
 
     def frequent_unknown_words(self, count: int) -> list[str]:
@@ -97,12 +108,13 @@ class WordVectorsDataModule(BagDataModule):
         texts = self.ranking("validation").words(self.corpus.preprocessor)
         unknown = self.vectors.rows(texts.words) < 0
         order = np.argsort(-texts.counts, kind="stable")
-        words = (texts.words[i] for i in order if unknown[i] and self.tokenizer.indices(texts.words[i]))
-        return list(islice(words, count))
+        words = (texts.words[word] for word in order if unknown[word])
+        return list(islice((word for word in words if self.tokenizer.indices(word)), count))
 
     def counts(self) -> dict[str, float]:
-        """Words and n-grams learned from, and of the ranking set's distinct words the known and the unknown ones:
-        those with a known n-gram, which get a predicted vector, and those without.
+        """Counts of words and n-grams learned from, and of the ranking set's known and unknown words.
+
+        Unknown words with a known n-gram get a predicted vector, the others none.
         """
         ranking = self.ranking("validation")
         words = ranking.words(self.corpus.preprocessor).words
@@ -121,7 +133,7 @@ class WordVectorsDataModule(BagDataModule):
         }
 
     def description(self) -> str:
-        """The vectors, and the ranking set whose unknown words get one."""
+        """The vectors, and the ranking set whose unknown words get a predicted one."""
         return f"{self.vectors.name} and {self.ranking('validation').path}"
 
     def source_count(self) -> int:
@@ -133,5 +145,5 @@ class WordVectorsDataModule(BagDataModule):
         return (sources,)
 
     def collator(self, training: bool) -> WordVectorCollator:
-        """Cuts words' n-grams and vectors out of flat arrays."""
+        """Cuts the n-grams and vectors of words out of flat arrays."""
         return WordVectorCollator(self.ngrams, np.ascontiguousarray(self.vectors.table[self.rows]))
