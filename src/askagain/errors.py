@@ -1,4 +1,4 @@
-"""What is told to the person at the keyboard in one line: a mistake in what was given, a process or run that failed."""
+"""Errors that a command prints as one line: a mistake of the user's, a process or a run that failed."""
 
 
 class InputError(ValueError):
@@ -10,16 +10,16 @@ class InputError(ValueError):
 
 
 class RankError(RuntimeError):
-    """One of the processes that train together has failed or ended; the message says which, and how.
+    """One of the processes that train together has failed; the message says which, and how.
 
     Commands print it without a traceback and exit with status 1.
     """
 
 
 class RunError(RuntimeError):
-    """A run of a sweep has failed, and its log says how; other than its cause, it can be sent between processes.
+    """A run of a sweep has failed; unlike its cause, this error can be pickled and sent between processes.
 
-    Commands print it without a traceback and exit with its `status`, that of the run had it been alone.
+    Commands print it without a traceback and exit with `status`, the exit status that the run alone would have had.
     """
 
     def __init__(self, message: str, status: int) -> None:

@@ -1,4 +1,4 @@
-"""Facts of the machine: processor, GPUs, versions, and the precision in which it multiplies matrices fastest."""
+"""Facts about the machine: processor, GPUs, versions, and the precision of its fastest matrix products."""
 
 import platform
 from collections import Counter
@@ -10,7 +10,7 @@ LARGE_BATCH = 1024  # pairs; with fewer, matrix products are a small part of a s
 
 
 def machine() -> dict[str, str]:
-    """What figures come from: processor, GPUs, and the versions of Python and PyTorch."""
+    """What results are measured on, to be written beside them: processor, GPUs, versions of Python and PyTorch."""
     processor = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -22,13 +22,14 @@ def machine() -> dict[str, str]:
         "products faster in bfloat16": "yes" if _multiplies_bfloat16_faster() else "no",
         "GPU": ", ".join(name if count == 1 else f"{count} x {name}" for name, count in gpus.items()) or "none",
         "Python": platform.python_version(),
-        "PyTorch": str(torch.__version__),  # a subclass of str, which hparams.yaml could not be read with
+        "PyTorch": str(torch.__version__),  # a subclass of str that hparams.yaml cannot be read back with
     }
 
 
 def fastest_precision(accelerator: str, batch_size: int) -> str:
-    """`bf16-mixed` where this machine multiplies matrices faster in bfloat16 and a batch, that of all devices, has
-    `LARGE_BATCH` pairs or more; else `32-true`, which is exact whatever the number of devices.
+    """`bf16-mixed` where this machine multiplies large batches faster in bfloat16, else `32-true`.
+
+    `batch_size` counts the pairs of all devices. `32-true` gives the same results for any number of devices.
     """
     if batch_size < LARGE_BATCH:
         return "32-true"
@@ -40,10 +41,9 @@ def fastest_precision(accelerator: str, batch_size: int) -> str:
 
 
 def _multiplies_bfloat16_faster() -> bool:
-    """Whether the processor has matrix units for bfloat16 (AMX), or is one of AMD's with bfloat16 instructions.
+    """Whether the processor has matrix units for bfloat16 (AMX), or is an AMD with bfloat16 instructions.
 
-    With such instructions products took less than half as long as in float32 on an AMD EPYC (Zen 4), but some two times
-    as long on an Intel Xeon that does not show its matrix units.
+    These instructions halved the time of products on an AMD EPYC (Zen 4), but doubled it on an Intel Xeon without AMX.
     """
     has = torch.cpu.get_capabilities()
     return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and "AMD" in has.get("cpu_name", "")))

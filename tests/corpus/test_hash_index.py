@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from askagain.corpus import hash_index
 from askagain.corpus.hash_index import HashIndex
 
 SEED = 3
@@ -32,16 +31,14 @@ SPREADS = {
 
 @pytest.mark.parametrize(("factor", "offset"), SPREADS.values(), ids=SPREADS)
 @pytest.mark.parametrize("block", [16, 1 << 15])
-def test_hashes_are_numbered_as_by_a_dictionary(factor, offset, block, monkeypatch):
+def test_hashes_are_numbered_as_by_a_dictionary(factor, offset, block):
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
-    monkeypatch.setattr(hash_index, "BLOCK", block)
-    monkeypatch.setattr(hash_index, "SMALLEST", 64)
     scale = np.uint64(factor % 2**64)
     batches = [
         rng.integers(0, distinct, 1500).astype(np.uint64) * scale + np.uint64(offset) for distinct in (5, 900, 9000)
     ]
-    index = HashIndex()
+    index = HashIndex(block, smallest=64)
     for batch, (numbers, new) in zip(batches, reference(batches), strict=True):
         found, first_uses = index.number(batch)
         assert found.tolist() == numbers

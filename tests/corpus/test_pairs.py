@@ -3,7 +3,6 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from askagain.corpus import pairs as module
 from askagain.corpus.pairs import STRATEGIES, pairs_of_groups
 from askagain.errors import InputError
 from askagain.text.bags import Bags
@@ -88,14 +87,14 @@ def test_pairs_are_small_whole_numbers_one_row_a_pair():
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_pairs_are_those_of_the_groups_asked_for_however_many_are_worked_on_at_a_time(strategy, monkeypatch):
+def test_pairs_are_those_of_the_groups_asked_for_however_many_are_worked_on_at_a_time(strategy):
     asked = np.array([3, 0, 5])
     whole = pairs_of_groups(GROUPS, asked, strategy, 30, 7)
     assert set(whole[1].tolist()) == set(asked.tolist())
     assert all(
         GROUPS.offsets[g] <= text < GROUPS.offsets[g + 1] for pair, g in zip(*whole, strict=True) for text in pair
     )
-    monkeypatch.setattr(module, "GROUPS_A_BLOCK", 2)
-    for found, wanted in zip(pairs_of_groups(GROUPS, asked, strategy, 30, 7), whole, strict=True):
+    blocks = pairs_of_groups(GROUPS, asked, strategy, 30, 7, groups_per_block=2)
+    for found, wanted in zip(blocks, whole, strict=True):
         assert found.tolist() == wanted.tolist()
         assert found.dtype == np.int32

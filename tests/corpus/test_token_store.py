@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from askagain.corpus import cache as cache_module
-from askagain.corpus import token_store, tsv
+from askagain.corpus import token_store
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
@@ -17,6 +17,7 @@ from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.text.features import Features, FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
+from tests.text.plain_features import word_ids
 
 GROUPS = "mount usb disk\tHow to mount a disk\t???\nwhere am i\tmount usb disk\n"
 CLEAN = TextPreprocessor("?", stopwords="english")
@@ -183,10 +184,10 @@ def test_corpus_files_are_found_plain_or_gzip_and_a_given_path_wins(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda folder: CorpusFiles.locate(str(folder / "nope")), "data.dir=.*nope: no such folder"),
-        (lambda folder: CorpusFiles.locate(None, test_path=str(folder / "t.tsv")), "data.test_path=.*no such file"),
-        (lambda folder: CorpusFiles.locate(str(folder)).groups(), "no train.tsv in data.dir"),
-        (lambda folder: CorpusFiles.locate(str(folder)).ranking("test"), "no test.tsv in data.dir"),
+        (lambda folder: CorpusFiles.locate(str(folder / "nope")), "nope: no such folder"),
+        (lambda folder: CorpusFiles.locate(None, test_path=str(folder / "t.tsv")), "t.tsv: no such file"),
+        (lambda folder: CorpusFiles.locate(str(folder)).groups(), "no train.tsv in the corpus folder"),
+        (lambda folder: CorpusFiles.locate(str(folder)).ranking("test"), "no test.tsv in the corpus folder"),
         (lambda folder: CorpusFiles.locate(str(folder)).ranking("dev"), "validation, test"),
     ],
 )
@@ -218,14 +219,10 @@ PREPROCESSORS = {
 
 @pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
 @pytest.mark.parametrize("size", [1, 40, 1 << 20])
-def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(
-    tmp_path, monkeypatch, preprocessor, size
-):
+def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(tmp_path, preprocessor, size):
     path = tmp_path / "train.tsv"
     path.write_text("".join("\t".join(row) + "\n" for row in ODD), encoding="utf-8")
-    monkeypatch.setattr(tsv, "PIECE_BYTES", size)
-    monkeypatch.setattr(token_store, "TEXTS_A_BLOCK", min(size, 3))
-    store = open_store(path, tmp_path)
+    store = TokenStore(path, 2, "error", Cache(tmp_path / "cache"), texts_per_block=min(size, 3), piece_bytes=size)
     texts = list(dict.fromkeys(text for row in ODD for text in row))
     assert list(store.texts) == texts
     assert [[texts[i] for i in store.rows.bag(row)] for row in range(len(ODD))] == ODD
@@ -234,7 +231,7 @@ def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(
     features = store.count_features(preprocessor, FeatureSettings(kind="words_trigrams"))
     bags = store.features(preprocessor, features)
     for number, text in enumerate(texts):
-        expected = [i for word in preprocessor.words(text) for i in features.of_word(word)]
+        expected = [i for word in preprocessor.words(text) for i in word_ids(features, word)]
         assert bags.bag(number).tolist() == sorted(expected)
 
 
@@ -250,8 +247,7 @@ def test_a_file_changed_in_place_is_read_again_also_where_size_and_time_stay_the
 
 
 def test_a_digest_is_remembered_when_the_file_has_settled(path, tmp_path, monkeypatch):
-    cache = Cache(tmp_path / "cache")
-    monkeypatch.setattr(cache_module, "SETTLED_SECONDS", -1)
+    cache = Cache(tmp_path / "cache", settled_seconds=-1)
     first = cache.content_digest(path)
     monkeypatch.setattr(cache_module.hashlib, "file_digest", None)
     assert cache.content_digest(path) == first

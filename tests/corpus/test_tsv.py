@@ -4,7 +4,6 @@ from itertools import islice
 
 import pytest
 
-from askagain.corpus import tsv
 from askagain.corpus.tsv import Rows, read_rows
 from askagain.errors import InputError
 
@@ -132,18 +131,16 @@ def test_cells_lose_the_white_space_around_them_as_python_has_it(tmp_path):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_the_size_of_the_pieces_changes_nothing(tmp_path, monkeypatch, size, ending):
+def test_the_size_of_the_pieces_changes_nothing(tmp_path, size, ending):
     lines = [["How?", "Warum ä?", "x"], ["a", "b"], ["a long question indeed", "another\u2028one"], ["c", "d"]]
     path = write(tmp_path, (ending.join("\t".join(cells) for cells in lines) + 3 * ending).encode())
-    monkeypatch.setattr(tsv, "PIECE_BYTES", size)
-    assert rows_of(read_all(path, 2)) == lines
+    assert rows_of(read_all(path, 2, piece_bytes=size)) == lines
 
 
 @pytest.mark.parametrize("size", [1, 3, 8, 64])
-def test_a_bad_line_is_numbered_from_the_start_of_the_file_whatever_the_pieces(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(tsv, "PIECE_BYTES", size)
+def test_a_bad_line_is_numbered_from_the_start_of_the_file_whatever_the_pieces(tmp_path, size):
     with pytest.raises(InputError, match="line 4: the line is empty"):
-        read_all(write(tmp_path, b"a\tb\nc\td\ne\tf\n\n\ng\th\n"), 2)
-    found = read_all(write(tmp_path, b"a\tb\nc\n\ne\tf\n\n"), 2, "skip")
+        read_all(write(tmp_path, b"a\tb\nc\td\ne\tf\n\n\ng\th\n"), 2, piece_bytes=size)
+    found = read_all(write(tmp_path, b"a\tb\nc\n\ne\tf\n\n"), 2, "skip", piece_bytes=size)
     assert rows_of(found) == [["a", "b"], ["e", "f"]]
     assert sum(piece.skipped for piece in found) == 2

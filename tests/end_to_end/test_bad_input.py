@@ -14,7 +14,7 @@ FILES = {
     "empty cell": ("train.tsv", b"a\tb\nc\t\td\n", "train.tsv, line 2: column 2 is empty"),
     "invalid UTF-8": ("train.tsv", b"a\tb\nc\td\n\xff\tx\n", "train.tsv, line 3: byte 1 of the line is not UTF-8"),
     "empty file": ("train.tsv", b"", "train.tsv is empty"),
-    "missing file": ("validation.tsv", None, "no validation.tsv in data.dir"),
+    "missing file": ("validation.tsv", None, "no validation.tsv in the corpus folder"),
     "damaged gzip": ("train.tsv", gzip.compress(b"a\tb\n" * 999)[:40], "train.tsv is damaged or incomplete gzip data"),
     "bad unlabelled text": ("corpus.txt", b"fine\n\xe9\n", "corpus.txt, line 2: byte 1 of the line is not UTF-8"),
 }

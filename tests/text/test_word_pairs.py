@@ -14,6 +14,7 @@ from askagain.text.features import Features, FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.text_tokenizer import TextTokenizer
 from askagain.text.word_pairs import WordPairs
+from tests.text.plain_features import word_ids
 
 PREPROCESSORS = {
     "by token": TextPreprocessor("?!-./", 2, "english", ("c++", ".net", "node.js")),
@@ -35,9 +36,9 @@ def plain_pairs(preprocessor, text):
     return list(pairwise(preprocessor.words(text)))
 
 
-def store_of(texts, folder):
+def store_of(texts, folder, block=100):
     (folder / "corpus.txt").write_text("".join(f"{text}\n" for text in texts))
-    return TokenStore(folder / "corpus.txt", 1, "error", Cache(folder / "cache"), separator=None)
+    return TokenStore(folder / "corpus.txt", 1, "error", Cache(folder / "cache"), separator=None, texts_per_block=block)
 
 
 def names(features, pairs):
@@ -47,10 +48,8 @@ def names(features, pairs):
 
 @pytest.mark.parametrize("block", [1, 3, 100])
 @pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
-def test_features_with_pairs_are_those_of_the_plain_definition(preprocessor, block, tmp_path, monkeypatch):
-    monkeypatch.setattr("askagain.corpus.token_store.TEXTS_A_BLOCK", block)
-    monkeypatch.setattr("askagain.text.word_pairs.MERGED_AT", 2)
-    store = store_of([text for text in TEXTS if text], tmp_path)
+def test_features_with_pairs_are_those_of_the_plain_definition(preprocessor, block, tmp_path):
+    store = store_of([text for text in TEXTS if text], tmp_path, block)
     features = store.count_features(preprocessor, FeatureSettings(kind="words_trigrams_pairs", min_pair_count=2))
     counts = Counter(pair for text in store.texts for pair in plain_pairs(preprocessor, text))
     wanted = {pair for pair, count in counts.items() if count >= 2}
@@ -61,8 +60,11 @@ def test_features_with_pairs_are_those_of_the_plain_definition(preprocessor, blo
     unseen = [*TEXTS, "unheard usb disk", "usb unheard disk", "boot disk usb"]
 
     def plain(text):
-        single = [i for word in preprocessor.words(text) for i in features.of_word(word)]
+        single = [i for word in preprocessor.words(text) for i in word_ids(features, word)]
         return sorted(single + [index[pair] for pair in plain_pairs(preprocessor, text) if pair in index])
+
+    numbered = [*store.numbered_texts(preprocessor, features.vocabulary)]
+    assert WordPairs.from_texts(numbered, 2, merged_at=2).keys.tolist() == features.pairs.keys.tolist()
 
     for remembered in (1, 1000):
         tokenizer = TextTokenizer(preprocessor, features, remembered)
@@ -122,7 +124,7 @@ def test_a_damaged_file_of_pairs_is_refused(tmp_path):
 
 
 def test_a_pair_that_is_needed_less_than_once_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"features\.min_pair_count=0"):
+    with pytest.raises(InputError, match="^min_pair_count=0"):
         store_of(TEXTS[:2], tmp_path).count_features(
             TextPreprocessor(), FeatureSettings(kind="words_pairs", min_pair_count=0)
         )

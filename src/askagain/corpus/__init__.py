@@ -1,1 +1,1 @@
-"""Files become arrays: the TSV reader, the token store, pair strategies, ranking sets, the built-in sample."""
+"""Files become arrays: the TSV reader, the token store, pairs of duplicates, and the cache."""

@@ -1,4 +1,4 @@
-"""A folder of results that took time, each named by a digest of all that it depends on."""
+"""Caches built folders, each named by a digest of everything that it depends on."""
 
 import hashlib
 import json
@@ -14,24 +14,27 @@ from askagain.files.writing import atomic_write, resumable_write
 
 Loaded = TypeVar("Loaded")
 SHA256_DIGITS = 64
-SETTLED_SECONDS = 2
-LOADING_ERRORS = (OSError, EOFError, ValueError)  # what loading a damaged entry raises
+SETTLED_SECONDS = 2  # since the last change of a file, before its digest is remembered
+LOADING_ERRORS = (OSError, EOFError, ValueError)  # that a damaged entry raises
 
 log = logging.getLogger(__name__)
 
 
 class Cache:
-    """Keeps built folders. An entry is written under a temporary name and renamed, so it is whole or absent; a lock
-    an entry makes a second process wait for the first and read what it built, instead of building it again.
+    """A cache of built folders.
+
+    An entry is written under a temporary name and renamed, so it is whole or absent. A lock for each entry makes a
+    second process wait for the first one and read what it built.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settled_seconds: float = SETTLED_SECONDS) -> None:
         self.folder = folder
+        self._settled_seconds = settled_seconds
 
     def content_digest(self, path: Path) -> str:
         """SHA-256 of a file's bytes, remembered by its path, size and times of change.
 
-        A file that changed within the last seconds is not remembered: a second change may leave the same time.
+        The digest of a file that has just changed is not remembered: another change may leave the same times.
         """
         now, status = time.time(), path.stat()
         state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
@@ -44,7 +47,7 @@ class Cache:
             pass  # not remembered, or damaged
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if now - max(status.st_mtime, status.st_ctime) > SETTLED_SECONDS:
+        if now - max(status.st_mtime, status.st_ctime) > self._settled_seconds:
             with atomic_write(remembered) as temporary:
                 temporary.write_text(digest, encoding="ascii")
         return digest
@@ -57,25 +60,31 @@ class Cache:
         load: Callable[[Path], Loaded],
         resumable: bool = False,
     ) -> Loaded:
-        """What `load(folder)` gives of the entry for `key`; `build(empty_folder)` fills it where it is not there yet.
+        """Loads an entry, which is built first where it is missing or damaged.
 
-        `kind` starts the folder's name. `key`: all that the content depends on, as plain JSON values. An entry that
-        cannot be loaded is damaged, and is built once more. With `resumable`, the folder that `build` gets may hold
-        what an earlier build had written when it was ended.
+        Args:
+            kind: the first part of the folder's name.
+            key: everything that the content depends on, as JSON values.
+            build: fills the empty folder that it is given.
+            load: reads that folder; an error in `LOADING_ERRORS` means that it is damaged.
+            resumable: give `build` the folder of an earlier build that was interrupted, with its files.
+
+        Returns:
+            What `load` returns.
         """
         path = self.folder / f"{kind}-{_digest(key)}"
         if path.is_dir():
             try:
                 return load(path)
             except LOADING_ERRORS:
-                pass  # damaged, as it seems: looked at again when no other process can be at work on it
+                pass  # another process may be rebuilding it: try again under the lock
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(str(path) + ".lock"):
             if path.is_dir():
                 try:
                     return load(path)
                 except LOADING_ERRORS as error:
-                    log.warning("%s is damaged (%s); it is built once more", path, error)
+                    log.warning("%s is damaged (%s); it is built again", path, error)
             with resumable_write(path) if resumable else atomic_write(path) as temporary:
                 temporary.mkdir(exist_ok=resumable)
                 build(temporary)

@@ -1,25 +1,25 @@
-"""One corpus: its files, how its texts are cleaned, and the cache that keeps what was made of them."""
+"""A corpus: its files, the preprocessor of its texts, and the cache of what was made of them."""
 
 from functools import cached_property
 from pathlib import Path
 
 from askagain.corpus.cache import Cache
-from askagain.corpus.files import CorpusFiles
+from askagain.corpus.files import CorpusFiles, missing
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
-GROUP_COLUMNS = 2  # two duplicates or more
+GROUP_COLUMNS = 2  # at least two duplicates
 STORES = ("train", "validation", "test", "corpus")
-RANKING_COLUMNS = 3  # question, duplicate, one negative or more
+RANKING_COLUMNS = 3  # question, duplicate, and at least one negative
 
 
 class Corpus:
-    """The token stores of a corpus, opened when they are first asked for.
+    """The token stores of a corpus, each opened when it is first asked for.
 
-    `digests`: SHA-256 of each file that was opened so far, by its field in `CorpusFiles`.
-    Raises InputError, at that moment, for a file that is missing or cannot be read.
+    `digests`: SHA-256 of each file opened so far, by its field in `CorpusFiles`. Opening a store raises InputError for
+    a file that is missing or unreadable.
     """
 
     def __init__(self, files: CorpusFiles, preprocessor: TextPreprocessor, cache: Cache, on_bad_row: str) -> None:
@@ -32,22 +32,22 @@ class Corpus:
 
     @cached_property
     def groups(self) -> TokenStore:
-        """Groups of duplicates: each row of the store is a group."""
+        """The groups of duplicates: each row is a group."""
         return self._open("train", self.files.groups(), GROUP_COLUMNS)
 
     @cached_property
     def unlabelled(self) -> TokenStore | None:
-        """Texts without labels, one a row; None where the corpus has none."""
+        """The unlabelled texts, one a row; None where the corpus has none."""
         return None if self.files.corpus is None else self._open("corpus", self.files.corpus, 1, separator=None)
 
     def ranking(self, split: str) -> TokenStore:
-        """The ranking set `validation` or `test`: each row is a question, its duplicate, and the negatives."""
+        """The ranking set `validation` or `test`: each row is a question, its duplicate, and negatives."""
         if split not in self._ranking:
             self._ranking[split] = self._open(split, self.files.ranking(split), RANKING_COLUMNS)
         return self._ranking[split]
 
     def groups_in(self, path: Path) -> TokenStore:
-        """Groups of duplicates in another file than `train.tsv`."""
+        """The groups of duplicates in another file than `train.tsv`."""
         return self._open("groups", path, GROUP_COLUMNS)
 
     def store(self, name: str) -> TokenStore:
@@ -57,12 +57,13 @@ class Corpus:
         if name != "corpus":
             return self.ranking(name)
         if self.unlabelled is None:
-            raise InputError("no corpus.txt in data.dir; put one there or set data.corpus_path=FILE")
+            raise InputError(missing("corpus.txt", "corpus_path"))
         return self.unlabelled
 
     def ranking_counts(self, known: WordVocabulary) -> dict[str, float]:
-        """What is in the validation ranking set: rows, distinct texts and words, and the share of its words (each as
-        often as it occurs) that are among the known ones.
+        """Statistics of the validation set: rows, distinct texts and words, and the share of known words.
+
+        The share counts each word as often as it occurs.
         """
         ranking = self.ranking("validation")
         words = ranking.words(self.preprocessor)

@@ -1,4 +1,4 @@
-"""Which file of a corpus folder holds what."""
+"""The files of a corpus folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,8 @@ from askagain.errors import InputError
 class CorpusFiles:
     """The files of a corpus; None where a corpus has no such file.
 
-    `train`: one group of duplicates a line. `validation`, `test`: question, duplicate, negatives. `corpus`: unlabelled
-    texts, one a line.
+    `train`: one group of duplicates a line. `validation`, `test`: a question, its duplicate and negatives a line.
+    `corpus`: one unlabelled text a line.
     """
 
     train: Path | None
@@ -28,17 +28,25 @@ class CorpusFiles:
         test_path: str | None = None,
         corpus_path: str | None = None,
     ) -> "CorpusFiles":
-        """Finds the files in `folder`, plain or with `.gz` added; a path given for one of them is taken instead.
+        """Finds the files in a folder, plain or with `.gz` added.
 
-        Raises InputError where `folder` is given and is no folder, and where a given path is no file.
+        Args:
+            folder: holds train.tsv, validation.tsv, test.tsv and corpus.txt, or some of them.
+            train_path: the file to read instead of train.tsv; the other paths likewise.
+            validation_path: instead of validation.tsv.
+            test_path: instead of test.tsv.
+            corpus_path: instead of corpus.txt.
+
+        Raises:
+            InputError: `folder` is no folder, or a path is no file.
         """
         if folder is not None and not Path(folder).is_dir():
-            raise InputError(f"data.dir={folder}: no such folder; it should hold train.tsv and validation.tsv")
+            raise InputError(f"{folder}: no such folder; it should hold train.tsv and validation.tsv")
 
-        def find(given: str | None, name: str, setting: str) -> Path | None:
+        def find(given: str | None, name: str) -> Path | None:
             if given is not None:
                 if not Path(given).is_file():
-                    raise InputError(f"data.{setting}={given}: no such file (a regular file is needed)")
+                    raise InputError(f"{given}: no such file (a regular file is needed)")
                 return Path(given)
             if folder is None:
                 return None
@@ -46,23 +54,28 @@ class CorpusFiles:
             return next((path for path in candidates if path.is_file()), None)
 
         return cls(
-            find(train_path, "train.tsv", "train_path"),
-            find(validation_path, "validation.tsv", "validation_path"),
-            find(test_path, "test.tsv", "test_path"),
-            find(corpus_path, "corpus.txt", "corpus_path"),
+            find(train_path, "train.tsv"),
+            find(validation_path, "validation.tsv"),
+            find(test_path, "test.tsv"),
+            find(corpus_path, "corpus.txt"),
         )
 
     def ranking(self, split: str) -> Path:
         """The ranking file of `validation` or `test`; raises InputError where the corpus has none."""
         if split not in ("validation", "test"):
-            raise InputError(f"data.split={split}: not one of validation, test")
+            raise InputError(f"split={split}: not one of validation, test")
         path = self.validation if split == "validation" else self.test
         if path is None:
-            raise InputError(f"no {split}.tsv in data.dir; put one there or set data.{split}_path=FILE")
+            raise InputError(missing(f"{split}.tsv", f"{split}_path"))
         return path
 
     def groups(self) -> Path:
         """The file of duplicate groups; raises InputError where the corpus has none."""
         if self.train is None:
-            raise InputError("no train.tsv in data.dir; put one there or set data.train_path=FILE")
+            raise InputError(missing("train.tsv", "train_path"))
         return self.train
+
+
+def missing(name: str, parameter: str) -> str:
+    """The message for a file that a corpus lacks."""
+    return f"no {name} in the corpus folder; put one there or give its path as {parameter}"

@@ -1,96 +1,99 @@
-"""Numbers strings by their hashes, in the order of their first use, by array operations only."""
+"""Numbers strings by their hashes in the order of their first use, with array operations only."""
 
 import numpy as np
 
-BLOCK = 1 << 15  # hashes looked up at a time; what is computed of them stays in the processor's cache
-SMALLEST = 1 << 13  # places
+BLOCK = 1 << 15  # hashes looked up at a time: their intermediate arrays fit into the processor's cache
+SMALLEST = 1 << 13  # slots of the first table
 GROWTH = 4
-FULLEST = 0.6  # share of the places that may be taken
+FULLEST = 0.6  # share of the slots that may be taken
 FREE = -1
 
 
 class HashIndex:
-    """Numbers 64-bit hashes 0, 1, ... in the order in which they first come.
+    """Numbers 64-bit hashes 0, 1, ... in the order of their first use.
 
-    An open-addressing table of numbers beside the hashes themselves, in the order of their numbers: 8 bytes a hash and
-    7 to 27 for its places. Two strings with the same hash get the same number. Among n distinct strings with a good
-    hash that happens with a chance of n^2 / 2^65: 3 in a million for ten million of them, 1 in 7,000 for seventy
+    An open-addressing table of numbers, and an array of the hashes in the order of their numbers. Each hash takes 8
+    bytes, and 7 to 27 more for its slots in the table. Two strings with the same hash get the same number. Among n
+    distinct strings the chance of that is n^2 / 2^65: 3 in a million for ten million strings, 1 in 7,000 for seventy
     million.
+
+    `block`: hashes looked up at a time. `smallest`: slots of the first table, a power of two.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = BLOCK, smallest: int = SMALLEST) -> None:
+        self._block = block
         self._count = 0
-        self._hashes = np.empty(SMALLEST, dtype=np.uint64)
-        self._table = np.full(SMALLEST, FREE, dtype=np.int32)
+        self._hashes = np.empty(smallest, dtype=np.uint64)
+        self._table = np.full(smallest, FREE, dtype=np.int32)
 
     def __len__(self) -> int:
         return self._count
 
     def number(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The number of each hash, [n] int32, and the places in `hashes` ([n] uint64) of those that are new, rising."""
+        """The number of each hash, [n] int32, and the places in `hashes`, [n] uint64, of new ones, in order."""
         numbers = np.empty(len(hashes), dtype=np.int32)
         new = [np.empty(0, dtype=np.int64)]
-        for start in range(0, len(hashes), BLOCK):
-            block = hashes[start : start + BLOCK]
+        for start in range(0, len(hashes), self._block):
+            block = hashes[start : start + self._block]
             self._make_room(len(block))
-            found, missing, places = self._look_up(block)
+            block_numbers, missing, slots = self._look_up(block)
             if len(missing):
-                fresh, first_uses = self._enter(block[missing], places[missing])
-                found[missing] = fresh
+                block_numbers[missing], first_uses = self._enter(block[missing], slots[missing])
                 new.append(start + missing[first_uses])
-            numbers[start : start + BLOCK] = found
+            numbers[start : start + self._block] = block_numbers
         return numbers, np.concatenate(new)
 
     def _look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The numbers of the hashes that are in the table; which of them are not, rising; and the place of each, or
-        the first free one that it may take.
+        """The number of each hash in the table, which hashes are missing, in order, and the slot of each.
+
+        The slot of a missing hash is the first free one that it may take.
         """
-        places = self._places(hashes)
-        numbers = self._table[places]
+        slots = self._slots(hashes)
+        numbers = self._table[slots]
         missing = [np.flatnonzero(numbers == FREE)]
         looking = np.flatnonzero((self._hashes[numbers] != hashes) & (numbers != FREE))
         while len(looking):
-            self._move_on(hashes, places, looking)
-            tried = self._table[places[looking]]
+            self._probe(hashes, slots, looking)
+            tried = self._table[slots[looking]]
             numbers[looking] = tried
             missing.append(looking[tried == FREE])
             looking = looking[(tried != FREE) & (self._hashes[tried] != hashes[looking])]
-        return numbers, (np.sort(np.concatenate(missing)) if len(missing) > 1 else missing[0]), places
+        return numbers, (np.sort(np.concatenate(missing)) if len(missing) > 1 else missing[0]), slots
 
-    def _enter(self, hashes: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The numbers of hashes that are not in the table, which may repeat, and which of them are first uses.
+    def _enter(self, hashes: np.ndarray, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Enters hashes that are missing and may repeat; gives their numbers, and which of them are first uses.
 
-        `places`: a free place for each. Equal hashes try the same places in the same rounds, and what is written last
-        into a place stays: so they are written from the last one to the first.
+        `slots`: a free slot for each. Equal hashes try the same slots in the same rounds. The last write into a slot
+        stays, so they are written from last to first.
         """
         self._hashes[self._count : self._count + len(hashes)] = hashes
         first = np.empty(len(hashes), dtype=np.int64)
         waiting = np.arange(len(hashes) - 1, -1, -1)
         while len(waiting):
-            self._table[places[waiting]] = self._count + waiting
-            there = self._table[places[waiting]]
-            settled = self._hashes[there] == hashes[waiting]
-            first[waiting[settled]] = there[settled] - self._count
+            self._table[slots[waiting]] = self._count + waiting
+            written = self._table[slots[waiting]]
+            settled = self._hashes[written] == hashes[waiting]
+            first[waiting[settled]] = written[settled] - self._count
             waiting = looking = waiting[~settled]
             while len(looking):
-                self._move_on(hashes, places, looking)
-                tried = self._table[places[looking]]
+                self._probe(hashes, slots, looking)
+                tried = self._table[slots[looking]]
                 looking = looking[(tried != FREE) & (self._hashes[tried] != hashes[looking])]
         is_first = first == np.arange(len(first))
         numbers = self._count - 1 + np.cumsum(is_first)[first]
         if not is_first.all():
-            self._table[places] = numbers
+            self._table[slots] = numbers
             self._hashes[self._count : self._count + is_first.sum()] = hashes[is_first]
         self._count += int(is_first.sum())
         return numbers, is_first
 
-    def _places(self, hashes: np.ndarray) -> np.ndarray:
+    def _slots(self, hashes: np.ndarray) -> np.ndarray:
         return (hashes & np.uint64(len(self._table) - 1)).view(np.int64)
 
-    def _move_on(self, hashes: np.ndarray, places: np.ndarray, which: np.ndarray) -> None:
-        """Moves some of `places` by a distance that depends on the hash; an odd one comes to every place in the end."""
+    def _probe(self, hashes: np.ndarray, slots: np.ndarray, which: np.ndarray) -> None:
+        """Moves the slots at `which` by a distance that depends on the hash; an odd one reaches every slot."""
         distance = (hashes[which] >> np.uint64(40)).view(np.int64) | 1
-        places[which] = (places[which] + distance) & (len(self._table) - 1)
+        slots[which] = (slots[which] + distance) & (len(self._table) - 1)
 
     def _make_room(self, count: int) -> None:
         wanted = self._count + count
@@ -104,7 +107,7 @@ class HashIndex:
                 size *= GROWTH
             self._table = np.full(size, FREE, dtype=np.int32)
             entered, self._count = self._count, 0
-            for start in range(0, entered, BLOCK):
-                block = self._hashes[start : min(start + BLOCK, entered)].copy()
-                _, _, places = self._look_up(block)
-                self._enter(block, places)
+            for start in range(0, entered, self._block):
+                block = self._hashes[start : min(start + self._block, entered)].copy()
+                _, _, slots = self._look_up(block)
+                self._enter(block, slots)

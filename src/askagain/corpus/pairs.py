@@ -1,4 +1,4 @@
-"""Which questions of a group are trained as a pair of duplicates."""
+"""Strategies that choose which questions of a group are trained as pairs of duplicates."""
 
 import numpy as np
 
@@ -6,41 +6,58 @@ from askagain.errors import InputError
 from askagain.text.bags import Bags, offsets_of
 
 STRATEGIES = ("first_two", "star", "all", "random")
-GROUPS_A_BLOCK = 1 << 16  # worked on at a time: bounds the memory beside the pairs themselves
+GROUPS_PER_BLOCK = 1 << 16
 
 
 def pairs_of_groups(
-    rows: Bags, groups: np.ndarray, strategy: str, max_pairs_per_group: int | None, seed: int, epoch: int = 0
+    rows: Bags,
+    groups: np.ndarray,
+    strategy: str,
+    max_pairs_per_group: int | None,
+    seed: int,
+    epoch: int = 0,
+    groups_per_block: int = GROUPS_PER_BLOCK,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of texts, and the group of each: ([pairs, 2] int32 text indices, [pairs] int32 group indices).
+    """Draws pairs of texts from groups of duplicates. A text that is twice in its group counts once.
 
-    `rows`: one bag of text indices a group; `groups`: the indices of those that give pairs. `strategy`: `first_two`,
-    the first two questions of a group; `star`, the first with each other; `all`, each with each other; `random`,
-    neighbours in an order of the group that is drawn anew for every `epoch`, so that every question takes part in one
-    or two pairs where no bound cuts them. A group gives `max_pairs_per_group` pairs at most (None: no bound): the first
-    ones of `star`, a sample that is fixed by `seed` for `all`, a fresh one every epoch for `random`. A text that stands
-    twice in its group counts once. Raises InputError for an unknown strategy or a bound below 1.
+    Args:
+        rows: one bag of text indices for each group.
+        groups: indices of the groups to draw from.
+        strategy: `first_two`, the first two texts of a group; `star`, the first text with every other; `all`, every
+            text with every other; `random`, neighbours in an order that is drawn anew for every epoch, so that every
+            text is in one or two pairs unless a bound cuts them.
+        max_pairs_per_group: the most pairs of a group (None: no bound): the first ones of `star`, a sample fixed by
+            `seed` of `all`, a new sample every epoch of `random`.
+        seed: of the draws.
+        epoch: counts from 0.
+        groups_per_block: groups that are worked on together; bounds the memory beside the pairs.
+
+    Returns:
+        Text indices, [pairs, 2] int32, and the group index of each pair, [pairs] int32.
+
+    Raises:
+        InputError: the strategy is unknown, or the bound is below 1.
     """
     if strategy not in STRATEGIES:
-        raise InputError(f"data.pairs={strategy}: not one of {', '.join(STRATEGIES)}")
+        raise InputError(f"pairs={strategy}: not one of {', '.join(STRATEGIES)}")
     if max_pairs_per_group is not None and max_pairs_per_group < 1:
-        raise InputError(f"data.max_pairs_per_group={max_pairs_per_group}: at least 1, or null for no bound")
+        raise InputError(f"max_pairs_per_group={max_pairs_per_group}: at least 1, or null for no bound")
     rng = np.random.default_rng([seed, epoch] if strategy == "random" else seed)
     most = int(_most_pairs(rows, groups, strategy, max_pairs_per_group))
     pairs = np.empty((most, 2), dtype=np.int32)
     group_of_pair = np.empty(most, dtype=np.int32)
     count = 0
-    for start in range(0, len(groups), GROUPS_A_BLOCK):
-        block = groups[start : start + GROUPS_A_BLOCK]
-        found, group = _pairs(_distinct_within(rows.take(block)), strategy, max_pairs_per_group, rng)
-        pairs[count : count + len(found)] = found
-        group_of_pair[count : count + len(found)] = block[group]
-        count += len(found)
+    for start in range(0, len(groups), groups_per_block):
+        block = groups[start : start + groups_per_block]
+        drawn, group = _pairs(_distinct_within(rows.take(block)), strategy, max_pairs_per_group, rng)
+        pairs[count : count + len(drawn)] = drawn
+        group_of_pair[count : count + len(drawn)] = block[group]
+        count += len(drawn)
     return pairs[:count], group_of_pair[:count]
 
 
 def _most_pairs(rows: Bags, groups: np.ndarray, strategy: str, max_pairs_per_group: int | None) -> np.integer:
-    """How many pairs there are where no text stands twice in its group."""
+    """How many pairs groups without repeated texts give."""
     sizes = rows.lengths[groups]
     counts = sizes * (sizes - 1) // 2 if strategy == "all" else np.maximum(sizes - 1, 0)
     bound = 1 if strategy == "first_two" else max_pairs_per_group
@@ -50,7 +67,7 @@ def _most_pairs(rows: Bags, groups: np.ndarray, strategy: str, max_pairs_per_gro
 def _pairs(
     groups: Bags, strategy: str, max_pairs_per_group: int | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of texts and the place of their group in `groups`."""
+    """Pairs of texts, and the place of their group in `groups`."""
     sizes = groups.lengths
     if strategy == "random":
         groups = _shuffled_within(groups, rng)
@@ -66,7 +83,7 @@ def _pairs(
 
 
 def _distinct_within(groups: Bags) -> Bags:
-    """The groups without repeats of a text, in the order of first mention."""
+    """The groups without repeated texts, in the order of first mention."""
     group_of_text = np.repeat(np.arange(len(groups)), groups.lengths)
     keys = (group_of_text << 32) | groups.ids
     in_order = np.sort(keys)
@@ -79,7 +96,7 @@ def _distinct_within(groups: Bags) -> Bags:
 
 
 def _places(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each group g, counts[g] entries: the group, and the running number 0, 1, ... within it."""
+    """`counts[g]` entries for each group g: the group, and the running number 0, 1, ... within it."""
     group = np.repeat(np.arange(len(counts)), counts)
     return group, np.arange(len(group)) - offsets_of(counts)[group]
 
@@ -98,7 +115,7 @@ def _all(sizes: np.ndarray, bound: int | None, rng: np.random.Generator) -> tupl
     for large in np.flatnonzero(kept < counts):
         sample = rng.choice(counts[large], size=kept[large], replace=False)
         number[starts[large] : starts[large + 1]] = np.sort(sample)
-    # Pair (i, j), i < j, has the number j (j - 1) / 2 + i; the square root gives j up to a rounding that is mended.
+    # Pair (i, j), i < j, has the number j (j - 1) / 2 + i; the square root gives j up to rounding, which is corrected.
     second = ((1 + np.sqrt(1 + 8 * number)) / 2).astype(np.int64)
     second -= second * (second - 1) // 2 > number
     second += second * (second + 1) // 2 <= number

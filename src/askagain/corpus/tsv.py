@@ -1,4 +1,4 @@
-"""Reads the TSV files: one group of duplicate questions a line, or question, duplicate and negatives."""
+"""Reads TSV files: a group of duplicates a line, or a question, its duplicate and negatives a line."""
 
 import logging
 from collections.abc import Iterator
@@ -16,14 +16,16 @@ log = logging.getLogger(__name__)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
-PIECE_BYTES = 1 << 21  # read and split at a time: bounds the memory
+PIECE_BYTES = 1 << 21
 LONGEST_LINE = 1 << 28
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
 
 class Rows(NamedTuple):
-    """Some rows of a file: `cells`, the texts of all of them, one after the other; `lengths`: [rows] cells in each
-    row; `skipped`: how many bad rows among them were left out.
+    """The rows of a piece of a file.
+
+    `cells`: the texts of all rows, one after the other. `lengths`: cells in each row, [rows]. `skipped`: bad rows that
+    were left out.
     """
 
     cells: pl.Series
@@ -31,17 +33,32 @@ class Rows(NamedTuple):
     skipped: int
 
 
-def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator: str | None = "\t") -> Iterator[Rows]:
+def read_rows(
+    path: Path,
+    min_columns: int,
+    on_bad_row: str = "error",
+    separator: str | None = "\t",
+    piece_bytes: int = PIECE_BYTES,
+) -> Iterator[Rows]:
     """Reads a tab-separated UTF-8 file piece by piece, so that memory does not grow with it.
 
-    The file is plain or gzip, with or without byte-order mark, its lines end in LF or CRLF. With `separator=None` a
-    line is one text, tabs and all. White space around a cell is dropped. A row is bad if it has fewer than
-    `min_columns` columns, an empty cell, a carriage return, or bytes that are not UTF-8: with `on_bad_row="error"` the
-    first one raises InputError with file and line number; with `"skip"` bad rows are left out, counted and logged.
-    Raises InputError as well for a file that is missing, damaged, or without a single good row.
+    The file is plain or gzip, with or without byte-order mark; its lines end in LF or CRLF. White space around cells is
+    dropped. A row is bad if it has fewer than `min_columns` columns, an empty cell, a carriage return, or bytes that
+    are not UTF-8.
+
+    Args:
+        path: the file.
+        min_columns: columns that a row must have.
+        on_bad_row: `error` to refuse the file at the first bad row, `skip` to leave bad rows out, count and log them.
+        separator: of columns; None for one text a line, tabs and all.
+        piece_bytes: bytes that are read and split together; bounds the memory.
+
+    Raises:
+        InputError: the file is missing, damaged, without a single good row, or has a bad row that is not skipped; the
+            message has file and line number.
     """
     if on_bad_row not in ("error", "skip"):
-        raise InputError(f"data.on_bad_row={on_bad_row}: not one of error, skip")
+        raise InputError(f"on_bad_row={on_bad_row}: not one of error, skip")
     refuse_unreadable(path)
     good = skipped = 0
     with opened_with_progress(path) as file:
@@ -53,7 +70,7 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator
                 rows = _rows_one_by_one(piece, path, first_line, min_columns, separator, on_bad_row == "skip")
             return rows
 
-        for rows in in_order(split, _pieces(file, path)):
+        for rows in in_order(split, _pieces(file, path, piece_bytes)):
             good += len(rows.lengths)
             skipped += rows.skipped
             yield rows
@@ -64,18 +81,16 @@ def read_rows(path: Path, min_columns: int, on_bad_row: str = "error", separator
         raise InputError(f"{path}: {what}; it needs rows of {min_columns} or more tab-separated texts")
 
 
-def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines, some millions of bytes at a time, and the number of the first of them; blank lines at the very end
-    are not lines.
-    """
-    begun = file.read(PIECE_BYTES)
+def _pieces(file: BinaryIO, path: Path, piece_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Pieces of whole lines, each with the number of its first line; blank lines at the end are dropped."""
+    begun = file.read(piece_bytes)
     if begun.startswith(OTHER_FORMATS):
         raise InputError(f"{path}: not UTF-8 text but UTF-16 or a packed file; convert or unpack it")
     begun = begun.removeprefix(BYTE_ORDER_MARK)
     line = 1
     while begun:
-        more = file.read(PIECE_BYTES)
-        end = len(begun.rstrip(b"\r\n"))  # line ends are held back until something follows them
+        more = file.read(piece_bytes)
+        end = len(begun.rstrip(b"\r\n"))  # line ends are kept back until text follows them
         if more:
             end = begun.rfind(b"\n", 0, end) + 1
             if not end and len(begun) > LONGEST_LINE:
@@ -91,7 +106,7 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _clean_rows(piece: bytes, min_columns: int, separator: str | None) -> Rows | None:
-    """The rows of a piece without a bad row; None where there is one, or something that only looks like one."""
+    """The rows of a piece; None where one of them is bad, or may be."""
     try:
         text = piece.decode("utf-8")
     except UnicodeDecodeError:
@@ -124,7 +139,7 @@ def _rows_one_by_one(
         except ValueError as problem:
             if not skip:
                 raise InputError(
-                    f"{path}, line {number}: {problem}; mend the line or set data.on_bad_row=skip"
+                    f"{path}, line {number}: {problem}; repair the line, or leave bad rows out with on_bad_row=skip"
                 ) from problem
             continue
         cells += row
@@ -133,7 +148,7 @@ def _rows_one_by_one(
 
 
 def _cells(line: bytes, min_columns: int, separator: str | None) -> list[str]:
-    """The cells of one line; raises ValueError (UnicodeDecodeError is one) that says what is wrong with it."""
+    """The cells of one line; raises ValueError that says what is wrong with it."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,1 +1,1 @@
-"""Files of any kind: written whole or not at all, read plain or gzip, with a bar that shows how fast."""
+"""Files of any kind: written whole or not at all, read plain or gzip, with a progress bar."""

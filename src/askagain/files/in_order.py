@@ -1,4 +1,4 @@
-"""Works on several items at once in threads, and gives the results in the order of the items."""
+"""A parallel map over threads that keeps the order of the items and bounds the memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ THREADS = 2
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yields `function(item)` for each item; `THREADS` items are worked on while the caller uses an earlier result.
+    """Yields `function(item)` for each item, in order, while `THREADS` later items are worked on.
 
-    For functions that spend their time in libraries which run beside other threads (numpy, polars). No more than
-    `THREADS` results wait, so that memory does not grow with the number of items.
+    For functions that spend their time in libraries that release the interpreter lock (numpy, polars). Unlike
+    `Executor.map` it takes items only as results are used, so that memory does not grow with their number.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -1,4 +1,4 @@
-"""What numpy leaves out of .npy files: appending to them, and telling the system how they will be read."""
+"""Writes .npy files piece by piece, which numpy does not offer, and resumes files that were left unfinished."""
 
 import mmap
 import os
@@ -10,7 +10,7 @@ from numpy.lib import format as npy_format
 
 
 class NpyWriter:
-    """Appends one-dimensional arrays of one type to a .npy file; used in a `with` block, whose end makes it whole."""
+    """Appends one-dimensional arrays to a .npy file; leaving the `with` block writes its final length."""
 
     def __init__(self, path: Path, dtype: type[np.generic]) -> None:
         self._dtype = np.dtype(dtype)
@@ -19,12 +19,12 @@ class NpyWriter:
         self._write_header()
 
     def append(self, array: np.ndarray) -> None:
-        """Adds the values of `array` at the end."""
+        """Appends the values of `array`."""
         np.ascontiguousarray(array, dtype=self._dtype).tofile(self._file)
         self._length += len(array)
 
     def _write_header(self) -> None:
-        # numpy leaves room in the header for the first dimension to grow.
+        # numpy pads the header so that the first dimension has room to grow.
         header = {"descr": npy_format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self._length,)}
         npy_format.write_array_header_1_0(self._file, header)
 
@@ -38,10 +38,10 @@ class NpyWriter:
 
 
 class NpyRows:
-    """Writes the rows of a two-dimensional .npy file, some at a time, and goes on where an earlier writer was ended.
+    """Writes the rows of a two-dimensional .npy file block by block, and resumes after an interrupted writer.
 
-    `count`: rows that there will be, so that numpy reads the file when it is whole and refuses it before. `written`:
-    the rows that are there; half a row does not count. Used in a `with` block.
+    `count`: rows of the finished file; the header promises them, so numpy refuses the file until it is finished.
+    `written`: whole rows in the file so far. Use it in a `with` block.
     """
 
     def __init__(self, path: Path, count: int, dtype: str) -> None:
@@ -50,10 +50,10 @@ class NpyRows:
         self._file = path.open("r+b" if path.exists() else "w+b")
         self._dim: int | None = None  # known from the first row on
         self.written = 0
-        self._go_on()
+        self._resume()
 
-    def _go_on(self) -> None:
-        """Counts whole rows and cuts off what comes after; a file of other rows is begun anew."""
+    def _resume(self) -> None:
+        """Counts the whole rows and cuts off the rest; a file of another shape or type is started afresh."""
         try:
             if npy_format.read_magic(self._file) != (1, 0):
                 raise ValueError("another version")
@@ -72,7 +72,7 @@ class NpyRows:
         self._file.truncate()
 
     def append(self, rows: np.ndarray) -> None:
-        """Adds rows, [n, dim], and hands them to the system; raises ValueError for another dim than before."""
+        """Appends rows, [n, dim], and flushes them; raises ValueError where dim changes."""
         if self._dim is None:
             self._dim = rows.shape[1]
             shape = (self._count, self._dim)
@@ -92,8 +92,9 @@ class NpyRows:
 
 
 def read_at_random(array: np.ndarray) -> None:
-    """Tells the system that a memory-mapped array is read here and there: where it does not fit into memory, the system
-    would else read many pages around each that is asked for. Of an array that is not mapped nothing is said.
+    """Tells the system that a memory-mapped array is read at random places, so that it does not read ahead.
+
+    Reading ahead slows down a file that does not fit into memory. Arrays that are not memory-mapped are left alone.
     """
     owner: object = array
     while isinstance(owner, np.ndarray):

@@ -1,4 +1,4 @@
-"""Opens a file of the user's, plain or gzip, with a progress bar; one that cannot be read is one InputError."""
+"""Opens files of the user's, plain or gzip, with a progress bar; unreadable ones raise InputError."""
 
 import gzip
 import io
@@ -31,22 +31,22 @@ def refuse_unreadable(path: Path) -> None:
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether the content, whatever the name, is gzip."""
+    """Whether the content is gzip, whatever the file's name."""
     with path.open("rb") as file:
         return file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
 
 
 def head(path: Path, n_bytes: int) -> bytes:
-    """The first bytes of the file, decompressed where it is gzip; fewer where the file is shorter."""
+    """The first `n_bytes` of the decompressed content, or all of a shorter file."""
     with path.open("rb") as file, _decompressed(file, path) as content:
         return content.read(n_bytes)
 
 
 @contextmanager
 def opened_with_progress(path: Path) -> Iterator[BinaryIO]:
-    """The decompressed content of `path`; how far the reading is shows on stderr while it is a terminal.
+    """Opens the decompressed content of `path`, with a progress bar where stderr is a terminal.
 
-    Raises InputError where the gzip data end too early or are damaged.
+    Raises InputError where gzip data are damaged or end too early.
     """
     with bytes_progress_bar() as progress, path.open("rb") as file:
         watched = progress.wrap_file(file, total=path.stat().st_size, description=f"reading {path.name}")
@@ -61,7 +61,7 @@ def _decompressed(file: BinaryIO, path: Path) -> Iterator[BinaryIO]:
             with gzip.GzipFile(fileobj=file) as content:
                 yield cast(BinaryIO, content)
         else:
-            # The buffer keeps the progress bar from being told about every single line.
+            # Buffered, so that the progress bar is not updated for every line.
             yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file), BUFFER_BYTES))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is damaged or incomplete gzip data ({error}): copy or download it again") from error

@@ -1,4 +1,4 @@
-"""The progress bar of long work outside of training: how far, how fast, how long to go. On standard error."""
+"""Progress bars of long work outside of training, on stderr: done, rate and time left."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -28,12 +28,12 @@ class _Rate(ProgressColumn):
 
 
 def progress_bar() -> Progress:
-    """A bar with items a second; it is removed when it is done, and not drawn where standard error is no terminal."""
+    """A bar that counts items; it disappears at the end, and is not drawn where stderr is no terminal."""
     return _bar(MofNCompleteColumn(), _Rate())
 
 
 def bytes_progress_bar() -> Progress:
-    """The same with bytes a second."""
+    """A bar like `progress_bar` that counts bytes."""
     return _bar(DownloadColumn(), TransferSpeedColumn())
 
 
@@ -51,10 +51,10 @@ def _bar(*columns: ProgressColumn) -> Progress:
 
 
 def with_progress(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
-    """Yields the items and draws how far it is."""
+    """Yields the items with a progress bar."""
     with progress_bar() as bar:
         task = bar.add_task(description, total=total)
         for done, item in enumerate(items):
-            if done % 1000 == 0:  # moving the bar takes longer than most items
+            if done % 1000 == 0:  # updating the bar takes longer than most items
                 bar.update(task, completed=done)
             yield item

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: write under a temporary name, then rename."""
+"""Atomic writes of files and folders: written under a temporary name, then renamed."""
 
 import shutil
 import uuid
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; what the block wrote there replaces `path` if the block succeeds.
+    """Yields a temporary path beside `path`; the file or folder written there replaces `path` if the block succeeds.
 
-    Works for a file and for a folder. A folder that stands in the way is renamed aside and removed at the end.
+    An existing folder cannot be replaced in one step: it is renamed aside, and removed at the end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, aside = (path.with_name(f".{path.name}.{uuid.uuid4().hex}.{end}") for end in ("part", "old"))
@@ -21,7 +21,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             path.rename(aside)
         temporary.replace(path)
     finally:
-        if aside.is_dir() and not path.exists():  # it was not replaced after all
+        if aside.is_dir() and not path.exists():  # the replacement failed
             aside.rename(path)
         for leftover in (temporary, aside):
             if leftover.is_dir():
@@ -32,9 +32,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def resumable_write(path: Path) -> Iterator[Path]:
-    """Like `atomic_write`, but what a block that did not end has written stays, and the next block is given it again.
+    """Like `atomic_write`, but an interrupted block leaves its files behind for the next block to continue.
 
-    No two processes may be in such a block for the same `path` at once.
+    Only one process at a time may be in such a block for the same `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")

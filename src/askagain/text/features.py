@@ -1,4 +1,4 @@
-"""Which rows of the embedding table a text stands for: its words, their letter n-grams, pairs of neighbours."""
+"""Features of a text, the rows of the embedding table: its words, their letter n-grams, and word pairs."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -25,11 +25,18 @@ CountedTexts = Callable[[WordVocabulary], Iterable[Bags]]
 class FeatureSettings:
     """Which features are counted.
 
-    `kind`: see `Features`. `min_count`: words that occur so often or more; `max_words`: the most frequent ones only
-    (None: all). `ngram_sizes`: of the letter n-grams of all words; `max_trigrams`: the commonest ones only (None: all);
-    `ngram_buckets`: instead of being counted, all of them are hashed into so many rows, see `NgramTokenizer`.
-    `min_pair_count`, `max_pairs`: likewise, of pairs of neighbouring known words. Raises InputError for a value out of
-    range, and for a bound on n-grams that are hashed.
+    Attributes:
+        kind: see `Features`.
+        min_count: how often a word must occur.
+        max_words: keep the most frequent words only (None: all).
+        max_trigrams: keep the most frequent letter n-grams only (None: all).
+        ngram_sizes: letters of an n-gram.
+        ngram_buckets: hash all n-grams into this many rows instead of counting them, see `NgramTokenizer`.
+        min_pair_count: how often a pair of neighbouring known words must occur.
+        max_pairs: keep the most frequent pairs only (None: all).
+
+    Raises:
+        InputError: a value is out of range, or `max_trigrams` bounds hashed n-grams.
     """
 
     kind: str
@@ -46,16 +53,16 @@ class FeatureSettings:
         for name in ("min_count", "max_words", "max_trigrams", "min_pair_count", "max_pairs"):
             bound = getattr(self, name)
             if bound is not None and bound < 1:
-                raise InputError(f"features.{name}={bound}: must be at least 1")
+                raise InputError(f"{name}={bound}: must be at least 1")
         check_ngrams(self.ngram_sizes, self.ngram_buckets)
         if self.ngram_buckets is not None and self.max_trigrams is not None:
             raise InputError(
-                f"features.max_trigrams={self.max_trigrams}: with features.ngram_buckets={self.ngram_buckets} no "
-                "n-grams are counted; set one of both to null"
+                f"max_trigrams={self.max_trigrams}: with ngram_buckets={self.ngram_buckets} no n-grams are counted; "
+                "set one of the two to null"
             )
 
     def as_key(self) -> dict[str, object]:
-        """The settings as plain JSON values, for cache keys."""
+        """The settings as JSON values, for cache keys."""
         return {field.name: getattr(self, field.name) for field in fields(self)} | {
             "ngram_sizes": list(self.ngram_sizes)
         }
@@ -63,8 +70,10 @@ class FeatureSettings:
 
 @dataclass(frozen=True, eq=False)
 class TokenFeatures:
-    """What tokens stand for: `bags`, one bag of feature ids a token, and `words`, one bag of its words' numbers in the
-    vocabulary (-1 for an unknown one), or None where nobody asks for them.
+    """The features of tokens.
+
+    `bags`: one bag of feature ids for each token. `words`: one bag of word indices in the vocabulary for each token, -1
+    for unknown words; None where there are no word pairs.
     """
 
     bags: Bags
@@ -72,11 +81,10 @@ class TokenFeatures:
 
 
 class Features:
-    """Maps texts to feature ids: the known words come first, the letter n-grams after them, known word pairs last.
+    """Maps texts to feature ids: known words come first, then letter n-grams, then known word pairs.
 
-    `kind`: `words`, `trigrams` (letter n-grams, whatever their sizes), `words_trigrams` (both), or
-    `words_else_trigrams` (n-grams stand in for unknown words only); `words_pairs` and `words_trigrams_pairs` have pairs
-    of neighbouring words beside them.
+    `kind`: `words`, `trigrams` (letter n-grams of any size), `words_trigrams` (both), or `words_else_trigrams` (n-grams
+    of unknown words only); `words_pairs` and `words_trigrams_pairs` add pairs of neighbouring words.
     """
 
     def __init__(
@@ -90,10 +98,9 @@ class Features:
 
     @classmethod
     def from_words(cls, tokens: TokenWords, settings: FeatureSettings, texts: CountedTexts | None = None) -> "Features":
-        """The features of the given texts.
+        """Counts the features of `tokens`.
 
-        `texts` is asked for where the kind has pairs: it gives the texts as bags of word numbers, see
-        `WordPairs.from_texts`.
+        `texts` gives the texts as bags of word indices, see `WordPairs.from_texts`; only called to count pairs.
         """
         words, ngrams, pairs = WordVocabulary([]), NgramTokenizer(), WordPairs()
         if "words" in settings.kind:
@@ -108,7 +115,7 @@ class Features:
 
     @property
     def size(self) -> int:
-        """Rows that an embedding table needs."""
+        """Rows of the embedding table."""
         return self._first_pair + len(self.pairs)
 
     @property
@@ -116,7 +123,7 @@ class Features:
         return len(self.vocabulary) + self.tokenizer.vocab_size
 
     def of_words(self, words: Sequence[str]) -> Bags:
-        """One bag of feature ids a word, those of `of_word`; empty where nothing of the word is known."""
+        """One bag of feature ids for each word; empty where nothing of a word is known."""
         rows = self.vocabulary.indices(words)
         known = rows >= 0
         singles = Bags(rows[known].astype(np.int32), offsets_of(known))
@@ -129,33 +136,24 @@ class Features:
         return Bags.side_by_side([singles, Bags(ngrams.ids + len(self.vocabulary), offsets_of(lengths))])
 
     def of_tokens(self, tokens: TokenWords) -> TokenFeatures:
-        """What each token stands for by itself."""
+        """The features of each token by itself."""
         bags = tokens.of_tokens.expand(self.of_words(tokens.words))
         return TokenFeatures(bags, tokens.numbered(self.vocabulary) if len(self.pairs) else None)
 
     def of_texts(self, texts: Bags, tokens: TokenFeatures) -> Bags:
-        """One bag of feature ids a text, in rising order; `texts` has one bag of token numbers a text."""
+        """One bag of sorted feature ids for each text; `texts` has one bag of token indices for each."""
         words = None if tokens.words is None else texts.expand(tokens.words)
         return self.with_pairs(texts.expand(tokens.bags), words)
 
     def with_pairs(self, bags: Bags, words: Bags | None) -> Bags:
-        """The feature ids of texts, given those of their single words and the numbers of these words, in order."""
+        """Adds the pairs of neighbouring `words` to the feature `bags` of texts, and sorts the ids."""
         if words is None:
             return bags.sorted_within()
         pairs = self.pairs.indices(words)
         return Bags.side_by_side([bags, Bags(pairs.ids + self._first_pair, pairs.offsets)]).sorted_within()
 
-    def of_word(self, word: str) -> list[int]:
-        """The feature ids of one word."""
-        row = self.vocabulary.index.get(word)
-        ids = [] if row is None else [row]
-        if self.tokenizer.vocab_size and (row is None or self.kind != "words_else_trigrams"):
-            words = len(self.vocabulary)
-            ids += [words + i for i in self.tokenizer.indices(word)]
-        return ids
-
     def name(self, feature: int) -> str:
-        """What a feature id stands for: `disk`, the n-gram `[dis]`, hashed ones `[bucket 7]`, the pair `hard disk`."""
+        """The name of a feature: `disk`, the n-gram `[dis]`, the hashed n-grams `[bucket 7]`, the pair `hard disk`."""
         words = self.vocabulary.words
         if feature < len(words):
             return words[feature]
@@ -166,7 +164,7 @@ class Features:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of what ids depend on, for cache keys."""
+        """A digest of everything that feature ids depend on, for cache keys."""
         digest = hashlib.sha256(self.kind.encode())
         for names in (self.vocabulary.words, self.tokenizer.ngrams):
             digest.update("\n".join(names).encode() + b"\0")
@@ -177,7 +175,7 @@ class Features:
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Writes `words.json`, what `NgramTokenizer.save` does, and, where there are pairs, `pairs.safetensors`."""
+        """Writes `words.json`, the files of `NgramTokenizer.save`, and `pairs.safetensors` where there are pairs."""
         self.vocabulary.save(folder / "words.json")
         self.tokenizer.save(folder)
         if len(self.pairs):
@@ -193,4 +191,4 @@ class Features:
 
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
-        raise InputError(f"features.kind={kind}: not one of {', '.join(KINDS)}")
+        raise InputError(f"kind={kind}: not one of {', '.join(KINDS)}")

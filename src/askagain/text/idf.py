@@ -1,4 +1,4 @@
-"""How much a feature of a text weighs: the rarer, the more."""
+"""Inverse document frequencies: the rarer a feature, the larger its weight."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,17 @@ from askagain.text.bags import Bags
 
 
 def inverse_document_frequencies(texts: Iterable[Bags], size: int) -> np.ndarray:
-    """The weight of each of `size` features, [size] float32: ln((1 + n) / (1 + texts with it)) + 1 for n texts, over
-    its mean over all occurrences of features in the texts.
+    """The weight of each of `size` features, [size] float32: smoothed idf, scaled to a mean of 1 over occurrences.
 
-    So a text's features weigh 1 in the mean, and sums of weighted rows are about as long as without weights: first
-    values and learning rates mean the same. `texts`: bags of feature ids in rising order, some texts at a time.
-    Source: the smoothed idf of scikit-learn's TfidfTransformer.
+    For n texts the idf is ln((1 + n) / (1 + texts with the feature)) + 1, as in scikit-learn's TfidfTransformer. Scaled
+    so, weighted sums of rows are about as long as unweighted ones, and need no other initial values or learning rates.
+    `texts`: blocks of texts, each a bag of sorted feature ids.
     """
     count, texts_with, occurrences = 0, np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    for some in texts:
-        count += len(some)
-        occurrences += np.bincount(some.ids, minlength=size)
-        texts_with += np.bincount(some.ids[_first_in_bag(some)], minlength=size)
+    for block in texts:
+        count += len(block)
+        occurrences += np.bincount(block.ids, minlength=size)
+        texts_with += np.bincount(block.ids[_first_in_bag(block)], minlength=size)
     weights = np.log((1 + count) / (1 + texts_with)) + 1
     total = occurrences.sum()
     return (weights / ((weights @ occurrences) / total) if total else weights).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Letter n-grams: what gives a word that was never seen a vector all the same."""
+"""Letter n-grams, which give even words never seen before a vector."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,17 +14,16 @@ from askagain.files.json_files import distinct_strings, load_json, load_strings,
 from askagain.text.bags import Bags, offsets_of
 
 TRIGRAMS = (3,)
-SHORTEST, LONGEST = 2, 8  # letters; longer ones are next to whole words
-MOST_BUCKETS = 2**30  # indices, and those of words and pairs beside them, are 32-bit
-LETTER_BITS = 21  # of any letter of Unicode: three of them fit into 64 bits
-MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with ones and zeros well mixed; for n-grams of more letters
+SHORTEST, LONGEST = 2, 8  # letters; longer n-grams are nearly whole words
+MOST_BUCKETS = 2**30  # feature ids are 32-bit, with words and pairs beside the n-grams
+LETTER_BITS = 21  # of any Unicode letter; three of them fit into 64 bits
+MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with well mixed bits; hashes n-grams of more letters
 TRIGRAMS_FILE = "trigrams.json"
 NGRAMS_FILE = "ngrams.json"
 
 
 def letter_ngrams(word: str, sizes: Sequence[int] = TRIGRAMS) -> list[str]:
-    """The letter n-grams of `#word#`, all of one size in order before those of the next: the trigrams of `where` are
-    `#wh whe her ere re#`.
+    """The letter n-grams of `#word#`, one size after the other: the trigrams of `where` are `#wh whe her ere re#`.
 
     Source: word hashing in Huang et al., "Learning Deep Structured Semantic Models for Web Search using Clickthrough
     Data", CIKM 2013.
@@ -34,23 +33,22 @@ def letter_ngrams(word: str, sizes: Sequence[int] = TRIGRAMS) -> list[str]:
 
 
 def check_ngrams(sizes: Sequence[int], buckets: int | None) -> None:
-    """Raises InputError for sizes or a number of buckets of no use."""
+    """Raises InputError for sizes or a number of buckets out of range."""
     if not sizes or len(set(sizes)) < len(sizes) or not all(SHORTEST <= size <= LONGEST for size in sizes):
         raise InputError(
-            f"features.ngram_sizes={list(sizes)}: must be different whole numbers from {SHORTEST} to {LONGEST}, "
-            "such as [3,4]"
+            f"ngram_sizes={list(sizes)}: must be different whole numbers from {SHORTEST} to {LONGEST}, such as [3,4]"
         )
     if buckets is not None and not 1 <= buckets <= MOST_BUCKETS:
         raise InputError(
-            f"features.ngram_buckets={buckets}: must be from 1 to {MOST_BUCKETS}, or null for the n-grams of the texts"
+            f"ngram_buckets={buckets}: must be from 1 to {MOST_BUCKETS}, or null for the n-grams of the texts"
         )
 
 
 class NgramTokenizer:
-    """Letter n-grams of some `sizes`, each with an index.
+    """Letter n-grams of certain `sizes`, each with an index.
 
-    Without `buckets` there is a fixed set of them, `ngrams`, and others are skipped. With `buckets` the index of any
-    n-gram is its CRC-32 modulo that number, so that none is unknown, and some share an index.
+    Without `buckets`, only the n-grams in `ngrams` are known, and others are skipped. With `buckets`, the index of an
+    n-gram is its CRC-32 modulo that number: all are known, and different ones may share an index.
     Source: hashed n-grams in Bojanowski et al., "Enriching Word Vectors with Subword Information", TACL 2017.
     """
 
@@ -67,9 +65,7 @@ class NgramTokenizer:
         sizes: Sequence[int] = TRIGRAMS,
         buckets: int | None = None,
     ) -> "NgramTokenizer":
-        """The n-grams of the distinct `words`, the `max_size` commonest of them (None: all); with `buckets` no words
-        are looked at.
-        """
+        """The n-grams of distinct `words`, the `max_size` most frequent ones (None: all); `buckets` ignore words."""
         if buckets is not None:
             return cls(sizes=sizes, buckets=buckets)
         counts = Counter(ngram for word in words for ngram in letter_ngrams(word, sizes))
@@ -77,38 +73,33 @@ class NgramTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """How many indices there are."""
+        """The number of indices."""
         return len(self.ngrams) if self.buckets is None else self.buckets
 
     @property
     def known_trigrams_only(self) -> bool:
-        """Whether these are what there was before there were other sizes and buckets."""
+        """Whether these are trigrams without buckets."""
         return self.sizes == TRIGRAMS and self.buckets is None
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """N-gram to index, where they are not hashed."""
+        """The index of each n-gram that is not hashed."""
         return {ngram: i for i, ngram in enumerate(self.ngrams)}
-
-    def tokenize(self, word: str) -> list[str]:
-        """The known n-grams of a word, in order, repeats kept."""
-        ngrams = letter_ngrams(word, self.sizes)
-        return ngrams if self.buckets is not None else [ngram for ngram in ngrams if ngram in self.index]
 
     def indices(self, word: str) -> list[int]:
         """The indices of the known n-grams of a word, in order, repeats kept."""
         buckets = self.buckets
         if buckets is not None:
-            # A lone surrogate, which no file has, can stand in a string all the same.
+            # A string may hold a lone surrogate, which UTF-8 files cannot.
             return [crc32(n.encode("utf-8", "surrogatepass")) % buckets for n in letter_ngrams(word, self.sizes)]
         index = self.index
         return [index[ngram] for ngram in letter_ngrams(word, self.sizes) if ngram in index]
 
     def bags(self, words: Sequence[str]) -> Bags:
-        """One bag of `indices` a word, found for all words at once.
+        """One bag of `indices` for each word, computed for all words at once.
 
-        N-grams are looked up by 64-bit keys: up to three letters have keys of their own; of n longer ones, one that is
-        not known is taken for one of k that are with a chance of n k in 2^64.
+        N-grams are looked up by 64-bit keys. The keys of up to three letters are unique; among n longer n-grams, the
+        chance that an unknown one is taken for one of k known ones is n k / 2^64.
         """
         if self.buckets is not None:
             return Bags.from_lists([self.indices(word) for word in words])
@@ -116,7 +107,7 @@ class NgramTokenizer:
         return Bags.side_by_side([self._known_ngrams(letters, offsets, size) for size in self.sizes])
 
     def _known_ngrams(self, letters: np.ndarray, offsets: np.ndarray, size: int) -> Bags:
-        """Those of one size, of words given as letters, one word after the other."""
+        """The known n-grams of one size in words given as letters, see `_letters`."""
         lengths = np.maximum(np.diff(offsets) - (size - 1), 0)
         within = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
         keys = _keys(letters, np.repeat(offsets[:-1], lengths) + within, size)
@@ -130,18 +121,18 @@ class NgramTokenizer:
 
     @cached_property
     def _by_key(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Of each size the keys of its known n-grams, rising, and their indices."""
-        found = {}
+        """By size, the sorted keys of the known n-grams and their indices."""
+        tables = {}
         for size in self.sizes:
             indices = np.array([i for i, ngram in enumerate(self.ngrams) if len(ngram) == size], dtype=np.int32)
             letters, offsets = _letters([self.ngrams[i] for i in indices])
             keys = _keys(letters, offsets[:-1], size)
             order = np.argsort(keys)
-            found[size] = keys[order], indices[order]
-        return found
+            tables[size] = keys[order], indices[order]
+        return tables
 
     def name(self, index: int) -> str:
-        """What an index stands for: `[dis]`, or `[bucket 123]`."""
+        """The name of an index: `[dis]`, or `[bucket 123]`."""
         return f"[bucket {index}]" if self.buckets is not None else f"[{self.ngrams[index]}]"
 
     def save(self, folder: Path) -> None:
@@ -172,14 +163,14 @@ class NgramTokenizer:
 
 
 def _letters(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The letters of all strings as numbers, and the offsets of the strings."""
+    """The letters of all strings as code points, and the offsets of the strings."""
     lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
     encoded = "".join(strings).encode("utf-32-le", "surrogatepass")
     return np.frombuffer(encoded, dtype=np.uint32).astype(np.uint64), offsets_of(lengths)
 
 
 def _keys(letters: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
-    """A number for the `size` letters from each start on, [starts] uint64."""
+    """The key of the `size` letters at each start, [starts] uint64."""
     multiplier = np.uint64(1 << LETTER_BITS if size * LETTER_BITS <= 64 else MULTIPLIER)
     keys = np.zeros(len(starts), dtype=np.uint64)
     for i in range(size):

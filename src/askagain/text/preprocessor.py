@@ -1,4 +1,4 @@
-"""Turns a question into its words: lower case, characters to spaces, splitting, stop words and short words dropped."""
+"""Cleans a text and splits it into words."""
 
 import hashlib
 import json
@@ -13,22 +13,22 @@ from askagain.errors import InputError
 from askagain.text.stop_words import stop_words
 
 SPLITS = ("whitespace", "wordpunct", "regex")
-LINE_END, MARK = "\n", "\0"  # between texts that are cleaned as one, and between the words of one and of the next
+LINE_END, MARK = "\n", "\0"  # between texts that are cleaned together, and between their words
 
 
 class TextPreprocessor:
     """Cleans a text and splits it into words, in this order.
 
     1. With `lowercase`, the text is lower-cased.
-    2. `protected_terms` (c++, .net, node.js) that stand alone, with no letter or digit beside them, are words as they
-       are: none of the following steps touches them.
-    3. Every one of `characters` (a string, or a tuple or list of characters) becomes a space.
-    4. The text is split: `whitespace`, `wordpunct` (NLTK's, which parts letters from punctuation), or `regex`, where
-       every match of `pattern` is a word.
+    2. `protected_terms` (c++, .net, node.js) with no letter or digit beside them become words that the following steps
+       leave alone.
+    3. Each of `characters` (a string, or a list of characters) becomes a space.
+    4. The text is split by `split`: `whitespace`, `wordpunct` (NLTK's, which separates letters from punctuation), or
+       `regex`, where every match of `pattern` is a word.
     5. `stopwords` (see `askagain.text.stop_words.stop_words`) and words shorter than `min_word_length` are dropped.
 
-    Raises InputError for an unknown split, a bad regular expression, a "character" longer than one, or stop words
-    that cannot be had.
+    Raises InputError for an unknown split, an invalid regular expression, an item of `characters` that is longer than
+    one character, and stop words that cannot be loaded.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class TextPreprocessor:
         self.pattern = pattern
         too_long = [character for character in self.characters if len(character) != 1]
         if too_long:
-            raise InputError(f"preprocessor.characters: {too_long[0]!r} is not one character")
+            raise InputError(f"characters: {too_long[0]!r} is not one character")
         self._spaces = str.maketrans(dict.fromkeys(self.characters, " "))
         self._protected = _standing_alone(self.protected_terms)
         self._split = _splitter(split, pattern)
-        # Whether a text's words are those of its parts between spaces, one part after the other. They are not where a
-        # regular expression or a protected term may reach across a space.
+        # Whether the words of a text are those of its tokens: a regular expression or a protected term may match across
+        # a space.
         self.by_token = split != "regex" and not any(" " in term for term in self.protected_terms)
         self._by_line = split == "whitespace" and not any(LINE_END in term for term in self.protected_terms)
         self._by_line &= LINE_END not in self.characters
@@ -65,7 +65,7 @@ class TextPreprocessor:
         return " ".join(self.words(text))
 
     def words(self, text: str) -> list[str]:
-        """The words of one text, in order; none is a fair answer."""
+        """The words of one text, in order; there may be none."""
         if self.lowercase:
             text = text.lower()
         if self._protected is None or not self._protected.search(text):
@@ -73,9 +73,9 @@ class TextPreprocessor:
         return self._words_around_terms(self._protected, text)
 
     def words_of_all(self, texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
-        """The `words` of each text, one text after the other, and how many each has, [texts] int64.
+        """The words of all texts, one text after the other, and the number of words in each, [texts] int64.
 
-        Where the settings allow it all are cleaned as one, which takes a fraction of the time.
+        Where the settings allow it, all texts are cleaned together, which takes a fraction of the time.
         """
         joined = LINE_END.join(texts)
         if not self._by_line or joined.count(LINE_END) != len(texts) - 1 or MARK in joined:
@@ -99,18 +99,18 @@ class TextPreprocessor:
     def _with_terms(
         self, terms: re.Pattern[str], joined: str, words: list[str], lengths: np.ndarray
     ) -> tuple[list[str], np.ndarray]:
-        """The same words, but for the lines that have protected terms, which are split anew."""
+        """Splits the lines with protected terms again, and keeps the words of all others."""
         ends = np.cumsum(lengths)
         lines = joined.split(LINE_END)
-        found: list[str] = []
+        merged: list[str] = []
         taken = 0
         for line in _lines_with(terms, joined):
-            found += words[taken : ends[line] - lengths[line]]
+            merged += words[taken : ends[line] - lengths[line]]
             taken = ends[line]
             own = self._words_around_terms(terms, lines[line])
-            found += own
+            merged += own
             lengths[line] = len(own)
-        return found + words[taken:], lengths
+        return merged + words[taken:], lengths
 
     def _words_around_terms(self, terms: re.Pattern[str], text: str) -> list[str]:
         words = []
@@ -126,7 +126,7 @@ class TextPreprocessor:
         return [word for word in words if len(word) >= self.min_word_length and word not in self.stopwords]
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings as plain values, stop words spelled out: `TextPreprocessor(**settings)` is this one again."""
+        """All settings as JSON values, stop words spelled out: `TextPreprocessor(**settings)` makes an equal one."""
         return {
             "characters": "".join(self.characters),
             "min_word_length": self.min_word_length,
@@ -144,7 +144,7 @@ class TextPreprocessor:
 
 
 def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
-    """A pattern for the terms, longest first, with no letter, digit or further + or # at either side."""
+    """A pattern for the terms, longest first, with no letter, digit, + or # on either side."""
     if not terms:
         return None
     alternatives = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
@@ -152,14 +152,14 @@ def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def _lines_with(pattern: re.Pattern[str], text: str) -> list[int]:
-    """The numbers of the lines in which a pattern is found, rising."""
-    found: dict[int, None] = {}
+    """The numbers of the lines that a pattern matches in, in order."""
+    lines: dict[int, None] = {}
     line, counted = 0, 0
     for match in pattern.finditer(text):
         line += text.count(LINE_END, counted, match.start())
         counted = match.start()
-        found[line] = None
-    return list(found)
+        lines[line] = None
+    return list(lines)
 
 
 def _splitter(split: str, pattern: str | None) -> Callable[[str], list[str]]:
@@ -171,10 +171,10 @@ def _splitter(split: str, pattern: str | None) -> Callable[[str], list[str]]:
         return WordPunctTokenizer().tokenize
     if split == "regex":
         if not pattern:
-            raise InputError("preprocessor.split=regex needs preprocessor.pattern, whose matches are the words")
+            raise InputError("split=regex needs a pattern, whose matches are the words")
         try:
             compiled = re.compile(pattern)
         except re.error as error:
-            raise InputError(f"preprocessor.pattern={pattern}: not a regular expression: {error}") from error
+            raise InputError(f"pattern={pattern}: not a regular expression: {error}") from error
         return lambda text: [match.group() for match in compiled.finditer(text) if match.group()]
-    raise InputError(f"preprocessor.split={split}: not one of {', '.join(SPLITS)}")
+    raise InputError(f"split={split}: not one of {', '.join(SPLITS)}")

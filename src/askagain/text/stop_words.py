@@ -1,4 +1,4 @@
-"""Where stop words come from: our own short list, NLTK, scikit-learn, gensim, or a file."""
+"""Stop words from our own short list, NLTK, scikit-learn, gensim, or a file."""
 
 from collections.abc import Iterable
 from importlib import resources
@@ -8,11 +8,11 @@ from askagain.errors import InputError
 
 
 def stop_words(source: str | Iterable[str]) -> frozenset[str]:
-    """The stop words that `source` stands for.
+    """The stop words of a source.
 
     `source`: `english`, `nltk`, `sklearn`, `gensim`, `none`, the path of a UTF-8 file with one word a line, or the
-    words themselves. Raises InputError where a name is unknown, a file cannot be read, or NLTK's list is neither here
-    nor reachable.
+    words themselves. Raises InputError for an unknown name, an unreadable file, and where NLTK's list is neither
+    installed nor can be downloaded.
     """
     if not isinstance(source, str):
         return frozenset(source)
@@ -37,7 +37,7 @@ def _nltk() -> frozenset[str]:
         return frozenset(stopwords.words("english"))
     except LookupError as error:
         raise InputError(
-            "stopwords=nltk: NLTK's stop-word corpus is not here and could not be downloaded; on a machine with "
+            "stopwords=nltk: NLTK's stop-word corpus is not installed and could not be downloaded; on a machine with "
             "internet run `python -m nltk.downloader stopwords` and copy its nltk_data folder to your home folder, "
             "or choose stopwords=english, sklearn or gensim"
         ) from error

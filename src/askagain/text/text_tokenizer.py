@@ -1,4 +1,4 @@
-"""Texts become bags of feature ids, in memory: what an encoder does with texts that it has never seen."""
+"""Turns texts into bags of feature ids in memory, for texts that are in no token store."""
 
 import threading
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ REMEMBERED_TOKENS = 1 << 20
 
 
 class TextTokenizer:
-    """Cleans texts and looks up their features; each token is cleaned when it is first met, and then remembered.
+    """Cleans texts and looks up their features; each distinct token, a piece between spaces, is cleaned once.
 
-    What is remembered is dropped after a call that brings it to `remembered` tokens or more (a token is what stands
-    between two spaces). Several threads may call it; a copy remembers nothing.
+    The memory of tokens is emptied after a call that fills it with `remembered` tokens or more. Several threads may
+    call a tokenizer. A copy starts with an empty memory.
     """
 
     def __init__(self, preprocessor: TextPreprocessor, features: Features, remembered: int = REMEMBERED_TOKENS) -> None:
@@ -27,20 +27,20 @@ class TextTokenizer:
         self._remembered = remembered
         self._lock = threading.Lock()
         self._numbers = _Numbers()
-        # Of the tokens in `_numbers`: their features, and where there are pairs, their words' numbers.
+        # The features of the tokens in `_numbers` and, where there are pairs, the indices of their words.
         self._features = _RememberedBags()
         self._words = _RememberedBags() if len(features.pairs) else None
 
     def __call__(self, texts: Sequence[str]) -> Bags:
-        """One bag of feature ids a text, ids in rising order, so that equal bags are summed in the same order."""
+        """One bag of feature ids for each text, sorted so that equal bags are summed in the same order."""
         with self._lock:
             try:
                 return self._bags(texts)
             except BaseException:
-                self._numbers.clear()  # some may have no bag yet
+                self._numbers.clear()  # new tokens may have no bag yet
                 raise
             finally:
-                # The bags that belong to them are written over. Whole texts are not worth remembering.
+                # Later bags overwrite those of the forgotten tokens. Whole texts are not worth remembering.
                 if len(self._numbers) >= self._remembered or not self.preprocessor.by_token:
                     self._numbers.clear()
 
@@ -57,27 +57,27 @@ class TextTokenizer:
         return TextTokenizer, (self.preprocessor, self.features, self._remembered)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[Sequence[str], np.ndarray]:
-        """The tokens of all texts, and tokens in each."""
+        """The tokens of all texts, and the number of tokens in each."""
         if not self.preprocessor.by_token or not len(texts):
             return texts, np.ones(len(texts), dtype=np.int64)
         lengths = np.fromiter((text.count(" ") for text in texts), dtype=np.int64, count=len(texts)) + 1
-        return " ".join(texts).split(" "), lengths  # one list, where a list a text would take twice as long
+        return " ".join(texts).split(" "), lengths  # one split: one for each text would take twice as long
 
     def _learn(self, tokens: list[str]) -> None:
-        """Adds the bags of tokens just met to those that are known."""
+        """Adds the bags of new tokens to those in memory."""
         if not tokens:
             return
         known = len(self._numbers) - len(tokens)
         words, lengths = self.preprocessor.words_of_all(tokens)
         offsets = offsets_of(lengths)
-        of_words = self.features.of_words(words)
-        self._features.put(known, Bags(of_words.ids, of_words.offsets[offsets]))
+        features = self.features.of_words(words)
+        self._features.put(known, Bags(features.ids, features.offsets[offsets]))
         if self._words is not None:
             self._words.put(known, Bags(self.features.vocabulary.indices(words), offsets))
 
 
 class _Numbers(dict[str, int]):
-    """A token that is looked up for the first time gets the next number."""
+    """Numbers tokens in the order of their first lookup."""
 
     def __missing__(self, token: str) -> int:
         number = self[token] = len(self)
@@ -85,14 +85,14 @@ class _Numbers(dict[str, int]):
 
 
 class _RememberedBags:
-    """Bags in one array of ids and one of offsets, both with room for more."""
+    """Bags in arrays of ids and offsets that have room to grow."""
 
     def __init__(self) -> None:
         self._ids = np.zeros(0, dtype=np.int32)
         self._offsets = np.zeros(1, dtype=np.int64)
 
     def put(self, known: int, new: Bags) -> None:
-        """Puts bags behind the first `known` ones."""
+        """Writes bags after the first `known` ones."""
         start = int(self._offsets[known])
         self._ids = _with_room(self._ids, start + len(new.ids))
         self._ids[start : start + len(new.ids)] = new.ids
@@ -100,13 +100,13 @@ class _RememberedBags:
         self._offsets[known : known + len(new) + 1] = start + new.offsets
 
     def of_texts(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
-        """The bags of these numbers, one after the other, put together as `offsets` says."""
-        found = Bags(self._ids, self._offsets).take(bags)
-        return Bags(found.ids, found.offsets[offsets])
+        """Concatenates the bags of the tokens of each text; `offsets` are those of texts among tokens."""
+        taken = Bags(self._ids, self._offsets).take(bags)
+        return Bags(taken.ids, taken.offsets[offsets])
 
 
 def _with_room(array: np.ndarray, size: int) -> np.ndarray:
-    """The array, or a longer copy where it is shorter than `size`: twice as long, so that copies are rare."""
+    """The array, or a copy of at least `size` and twice its length, so that copies are rare."""
     if size <= len(array):
         return array
     longer = np.zeros(max(size, 2 * len(array)), dtype=array.dtype)

@@ -1,4 +1,4 @@
-"""The words an encoder knows, each with an index."""
+"""The words that an encoder knows, each with an index."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,7 +10,7 @@ from askagain.files.json_files import load_strings, write_json
 
 
 class WordVocabulary:
-    """Distinct words in a fixed order; the index of a word is its place in that order."""
+    """Distinct words; the index of a word is its place in the list."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
@@ -19,10 +19,9 @@ class WordVocabulary:
     def from_counts(
         cls, words: Sequence[str], counts: np.ndarray, min_count: int = 1, max_size: int | None = None
     ) -> "WordVocabulary":
-        """The words that occur at least `min_count` times, the `max_size` most frequent of them (None: all).
+        """The words that occur at least `min_count` times, the `max_size` most frequent ones (None: all).
 
-        `words` are distinct and `counts` [len(words)] says how often each occurs; equally frequent words keep the
-        order in which they are given.
+        `words` are distinct; `counts`, [words], says how often each occurs. Equally frequent words keep their order.
         """
         order = np.argsort(-np.asarray(counts), kind="stable")
         order = order[np.asarray(counts)[order] >= min_count][:max_size]
@@ -36,11 +35,11 @@ class WordVocabulary:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Word to index; the first one where a word is there twice."""
+        """The index of each word; the first one of a repeated word."""
         return {word: i for i, word in reversed(list(enumerate(self.words)))}
 
     def indices(self, words: Sequence[str]) -> np.ndarray:
-        """The index of each word, [len(words)] int64, -1 where the word is unknown."""
+        """The index of each word, [words] int64, -1 for unknown words."""
         index = self.index
         return np.fromiter((index.get(word, -1) for word in words), dtype=np.int64, count=len(words))
 
@@ -50,5 +49,5 @@ class WordVocabulary:
 
     @classmethod
     def load(cls, path: Path) -> "WordVocabulary":
-        """Reads what `save` wrote; raises ValueError where it is something else."""
+        """Reads what `save` wrote; raises ValueError for anything else."""
         return cls(load_strings(path))

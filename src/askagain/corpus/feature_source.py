@@ -1,0 +1,80 @@
+"""What token stores and their unions share: features of their texts, counted and weighed once and then cached."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from askagain.text.bags import Bags
+from askagain.text.features import Features, FeatureSettings
+from askagain.text.idf import inverse_document_frequencies
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.token_words import TokenWords
+from askagain.text.vocabulary import WordVocabulary
+
+Loaded = TypeVar("Loaded")
+IDF = "idf.npy"
+
+
+class FeatureSource(ABC):
+    """Distinct texts whose features can be counted, looked up and weighed."""
+
+    @abstractmethod
+    def entry(
+        self,
+        kind: str,
+        key: dict[str, object],
+        build: Callable[[Path], None],
+        load: Callable[[Path], Loaded],
+        resumable: bool = False,
+    ) -> Loaded:
+        """An entry of the cache that depends on the files of the texts and on `key`; see `Cache.entry`."""
+
+    @abstractmethod
+    def words(self, preprocessor: TextPreprocessor) -> TokenWords:
+        """The words of each distinct token."""
+
+    @abstractmethod
+    def numbered_texts(self, preprocessor: TextPreprocessor, vocabulary: WordVocabulary) -> Iterator[Bags]:
+        """Blocks of texts, each a bag of word indices in `vocabulary` in the order of the text."""
+
+    @abstractmethod
+    def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
+        """One bag of sorted feature ids for each distinct text."""
+
+    @abstractmethod
+    def _feature_blocks(self, preprocessor: TextPreprocessor, features: Features) -> Iterator[Bags]:
+        """The bags of `features`, block by block."""
+
+    def count_features(self, preprocessor: TextPreprocessor, settings: FeatureSettings) -> Features:
+        """Counts the features of the texts."""
+
+        def build(folder: Path) -> None:
+            texts = partial(self.numbered_texts, preprocessor)
+            Features.from_words(self.words(preprocessor), settings, texts).save(folder)
+
+        key = {"preprocessor": preprocessor.fingerprint, **settings.as_key()}
+        return self.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
+
+    def idf(self, preprocessor: TextPreprocessor, features: Features) -> np.ndarray:
+        """The weight of each feature, [features.size] float32, counted over the distinct texts."""
+
+        def build(folder: Path) -> None:
+            blocks = self._feature_blocks(preprocessor, features)
+            np.save(folder / IDF, inverse_document_frequencies(blocks, features.size), allow_pickle=False)
+
+        def load(folder: Path) -> np.ndarray:
+            weights = np.load(folder / IDF, allow_pickle=False)
+            if weights.shape != (features.size,):
+                raise ValueError("weights and features do not match")
+            return weights
+
+        return self.entry("idf", features_key(preprocessor, features), build, load)
+
+
+def features_key(preprocessor: TextPreprocessor, features: Features) -> dict[str, object]:
+    """What the feature ids of texts depend on, for cache keys."""
+    return {"preprocessor": preprocessor.fingerprint, "features": features.fingerprint}

@@ -1,0 +1,173 @@
+"""The files of a token store: texts as tokens, written piece by piece and memory-mapped when they are read."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+import polars as pl
+
+from askagain.corpus.hash_index import HashIndex
+from askagain.corpus.tsv import Rows
+from askagain.files.in_order import in_order
+from askagain.files.npy import NpyWriter
+from askagain.text.bags import Bags, offsets_of
+from askagain.text.token_words import TokenWords
+
+TOKENS = "tokens.txt"  # one token a line; neither texts nor tokens have line ends in them
+
+
+class StoredTexts(Sequence[str]):
+    """Texts that are put together from their tokens when they are asked for."""
+
+    def __init__(self, file: "StoredFile") -> None:
+        self._file = file
+
+    def __len__(self) -> int:
+        return len(self._file.bags)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        tokens = self._file.tokens
+        return " ".join([tokens[token] for token in self._file.bags.bag(index % len(self)).tolist()])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFile:
+    """What `write_texts` wrote about a file.
+
+    `rows`: one bag of text indices for each row. `bags`: one bag of token indices for each distinct text.
+    `token_counts`: how often each distinct token occurs in the distinct texts. `skipped`: bad rows left out.
+    """
+
+    folder: Path
+    rows: Bags
+    bags: Bags
+    token_counts: np.ndarray
+    skipped: int
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """The distinct tokens, read when they are first asked for: there may be millions."""
+        return (self.folder / TOKENS).read_bytes().decode("utf-8").split("\n")[:-1]
+
+    def text_tokens(self, start: int, stop: int) -> Bags:
+        """The token indices of the texts from `start` up to `stop`; mapped anew, so that pages read do not add up."""
+        return load_bags(self.folder / "bags").slice(start, stop)
+
+
+class _NewTexts(NamedTuple):
+    """What a piece of a file adds to the store: the text index of each cell, cells in each row, and new texts."""
+
+    cells: np.ndarray
+    lengths: np.ndarray
+    texts: pl.Series
+
+
+class _Tokens(NamedTuple):
+    """The tokens of texts, their hashes, and the number of tokens in each text."""
+
+    tokens: pl.Series
+    hashes: np.ndarray
+    lengths: np.ndarray
+
+
+def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
+    """Writes the rows, distinct texts and distinct tokens of a file, numbered in the order of their first use."""
+    skipped = 0
+    texts, tokens = HashIndex(), HashIndex()
+    counts = np.zeros(0, dtype=np.int64)
+
+    def number_texts() -> Iterator[_NewTexts]:
+        nonlocal skipped
+        for rows in pieces:
+            skipped += rows.skipped
+            numbers, new = texts.number(rows.cells.hash().to_numpy())
+            yield _NewTexts(numbers, rows.lengths, rows.cells.gather(new))
+
+    with ExitStack() as files:
+        append_rows = files.enter_context(bag_writer(folder / "rows"))
+        append_bags = files.enter_context(bag_writer(folder / "bags"))
+        token_file = files.enter_context((folder / TOKENS).open("w", encoding="utf-8", newline="\n"))
+        for new, split in in_order(lambda new: (new, _split(new.texts)), number_texts()):
+            append_rows(new.cells, new.lengths)
+            numbers, first_uses = tokens.number(split.hashes)
+            append_bags(numbers, split.lengths)
+            token_file.writelines(f"{token}\n" for token in split.tokens.gather(first_uses))
+            new_counts = np.bincount(numbers, minlength=len(tokens))
+            new_counts[: len(counts)] += counts
+            counts = new_counts
+    np.save(folder / "token_counts.npy", counts, allow_pickle=False)
+    (folder / "skipped.json").write_text(json.dumps(skipped))
+
+
+def _split(texts: pl.Series) -> _Tokens:
+    lists = texts.str.split(" ")
+    tokens = lists.explode()
+    return _Tokens(tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy())
+
+
+def open_texts(folder: Path) -> StoredFile:
+    """Reads what `write_texts` wrote; raises ValueError where files do not match."""
+    rows, bags = (load_bags(folder / name) for name in ("rows", "bags"))
+    counts = np.load(folder / "token_counts.npy", allow_pickle=False)
+    if (folder / TOKENS).read_bytes().count(b"\n") != len(counts):
+        raise ValueError("tokens and counts do not match")
+    return StoredFile(folder, rows, bags, counts, json.loads((folder / "skipped.json").read_text()))
+
+
+def save_words(folder: Path, words: TokenWords) -> None:
+    """Writes what `load_words` reads."""
+    with bag_writer(folder / "words") as append:
+        append(words.of_tokens.ids, words.of_tokens.lengths)
+    np.save(folder / "counts.npy", words.counts, allow_pickle=False)
+    (folder / "words.json").write_text(json.dumps(words.words, ensure_ascii=False), encoding="utf-8")
+
+
+def load_words(folder: Path) -> TokenWords:
+    """The words of each distinct token."""
+    words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+    return TokenWords(words, load_bags(folder / "words"), np.load(folder / "counts.npy", allow_pickle=False))
+
+
+@contextmanager
+def bag_writer(stem: Path) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
+    """Gives a function that appends bags, as int32 ids and lengths, to the files that `load_bags` reads."""
+    with NpyWriter(stem.with_suffix(".ids.npy"), np.int32) as ids, NpyWriter(_offsets(stem), np.int64) as offsets:
+        offsets.append(np.zeros(1))
+        total = 0
+
+        def append(new_ids: np.ndarray, lengths: np.ndarray) -> None:
+            nonlocal total
+            ids.append(new_ids)
+            offsets.append(total + offsets_of(lengths)[1:])
+            total += len(new_ids)
+
+        yield append
+
+
+def load_bags(stem: Path) -> Bags:
+    """Memory-maps the bags that `bag_writer` wrote; raises ValueError where ids and offsets do not match."""
+    # As plain arrays, since a slice of numpy's memmap type costs ten times that of an array.
+    ids, offsets = (
+        np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        for path in (stem.with_suffix(".ids.npy"), _offsets(stem))
+    )
+    if offsets[0] != 0 or offsets[-1] != len(ids):
+        raise ValueError("ids and offsets do not match")
+    return Bags(ids, offsets)
+
+
+def _offsets(stem: Path) -> Path:
+    return stem.with_suffix(".offsets.npy")
