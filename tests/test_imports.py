@@ -22,10 +22,11 @@ ROOMS = (
     "evaluation",
     "training.losses",
     "training.optim",
+    "training.lightning_overhead",
     "training.data",
     "training.modules",
     "training.callbacks",
-    "training",  # modules that stand beside its rooms
+    "training.wandb_logger",
     "benchmarks",
     "apps",
 )

@@ -124,7 +124,7 @@ def test_a_damaged_file_of_pairs_is_refused(tmp_path):
 
 
 def test_a_pair_that_is_needed_less_than_once_is_refused(tmp_path):
-    with pytest.raises(InputError, match="^min_pair_count=0"):
+    with pytest.raises(InputError, match=r"^min_pair_count=0"):
         store_of(TEXTS[:2], tmp_path).count_features(
             TextPreprocessor(), FeatureSettings(kind="words_pairs", min_pair_count=0)
         )

@@ -100,7 +100,7 @@ def test_pairs_that_stay_the_same_are_taken_from_the_cache_and_depend_on_all_set
     assert [array.tolist() for array in star.draw(star.split[0], 0)] != first
 
 
-def test_a_feature_weighs_the_more_the_fewer_texts_of_the_groups_have_it(corpus, monkeypatch):
+def test_a_feature_weighs_the_more_the_fewer_texts_of_the_groups_have_it(corpus):
     data = duplicates(corpus)
     bags = corpus.groups.features(corpus.preprocessor, data.features)
     texts_with = np.zeros(data.features.size, dtype=int)
@@ -110,7 +110,7 @@ def test_a_feature_weighs_the_more_the_fewer_texts_of_the_groups_have_it(corpus,
     assert weights.shape == (data.features.size,)
     order = np.argsort(texts_with, kind="stable")
     assert (np.diff(weights[order]) <= 0).all() and weights[order[0]] > 2 * weights[order[-1]]
-    monkeypatch.setattr("askagain.corpus.token_store.TEXTS_A_BLOCK", 10)
+    corpus.groups._texts_per_block = 10
     (entry,) = corpus.groups._cache.folder.glob("idf-*/idf.npy")
     entry.write_bytes(b"junk")  # so that it is counted once more, in small blocks
     assert np.array_equal(data.idf(), weights)
