@@ -17,7 +17,7 @@ def main(cfg: DictConfig) -> None:
     """Writes train.tsv, validation.tsv and test.tsv into the folder `out`."""
     folder = Path(str(cfg.out))
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"out={folder}: this is a file; name a folder, it is made if need be")
+        raise InputError(f"out={folder}: is a file; name a folder, which is made if it is missing")
     if cfg.rows is None:
         from askagain.synthetic.sample import write_sample
 
@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
 def _whole_number(cfg: DictConfig, name: str) -> int:
     value = cfg[name]
     if type(value) is not int:  # true and false are of type bool
-        raise InputError(f"{name}={value}: it must be a whole number")
+        raise InputError(f"{name}={value}: must be a whole number")
     return value
 
 

@@ -269,9 +269,8 @@ def test_negatives_come_from_a_pool_and_stand_in_a_row_once(tmp_path: Path) -> N
         write_scaled(tmp_path, candidates=31, pool=20)
 
 
-def test_rows_that_need_several_chunks_all_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("askagain.synthetic.scaled.CHUNK_QUESTIONS", 70)
-    write_scaled(tmp_path, rows=107, validation_rows=5, candidates=30, vocabulary=500)
+def test_rows_that_need_several_chunks_all_come(tmp_path: Path) -> None:
+    write_scaled(tmp_path, rows=107, validation_rows=5, candidates=30, vocabulary=500, chunk_questions=70)
     assert len(cells(tmp_path / "train.tsv")) == 107
     assert [len(row) for row in cells(tmp_path / "validation.tsv")] == [31] * 5
 
@@ -332,9 +331,9 @@ def test_the_script_writes_the_built_in_sample(tmp_path: Path, sample: dict[str,
     ("overrides", "message"),
     [
         ([], "out"),
-        (["out=made", "rows=0"], "rows=0: it must be 1 or more"),
-        (["out=made", "rows=many"], "rows=many: it must be a whole number"),
-        (["out=file"], "out=file: this is a file"),
+        (["out=made", "rows=0"], "rows=0: must be at least 1"),
+        (["out=made", "rows=many"], "rows=many: must be a whole number"),
+        (["out=file"], "out=file: is a file"),
     ],
 )
 def test_the_script_answers_a_mistake_with_one_line_and_status_2(

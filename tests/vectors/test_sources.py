@@ -62,7 +62,7 @@ def test_google_news_is_read_packed_or_not(keyed_vectors: Any, tmp_path: Path, a
 
 
 def test_absent_google_news_says_where_to_get_it_and_what_to_type(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"news\.bin\.gz does not exist: get .*code\.google\.com.*vectors\.path="):
+    with pytest.raises(InputError, match=r"news\.bin\.gz does not exist: get .*code\.google\.com.*give its path"):
         google_news(tmp_path / "news.bin.gz", limit=None)
 
 
@@ -99,7 +99,7 @@ def test_absent_gensim_data_offline_says_where_to_copy_it(
 
 def test_a_path_is_no_gensim_dataset_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENSIM_DATA_DIR", str(tmp_path))
-    with pytest.raises(InputError, match="vectors=file"):
+    with pytest.raises(InputError, match="read it as a vector file"):
         gensim_data("../secret")
 
 

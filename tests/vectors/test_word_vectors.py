@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from askagain.errors import InputError
-from askagain.vectors import word_vectors
 from askagain.vectors.word_vectors import WordVectors
 
 COMPASS = WordVectors(
@@ -64,11 +63,10 @@ def test_a_zero_vector_and_a_zero_row_have_cosine_zero() -> None:
     assert dict(COMPASS.nearest(np.array([1.0, 2.0]), 6))["nowhere"] == 0.0
 
 
-def test_nearest_many_in_small_blocks_is_what_plain_numpy_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_vectors, "SIMILARITIES_AT_ONCE", 1000)  # three queries at a time
+def test_nearest_many_in_small_blocks_is_what_plain_numpy_ranks() -> None:
     vectors = random_vectors(300, 8, seed=5)
     queries = np.random.default_rng(6).standard_normal((10, 8)).astype(np.float32)
-    found = vectors.nearest_many(queries, 7)
+    found = vectors.nearest_many(queries, 7, similarities_per_block=1000)  # three queries at a time
     cosines = queries @ vectors.table.T
     cosines /= np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors.table, axis=1)
     for row, answers in zip(cosines, found, strict=True):

@@ -1,4 +1,4 @@
-"""The one seam: all that search, evaluation and export know of an encoder."""
+"""The interface of an encoder: all that evaluation knows of it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,11 +7,11 @@ import numpy as np
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors whose cosine says how alike the texts are."""
+    """Turns texts into vectors whose cosine is their similarity."""
 
     @property
     def dim(self) -> int:
         """The length of a vector."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
+        """[texts, dim] float32; a zero row for a text without known features, equal rows for equal texts."""

@@ -1,4 +1,4 @@
-"""Rung 1: a text is the mean of its known words' pretrained vectors."""
+"""Rung 1: a text is the mean of the pretrained vectors of its known words."""
 
 import torch
 
@@ -10,6 +10,6 @@ from askagain.vectors.word_vectors import WordVectors
 
 
 def mean_of_vectors(preprocessor: TextPreprocessor, vectors: WordVectors) -> BagEncoder:
-    """The encoder that gives the mean of known words' vectors, and zero where no word is known."""
+    """The encoder that averages the vectors of known words; zero where no word is known."""
     features = Features("words", vectors.vocabulary, NgramTokenizer())
     return BagEncoder(preprocessor, features, torch.from_numpy(vectors.table.copy()), pooling="mean")

@@ -1,4 +1,4 @@
-"""Encoders of other packages behind the same seam, each loaded when it is asked for."""
+"""Encoders of other packages; a package is imported when its encoder is made."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,12 +14,17 @@ INSTALL = {"sentence-transformers": "pip install -r requirements-teacher.txt"}
 
 
 class SentenceTransformerEncoder:
-    """Any model of sentence-transformers; satisfies `Encoder`.
+    """A model of sentence-transformers as an `Encoder`.
 
-    `path`: a folder, or the name of a model on the Hugging Face Hub (of `revision`, None for the newest), which is
-    downloaded at its first use. `batch_size`: texts at a time. `device`: such as cpu or cuda, None for the fastest.
-    `prompt`: put before every text, None for nothing. Raises InputError where the package is missing or has no such
-    model.
+    Args:
+        path: a folder, or the name of a model on the Hugging Face Hub, which is downloaded at its first use.
+        batch_size: texts encoded together.
+        device: such as cpu or cuda; None for the fastest one.
+        revision: of a model on the Hub; None for the newest one.
+        prompt: put before every text; None for nothing.
+
+    Raises:
+        InputError: the package or the model is missing.
     """
 
     def __init__(
@@ -36,7 +41,7 @@ class SentenceTransformerEncoder:
         self._model = _loaded(
             path,
             "a sentence-transformers model",
-            lambda found: package.SentenceTransformer(found, device=device, revision=revision),
+            lambda name: package.SentenceTransformer(name, device=device, revision=revision),
         )
         self._batch_size = batch_size
         self._prompt = prompt
@@ -47,7 +52,7 @@ class SentenceTransformerEncoder:
         return self._model.get_embedding_dimension()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
+        """[texts, dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
         return _each_once(texts, self._encode, self.dim)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
@@ -57,9 +62,9 @@ class SentenceTransformerEncoder:
 
 
 class Model2VecEncoder:
-    """A static model of model2vec; satisfies `Encoder`. `path`: a folder or the name of a model.
+    """A static model of model2vec as an `Encoder`. `path`: a folder, or the name of a model on the Hub.
 
-    Raises InputError where the package is missing or has no such model.
+    Raises InputError where the package or the model is missing.
     """
 
     def __init__(self, path: str) -> None:
@@ -72,7 +77,7 @@ class Model2VecEncoder:
         return self._model.dim
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
+        """[texts, dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
         return _each_once(texts, self._model.encode, self.dim)
 
 
@@ -81,7 +86,7 @@ def _imported(module: str, package: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise InputError(
-            f"{package} is missing here ({error}); {INSTALL.get(package, f'pip install {package}')}"
+            f"{package} cannot be imported ({error}); {INSTALL.get(package, f'pip install {package}')}"
         ) from error
 
 
@@ -89,16 +94,16 @@ def _loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:
     folder = Path(path).expanduser()
     try:
         return load(str(folder) if folder.is_dir() else path)
-    except Exception as error:  # whatever a package makes of a path that holds no model
+    except Exception as error:  # packages raise many kinds for a path without a model
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") != "0" else ""
         raise InputError(
-            f"{path}: neither a folder of {what} nor one that can be had from the Hugging Face Hub{offline}: {reason}"
+            f"{path}: neither a folder of {what} nor a model on the Hugging Face Hub{offline}: {reason}"
         ) from error
 
 
 def _each_once(texts: Sequence[str], encode: Callable[[list[str]], np.ndarray], dim: int) -> np.ndarray:
-    """What `encode` gives; other texts in a batch may change a vector's last bits, so equal texts are given it once."""
+    """Encodes distinct texts once: other texts in a batch may change the last bits of a vector."""
     places: dict[str, int] = {}
     numbers = [places.setdefault(text, len(places)) for text in texts]
     if not numbers:

@@ -1,4 +1,4 @@
-"""The baseline that knows nothing: every text has a random vector of its own."""
+"""The chance baseline: every text has a random vector of its own."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class RandomVectors:
-    """Vectors drawn from a text's digest; satisfies `Encoder`. `seed`: another one gives other vectors."""
+    """An encoder that draws a vector from the digest of the text and the `seed`."""
 
     dim = 16
 
@@ -15,7 +15,7 @@ class RandomVectors:
         self._key = str(seed).encode()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] float32, evenly from -1 to 1; equal rows for equal texts."""
+        """[texts, dim] float32, uniform from -1 to 1; equal rows for equal texts."""
         digests = b"".join(blake2b(text.encode(), digest_size=4 * self.dim, key=self._key).digest() for text in texts)
         numbers = np.frombuffer(digests, dtype="<u4").reshape(len(texts), self.dim)
         return (numbers / 2**31 - 1).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Made-up questions: the built-in sample, and a corpus of any size to measure with."""
+"""Made-up questions: the built-in sample, and a corpus of any size for measurements."""

@@ -1,7 +1,7 @@
-"""The made-up language of the built-in sample: concepts of programming questions, and the ways each may be said.
+"""The grammar of the built-in sample: concepts of programming questions, and the surface forms of each.
 
-Every concept is one thing with several surface forms, divided by `|`; a form that stands twice is said twice as often.
-In a task, `~` stands for the object. A concept that exists only in some languages or tools names those topics.
+Surface forms are separated by `|`; a form that is listed twice is drawn twice as often. In a task, `~` stands for the
+object. A concept that exists only in some languages or tools names those topics.
 """
 
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing a question may speak of: its surface forms, the families it belongs to, the topics that know it."""
+    """One thing that a question may mention: its surface forms, its families, and the topics that have it."""
 
     forms: tuple[str, ...]
-    families: tuple[str, ...] = ()  # objects and tasks: what may be done with what
-    topics: tuple[str, ...] = ()  # first forms of topics; empty means every topic
+    families: tuple[str, ...] = ()  # a task and an object go together if they share one
+    topics: tuple[str, ...] = ()  # first forms of topics; empty for every topic
 
     def fits(self, topic: "Concept") -> bool:
         """Whether the concept exists in the language or tool `topic`."""
         return not self.topics or topic.forms[0] in self.topics
 
     def goes_with(self, other: "Concept") -> bool:
-        """Whether the two are different concepts of a common family."""
+        """Whether the two are different concepts that share a family."""
         return self != other and any(family in other.families for family in self.families)
 
 
@@ -28,7 +28,7 @@ def _concept(forms: str, families: str = "", topics: str = "") -> Concept:
     return Concept(tuple(forms.split("|")), tuple(families.split()), tuple(topics.split()))
 
 
-# From the most to the least asked about.
+# From the most to the least frequent.
 TOPICS = tuple(
     _concept(forms)
     for forms in (
@@ -395,7 +395,7 @@ DIFFERENCE_TEMPLATES = (
 IN_TOPIC = ("in {topic}", "in {topic}", "with {topic}", "using {topic}", "for {topic}")
 TAGS = ("{topic}:", "{topic} -", "[{topic}]", "{topic}")
 
-# Few words, said often: they tell nothing, which only a weighting by frequency can know.
+# Frequent words without meaning, which only weights by frequency can discount.
 OPENINGS = (
     "Question:",
     "Quick question:",

@@ -1,7 +1,7 @@
-"""Draws the groups of the built-in sample: a combination of concepts, said in different words. All of it is synthetic.
+"""Draws the synthetic groups of the built-in sample: one combination of concepts, said in different words.
 
-Every draw comes from `random.Random.random`, the one method whose sequence Python promises to keep between versions,
-so that the same seed gives the same questions everywhere.
+Every draw uses `random.Random.random`, the one method whose sequence Python keeps between versions, so that the same
+seed gives the same questions everywhere.
 """
 
 import random
@@ -28,36 +28,36 @@ from askagain.synthetic.grammar import (
 
 Item = TypeVar("Item")
 
-# Shares of all groups; the rest asks how to do a thing.
+# Shares of all groups; the others ask how to do something.
 ERROR_SHARE = 0.25
 DIFFERENCE_SHARE = 0.05
 CIRCUMSTANCE_SHARE = 0.85  # of the groups that ask how
-OWN_SHARE = 0.2  # of the objects and errors drawn: one that not every topic knows, such as ArrayList, if there is one
-VARIATION_SHARE = 0.75  # differ by one concept from a recent group: negatives that are hard to tell apart
+OWN_SHARE = 0.2  # of objects and errors: one that only some topics have, such as ArrayList, where there is one
+VARIATION_SHARE = 0.75  # differ by one concept from a recent group, which makes hard negatives
 RECENT_GROUPS = 20
 
 # Shares of all questions.
 UNSAID_TOPIC = 0.15
 UNSAID_CIRCUMSTANCE = 0.15
-CANONICAL_SHARE = 0.7  # of the concepts said: the first form, whatever the others
+CANONICAL_SHARE = 0.7  # of the concepts in a question: their first form
 OPENING_SHARE = 0.55
 ENDING_SHARE = 0.7
 LOWER_CASE_SHARE = 0.3
 TYPO_SHARE = 0.15
 
-GROUP_SIZES = (2, 2, 2, 2, 3, 3, 3, 4, 4, 5)  # drawn evenly
+GROUP_SIZES = (2, 2, 2, 2, 3, 3, 3, 4, 4, 5)  # drawn uniformly
 WORDS_WITH_DOUBLED_CONSONANT = ("format", "submit")
 
 
 class Draws:
-    """Draws from a seeded generator, all by way of `random()`."""
+    """Draws from a seeded generator, all through `random()`."""
 
     def __init__(self, seed: int) -> None:
-        """Starts the sequence that belongs to `seed`."""
+        """Starts the sequence of `seed`."""
         self._random = random.Random(seed).random
 
     def below(self, end: int) -> int:
-        """A whole number of 0, 1, ... end - 1."""
+        """A whole number from 0 to `end` - 1."""
         return int(self._random() * end)
 
     def chance(self, share: float) -> bool:
@@ -75,10 +75,10 @@ class Draws:
 
 @dataclass(frozen=True)
 class Meaning:
-    """The combination of concepts that all questions of one group share."""
+    """The combination of concepts that the questions of a group share."""
 
     topic: Concept
-    things: tuple[Concept, ...]  # the object of the task, or the two that are compared
+    things: tuple[Concept, ...]  # the object of the task, or two objects to compare
     task: Concept | None = None  # None where two things are compared
     circumstance: Concept | None = None
     error: Concept | None = None
@@ -89,7 +89,7 @@ class Meaning:
             return False
         details = [detail for detail in (self.circumstance, self.error) if detail is not None]
         if self.task is None:
-            first, *others = self.things  # in one order only: "a or b" asks what "b or a" asks
+            first, *others = self.things  # in one order only: "a or b" asks the same as "b or a"
             return not details and len(others) == 1 and first.goes_with(others[0]) and first.forms < others[0].forms
         return len(details) < 2 and len(self.things) == 1 and self.task.goes_with(self.things[0])
 
@@ -97,7 +97,7 @@ class Meaning:
 def question_groups(draws: Draws) -> Iterator[list[str]]:
     """Yields groups of 2 to 5 questions that mean the same, without end.
 
-    No two groups share their combination of concepts, and no text comes twice, upper and lower case being the same.
+    No two groups have the same combination of concepts, and no text is repeated, whatever its case.
     """
     meanings: list[Meaning] = []
     known: set[Meaning] = set()
@@ -113,7 +113,7 @@ def question_groups(draws: Draws) -> Iterator[list[str]]:
 
 
 def _new_question(meaning: Meaning, texts: set[str], draws: Draws) -> str:
-    """A question whose text is not among `texts`, and now is."""
+    """A question that is not in `texts` yet, to which it is added."""
     while True:
         question = say(meaning, draws)
         if question.casefold() not in texts:
@@ -156,7 +156,7 @@ def _own_or_any(concepts: Sequence[Concept], topic: Concept, draws: Draws) -> Co
 
 
 def say(meaning: Meaning, draws: Draws) -> str:
-    """One question with this meaning: a template, a surface form a concept, now and then something unsaid or a typo."""
+    """A question with this meaning: a template filled with surface forms, at times with an omission or a typo."""
     question = _fill(meaning, draws)
     if draws.chance(OPENING_SHARE):
         question = f"{draws.pick(OPENINGS)} {question}"
@@ -198,19 +198,19 @@ def _brief(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Closes the gaps that unsaid parts leave."""
+    """Closes the gaps that omitted parts leave."""
     return re.sub(r"\s+([?,:](?=\s|$))", r"\1", " ".join(text.split())).lstrip(":, ")
 
 
 def gerund(verb: str) -> str:
-    """The verb in -ing: sorting, merging, splitting."""
+    """The -ing form of a verb: sorting, merging, splitting."""
     if verb in WORDS_WITH_DOUBLED_CONSONANT or re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb):
         return f"{verb}{verb[-1]}ing"
     return (verb[:-1] if verb.endswith("e") else verb) + "ing"
 
 
 def _mistyped(text: str, draws: Draws) -> str:
-    """Swaps two neighbouring letters, or drops one, inside one word of five letters or more."""
+    """Swaps two neighbouring letters, or drops one, inside a word of five letters or more."""
     words = [match.span() for match in re.finditer(r"[A-Za-z]{5,}", text)]
     if not words:
         return text

@@ -1,6 +1,6 @@
-"""Writes the built-in sample: a small synthetic corpus in the format of the real one, to try everything without data.
+"""Writes the built-in sample: a small synthetic corpus to try everything without data.
 
-The questions are generated from a grammar and say nothing about any real corpus.
+The questions are generated from a grammar; results on them say nothing about a real corpus.
 """
 
 import hashlib
@@ -13,21 +13,20 @@ from askagain.synthetic.questions import Draws, question_groups
 
 
 def write_sample(folder: Path, seed: int = 0, groups: int = 4_000, rows: int = 300, negatives: int = 1_000) -> None:
-    """Writes `train.tsv`, `validation.tsv` and `test.tsv`, all synthetic, into `folder`; makes the folder if need be.
+    """Writes synthetic `train.tsv`, `validation.tsv` and `test.tsv`, each whole or not at all.
 
-    The same arguments give the same bytes on every machine. Each file appears only when it is whole.
+    The same arguments give the same bytes on every machine.
 
     Args:
-        folder: where the files go.
+        folder: of the files; it is made if it is missing.
         seed: of the generator.
         groups: lines of `train.tsv`, each a group of 2 to 5 questions that mean the same.
-        rows: lines of `validation.tsv` and of `test.tsv`: a question, a duplicate of it, then the negatives. No group
-            has questions in two files.
-        negatives: candidates a row that mean something else, drawn without replacement from the other groups of the
-            same file.
+        rows: lines of `validation.tsv` and of `test.tsv`: a question, a duplicate, then the negatives. No group has
+            questions in two files.
+        negatives: of a row, drawn without replacement from the other groups of the same file.
     """
     source = question_groups(Draws(3 * seed))
-    held_out = rows + negatives // 2 + 1  # a group has 2 questions or more: enough negatives, whatever the row
+    held_out = rows + negatives // 2 + 1  # groups have 2 questions or more: enough negatives for any row
     write_lines(folder / "train.tsv", islice(source, groups))
     for number, name in enumerate(("validation.tsv", "test.tsv"), start=1):
         ranked = list(islice(source, held_out))
@@ -36,13 +35,13 @@ def write_sample(folder: Path, seed: int = 0, groups: int = 4_000, rows: int = 3
 
 
 def generator_digest() -> str:
-    """A digest of the generator's source; it tells whether a sample in a cache is the one that is written today."""
+    """A digest of the generator's source, for the key of a cached sample."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _ranking_rows(groups: Sequence[list[str]], rows: int, negatives: int, draws: Draws) -> Iterator[list[str]]:
-    """Yields, for each of the first `rows` groups, a question, its duplicate and `negatives` of the other groups."""
+    """Yields a question, its duplicate and negatives of other groups, for each of the first `rows` groups."""
     candidates = [(question, number) for number, group in enumerate(groups) for question in group]
     for number, group in enumerate(groups[:rows]):
         others = (question for question, owner in _shuffled(candidates, draws) if owner != number)
@@ -50,7 +49,7 @@ def _ranking_rows(groups: Sequence[list[str]], rows: int, negatives: int, draws:
 
 
 def _shuffled(items: list[tuple[str, int]], draws: Draws) -> Iterator[tuple[str, int]]:
-    """Yields the items in random order, shuffling the list only as far as it is read."""
+    """Yields the items in random order, shuffling the list only as far as needed."""
     for position in range(len(items)):
         other = position + draws.below(len(items) - position)
         items[position], items[other] = items[other], items[position]
@@ -58,6 +57,6 @@ def _shuffled(items: list[tuple[str, int]], draws: Draws) -> Iterator[tuple[str,
 
 
 def write_lines(path: Path, lines: Iterable[Sequence[str]]) -> None:
-    """Writes cells as tab-separated lines; the file appears only when the last line is written."""
+    """Writes cells as tab-separated lines; the file appears whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines("\t".join(line) + "\n" for line in lines)

@@ -13,13 +13,13 @@ from askagain.vectors.usable_table import usable_table
 
 logger = logging.getLogger(__name__)
 
-HEADER_BYTES = 64  # two 64-bit numbers, a blank and the end of the line fit
+HEADER_BYTES = 64  # enough for two 64-bit numbers in decimal
 
 
 def read_binary(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
-    """The words and their table [n_words, dim] float32, at most the first `limit`; the first of equal words counts.
+    """The first `limit` words (None: all) and their table, [words, dim] float32; keeps the first of repeated words.
 
-    Raises InputError for a file that ends too early, that is not the format, or whose words are not UTF-8.
+    Raises InputError for a file that ends too early or has another format, and for words that are not UTF-8.
     """
     from gensim.models import KeyedVectors
     from rich.console import Console
@@ -34,7 +34,7 @@ def read_binary(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
         raise InputError(f"{path} holds a word that is not UTF-8, or is damaged: download it again") from None
     except (MemoryError, OSError, OverflowError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as word2vec binary ({error}): download it again") from error
-    words = list(vectors.key_to_index)  # where words were equal, gensim's index_to_key and table keep empty rows
+    words = list(vectors.key_to_index)  # gensim's index_to_key and table keep empty rows for repeated words
     n_duplicates = len(vectors.vectors) - len(words)
     if n_duplicates:
         logger.info("%s: %d duplicate words; the first of each was kept", path, n_duplicates)
@@ -43,7 +43,7 @@ def read_binary(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
 
 
 def _promised_words(path: Path, limit: int | None) -> int:
-    """How many words the header promises, once the file is seen to be long enough for those wanted."""
+    """The number of words in the header; raises InputError where the file is too short for the first `limit` ones."""
     _refuse_misnamed_gzip(path)
     header = HEADER.fullmatch(head(path, HEADER_BYTES).partition(b"\n")[0])
     if header is None:
@@ -58,7 +58,7 @@ def _promised_words(path: Path, limit: int | None) -> int:
 
 
 def _refuse_misnamed_gzip(path: Path) -> None:
-    """gensim decides by the name whether to decompress."""
+    """Raises InputError for a misleading name: gensim decides by the name whether to decompress."""
     if is_gzip(path) and path.suffix != ".gz":
         raise InputError(f"{path} is gzip data: rename it to {path.name}.gz")
     if path.suffix == ".gz" and not is_gzip(path):

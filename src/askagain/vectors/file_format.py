@@ -1,4 +1,4 @@
-"""Tells from its first bytes which format a vector file has."""
+"""Detects the format of a vector file from its first bytes."""
 
 import re
 from enum import StrEnum
@@ -9,14 +9,14 @@ from askagain.files.opened import head
 
 SAMPLE_BYTES = 1 << 16
 HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*")  # "<number of words> <dimension>"
-CONTROL_BYTES = bytes({*range(0x20)} - {*b"\t\n\r"})  # float32 data are full of them, text has none
+CONTROL_BYTES = bytes({*range(0x20)} - {*b"\t\n\r"})  # frequent in float32 data, absent from text
 PICKLE_MAGIC = b"\x80"
 NUMPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"
 
 
 class FileFormat(StrEnum):
-    """The formats that word vectors come in."""
+    """The formats of word vectors."""
 
     WORD2VEC_TEXT = "word2vec_text"
     WORD2VEC_BINARY = "word2vec_binary"
@@ -25,9 +25,9 @@ class FileFormat(StrEnum):
 
 
 def format_named(name: str, path: Path) -> FileFormat:
-    """The format called `name`, or the one that the content of `path` shows where `name` is `auto`.
+    """The format called `name`; `auto` detects it from the content of `path`.
 
-    Raises InputError for an unknown name and for content that is none of the formats.
+    Raises InputError for an unknown name, and where no format is detected.
     """
     if name == "auto":
         return detected_format(path)
@@ -39,11 +39,11 @@ def format_named(name: str, path: Path) -> FileFormat:
 
 
 def detected_format(path: Path) -> FileFormat:
-    """The format by content, in this order; the file's name plays no part, and gzip is looked into.
+    """The format of the content, decompressed where it is gzip, whatever the file's name.
 
-    A pickle is a gensim save. A first line of two whole numbers is a word2vec header: what follows is binary where the
-    first 64 KiB hold a control character, and text where not. Any other file without control characters is GloVe text.
-    Raises InputError for everything else.
+    A pickle is a gensim save. A first line of two whole numbers is a word2vec header: the format is binary where the
+    first 64 KiB hold a control character, else text. Any other file without control characters is GloVe text. Raises
+    InputError for everything else.
     """
     sample = head(path, SAMPLE_BYTES)
     if sample.startswith(PICKLE_MAGIC):

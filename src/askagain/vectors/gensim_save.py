@@ -1,7 +1,7 @@
-"""Reads what gensim's `KeyedVectors.save` wrote, without running anything that the file names.
+"""Reads what gensim's `KeyedVectors.save` wrote, without running code that the file names.
 
-The file is a pickle, and a pickle may name any function to be called. Here the few names that a save of KeyedVectors
-needs become a stand-in that only holds what was saved, and every other name is refused.
+The file is a pickle, and a pickle may call any function. The few classes that a save of KeyedVectors needs are replaced
+by a stand-in that only holds the saved state; all others are refused.
 """
 
 import pickle
@@ -20,7 +20,7 @@ RE_SAVE = "save them again with gensim's save_word2vec_format and read that file
 
 
 class _Saved:
-    """Stands in for any object of the pickle: its arguments and its state, and no behaviour."""
+    """Stands in for any object of the pickle: holds its arguments and its state, without behaviour."""
 
     args: tuple[Any, ...] = ()
     state: Any = None
@@ -54,10 +54,10 @@ class _StandInUnpickler(pickle.Unpickler):
 
 
 def read_gensim_save(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
-    """The words and their table [n_words, dim] float32, at most the first `limit`.
+    """The first `limit` words (None: all) and their table, [words, dim] float32.
 
-    A table that gensim stored beside the file, in `<path>.vectors.npy`, is memory-mapped.
-    Raises InputError for a pickle of anything else, for a damaged file, and for a missing table.
+    A large table, which gensim stores beside the file in `<path>.vectors.npy`, is memory-mapped. Raises InputError for
+    a pickle of anything else, a damaged file and a missing table.
     """
     if is_gzip(path):
         raise InputError(f"{path} is a compressed pickle: unpack it with gunzip first")
@@ -76,7 +76,7 @@ def _state(path: Path) -> dict[str, Any]:
             saved = _StandInUnpickler(file, path).load()
     except InputError:
         raise
-    except Exception as error:  # A damaged pickle can fail in nearly any way.
+    except Exception as error:  # a damaged pickle can raise nearly anything
         raise InputError(f"{path} is not a readable gensim save ({type(error).__name__}): save it again") from error
     if not isinstance(saved, _Saved) or not isinstance(saved.state, dict):
         raise InputError(f"{path} is a pickle but no save of KeyedVectors: {RE_SAVE}")
@@ -84,7 +84,7 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def _array(saved: Any, path: Path) -> np.ndarray:
-    """The array that numpy's own pickling described: (version, shape, dtype, Fortran order, bytes)."""
+    """The array of numpy's pickled state: (version, shape, dtype, Fortran order, bytes)."""
     try:
         _, shape, dtype, is_fortran, content = saved.state
         code, byte_order = dtype.args[0], dtype.state[1]

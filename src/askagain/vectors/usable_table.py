@@ -1,4 +1,4 @@
-"""What every table of word vectors must satisfy, whatever file it came from."""
+"""The checks that every table of word vectors must pass, whatever file it comes from."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ ROWS_AT_ONCE = 1 << 14
 
 
 def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Callable[[int], str]) -> np.ndarray:
-    """The table as float32 [n_words, dim], without a copy where it is that already.
+    """The table as float32, [words, dim], without a copy where it has that type already.
 
-    `place` says for a row where it is in the file. Raises InputError where there are no vectors, where words and
-    vectors do not match, and where a number is not finite.
+    `place` describes where a row is in the file. Raises InputError where there are no vectors, where words and vectors
+    do not match, and where a number is not finite.
     """
     if table.ndim != 2 or table.dtype.kind != "f":
         raise InputError(
@@ -24,7 +24,7 @@ def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Cal
         raise InputError(f"{path} holds {len(words)} words and {len(table)} vectors: save or download it again")
     if not table.size:
         raise InputError(f"{path} holds no vectors: save or download it again")
-    with np.errstate(over="ignore"):  # A float64 too large for float32 becomes infinite and is refused below.
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is refused below
         table = table.astype(np.float32, copy=False)
     row = _first_not_finite(table)
     if row is not None:

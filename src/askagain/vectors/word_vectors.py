@@ -1,4 +1,4 @@
-"""Word vectors in memory: the row of a word, its nearest words, analogies and the odd one out, all by cosine."""
+"""Word vectors in memory, with nearest words, analogies and the odd one out by cosine."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,15 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.text.vocabulary import WordVocabulary
 
-SIMILARITIES_AT_ONCE = 1 << 23  # 32 MiB of float32: bounds the memory of a search, not its result
+SIMILARITIES_PER_BLOCK = 1 << 23  # 32 MiB of float32
 
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
     """Words and their vectors; row i of `table` belongs to `words[i]`.
 
-    words: the most frequent first where the source has that order.
-    table: [n_words, dim] float32, possibly memory-mapped.
-    name: what to call these vectors in a report.
+    `words`: the most frequent first where the source has that order. `table`: [words, dim] float32, may be
+    memory-mapped. `name`: of the vectors in reports.
     """
 
     words: list[str]
@@ -26,7 +25,7 @@ class WordVectors:
     name: str
 
     def __post_init__(self) -> None:
-        """Raises ValueError where words and rows do not match."""
+        """Raises ValueError where words and table do not match."""
         if self.table.ndim != 2 or len(self.words) != len(self.table):
             raise ValueError(f"{len(self.words)} words do not fit a table of shape {self.table.shape}")
 
@@ -45,39 +44,41 @@ class WordVectors:
 
     @cached_property
     def vocabulary(self) -> WordVocabulary:
-        """The words as a vocabulary: the index of a word is its row, the first one where a word is there twice."""
+        """The words as a vocabulary: the index of a word is its row in the table."""
         return WordVocabulary(self.words)
 
     def rows(self, words: Sequence[str]) -> np.ndarray:
-        """The row of each word, [len(words)] int64, -1 for an unknown word."""
+        """The row of each word, [words] int64, -1 for unknown words."""
         return self.vocabulary.indices(words)
 
     def nearest(
         self, vector: np.ndarray, count: int, exclude: Collection[str] = frozenset()
     ) -> list[tuple[str, float]]:
-        """The `count` words with the highest cosine to `vector` [dim], best first, without those in `exclude`."""
-        found = self.nearest_many(np.asarray(vector)[None, :], count + len(exclude))[0]
-        return [(word, cosine) for word, cosine in found if word not in exclude][:count]
+        """The `count` words with the highest cosine to `vector`, [dim], best first, without those in `exclude`."""
+        words = self.nearest_many(np.asarray(vector)[None, :], count + len(exclude))[0]
+        return [(word, cosine) for word, cosine in words if word not in exclude][:count]
 
-    def nearest_many(self, vectors: np.ndarray, count: int) -> list[list[tuple[str, float]]]:
-        """For each of `vectors` [n, dim] the `count` words with the highest cosine, best first.
+    def nearest_many(
+        self, vectors: np.ndarray, count: int, similarities_per_block: int = SIMILARITIES_PER_BLOCK
+    ) -> list[list[tuple[str, float]]]:
+        """For each of `vectors`, [n, dim], the `count` words with the highest cosine, best first.
 
-        A zero vector has cosine 0 to everything. Works on so many vectors at a time that the similarities stay small.
+        A zero vector has cosine 0 to everything. `similarities_per_block` bounds the memory.
         """
         queries = _unit(np.asarray(vectors, dtype=np.float32))  # [n, dim]
-        step = max(1, SIMILARITIES_AT_ONCE // max(1, len(self)))
-        found: list[list[tuple[str, float]]] = []
+        step = max(1, similarities_per_block // max(1, len(self)))
+        nearest: list[list[tuple[str, float]]] = []
         for start in range(0, len(queries), step):
             cosines = queries[start : start + step] @ self.table.T  # [step, n_words]
             cosines *= self._inverse_norms
-            found.extend(self._best(row, count) for row in cosines)
-        return found
+            nearest.extend(self._best(row, count) for row in cosines)
+        return nearest
 
     def analogy(self, positive: Sequence[str], negative: Sequence[str], count: int) -> list[tuple[str, float]]:
-        """The `count` words nearest to the sum of the unit vectors of `positive` less those of `negative`.
+        """The `count` words nearest to the sum of the unit vectors of `positive` minus those of `negative`.
 
-        The words asked with are not among the answers (Mikolov et al. 2013, "Linguistic Regularities in Continuous
-        Space Word Representations"). Raises InputError for an unknown word.
+        The words of the question are no answers. Raises InputError for an unknown word. Source: Mikolov et al.,
+        "Linguistic Regularities in Continuous Space Word Representations", NAACL 2013.
         """
         if not positive and not negative:
             raise InputError("an analogy needs at least one word: name words in positive or negative")
@@ -102,7 +103,7 @@ class WordVectors:
 
     @cached_property
     def _inverse_norms(self) -> np.ndarray:
-        """[n_words] float32: what to multiply a dot product with to get a cosine, 0 for a zero row."""
+        """1 / length of each vector, [words] float32; 0 for a zero row."""
         norms = np.sqrt(np.einsum("ij,ij->i", self.table, self.table))
         return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
 
@@ -129,6 +130,6 @@ class WordVectors:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """The rows of `vectors` [n, dim] at length 1; a zero row stays zero."""
+    """The rows of `vectors`, [n, dim], at length 1; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
