@@ -6,7 +6,6 @@ import hydra
 from omegaconf import DictConfig
 
 from askagain.apps.command import one_line_errors, run
-from askagain.errors import InputError
 
 SCALED = ("rows", "validation_rows", "candidates", "pool", "seed", "vocabulary")
 
@@ -16,26 +15,17 @@ SCALED = ("rows", "validation_rows", "candidates", "pool", "seed", "vocabulary")
 def main(cfg: DictConfig) -> None:
     """Writes train.tsv, validation.tsv and test.tsv into the folder `out`."""
     folder = Path(str(cfg.out))
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out={folder}: is a file; name a folder, which is made if it is missing")
     if cfg.rows is None:
         from askagain.synthetic.sample import write_sample
 
-        write_sample(folder, seed=_whole_number(cfg, "seed"))
+        write_sample(folder, seed=cfg.seed)
         name = "the built-in sample"
     else:
         from askagain.synthetic.scaled import write_scaled
 
-        write_scaled(folder, **{name: _whole_number(cfg, name) for name in SCALED})
+        write_scaled(folder, **{name: cfg[name] for name in SCALED})
         name = f"a scaled corpus of {cfg.rows:,} rows"
     print(f"wrote {name} (synthetic, seed {cfg.seed}): train.tsv, validation.tsv, test.tsv in {folder.resolve()}")
-
-
-def _whole_number(cfg: DictConfig, name: str) -> int:
-    value = cfg[name]
-    if type(value) is not int:  # true and false are of type bool
-        raise InputError(f"{name}={value}: must be a whole number")
-    return value
 
 
 if __name__ == "__main__":

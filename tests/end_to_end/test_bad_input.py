@@ -78,44 +78,56 @@ SETTINGS = {
     "a word for a number": (("model.dim=abc",), "model.dim=abc: must be a whole number"),
     "a fraction for a whole number": (("data.batch_size=1.5",), "batch_size=1.5: must be a whole number"),
     "text for a list": (("preprocessor.protected_terms=abc",), "preprocessor.protected_terms=abc: must be a list"),
-    "a seed out of range": (("seed=-1",), "seed=-1: must be 0 to"),
-    "a group set to null": (("logger=null",), "such as logger=none"),
+    "a seed out of range": (("seed=-1",), "seed=-1: must be at least 0"),
+    "a group set to null": (
+        ("logger=null",),
+        "logger=null: a group cannot be set to null; choose one of these, such as logger=none",
+    ),
     "a folder without data=tsv": (("data.dir=.",), "data.dir=. needs data=tsv beside it"),
-    "unknown mode": (("metric.mode=up",), "metric.mode=up: not one of max, min"),
+    "unknown mode": (("metric.mode=up",), "metric.mode=up: must be 'max' or 'min'"),
     "a start for a rung without one": (
         ("experiment=trigram", "start=encoder"),
-        "start=encoder: this experiment has no",
+        "start=encoder: the config of experiment=trigram has no use for start",
     ),
-    "a loss for a rung without it": (("experiment=distill", "loss.gather=false"), "loss.gather=false: this experiment"),
-    "words for a rung that knows all": (("words=all",), "words=all: this experiment has no use for it"),
+    "a loss for a rung without it": (("experiment=distill", "loss.gather=false"), "loss.gather: no such setting"),
+    "words for a rung that knows all": (
+        ("words=all",),
+        "words=all: the config of experiment=dssm has no use for words",
+    ),
     "epochs without an end": (("trainer.max_epochs=-1",), "trainer.max_epochs=-1: without an end; set it, or"),
     "a device that is not here": (("trainer.accelerator=tpu",), "trainer: "),
-    "unknown experiment": (("experiment=dsm",), "Could not find 'experiment/dsm'"),
-    "unknown setting": (("optimizer.lrr=1",), "Could not override 'optimizer.lrr'"),
-    "no folder given": (("data=tsv",), "Missing mandatory value: data.dir"),
+    "unknown experiment": (("experiment=dsm",), "experiment=dsm: no such config; did you mean experiment=dssm?"),
+    "unknown setting": (("optimizer.lrr=1",), "optimizer.lrr: no such setting; did you mean optimizer.lr?"),
+    "no folder given": (("data=tsv",), "data.dir is missing: type data.dir=..."),
     "no such folder": (("data=tsv", "data.dir=nowhere"), "data.dir=nowhere: no such folder"),
     "no such file": (("data.train_path=nowhere.tsv",), "data.train_path=nowhere.tsv: no such file"),
-    "unknown pair strategy": (("data.pairs=some",), "data.pairs=some: not one of first_two, star, all, random"),
+    "unknown pair strategy": (("data.pairs=some",), "data.pairs=some: must be 'first_two', 'star', 'all' or 'random'"),
     "unknown stop words": (("preprocessor.stopwords=klingon",), "stopwords=klingon: no such list and no such file"),
     "unknown split": (("preprocessor.split=comma",), "preprocessor.split=comma: not one of whitespace"),
-    "unknown ties": (("ties=lucky",), "ties=lucky: not one of expected, optimistic, pessimistic"),
-    "no word vectors chosen": (("experiment=trigram", "vectors=none"), "choose vectors=glove_50"),
+    "unknown ties": (("ties=lucky",), "ties=lucky: must be 'expected', 'optimistic' or 'pessimistic'"),
+    "no word vectors chosen": (
+        ("experiment=trigram", "vectors=none"),
+        "vectors=none: no such config; choose one of these, such as vectors=f",
+    ),
     "missing vectors": (
         ("experiment=word_vectors", "vectors=google_news"),
         "https://code.google.com/archive/p/word2vec",
     ),
-    "unknown words": (("experiment=trigram", "words=some"), "Could not find 'words/some'"),
-    "temperature of zero": (("model.temperature=0",), "model.temperature=0"),
-    "unknown setting added": (("+model.depth=3",), "model: got an unexpected setting 'depth'"),
+    "unknown words": (("experiment=trigram", "words=some"), "words=some: no such config; choose one of these"),
+    "temperature of zero": (("model.temperature=0",), "model.temperature=0: must be at least 0.0015"),
+    "unknown setting added": (("+model.depth=3",), "model.depth: no such setting; there are dim, eps"),
     "letters of no use": (("features.ngram_sizes=[1,3]",), "features.ngram_sizes=[1, 3]: must be"),
     "text for a number of rows": (("features.ngram_buckets=many",), "features.ngram_buckets=many: must be"),
-    "unknown setting of features": (("+features.depth=3",), "features: got an unexpected setting 'depth'"),
-    "unknown weights": (("model.feature_weights=bm25",), "model.feature_weights=bm25: not one of none, idf, learned"),
+    "unknown setting of features": (("+features.depth=3",), "features.depth: no such setting; there are kind"),
+    "unknown weights": (
+        ("model.feature_weights=bm25",),
+        "model.feature_weights=bm25: must be 'none', 'idf' or 'learned'",
+    ),
     "no such checkpoint": (("ckpt_path=nowhere",), "ckpt_path=nowhere: no checkpoint there"),
     "no run to start from": (("start=encoder", "start.path=nowhere"), "start.path=nowhere: no encoder here"),
-    "no path to start from": (("start=encoder",), "start=encoder needs start.path=RUN"),
-    "no word vectors to start from": (("start=word_vectors",), "choose vectors=glove_50"),
-    "no such start": (("start=middle",), "Could not find 'start/middle'"),
+    "no path to start from": (("start=encoder",), "start.path is missing: type start.path=..."),
+    "no file of word vectors to start from": (("start=word_vectors", "vectors=file"), "vectors.path is missing"),
+    "no such start": (("start=middle",), "start=middle: no such config; choose one of these, such as start=encoder"),
 }
 
 
@@ -124,21 +136,63 @@ def test_a_mistake_in_a_setting_is_named(command, words, message):
     assert message in refused(command("train.py", *words))
 
 
+TYPED = {
+    "an option for a setting": (("--experiment", "dssm"), "--experiment: no such option; settings are typed "),
+    "a bare name": (("dssm",), "dssm: a setting is typed KEY=VALUE; did you mean experiment=dssm?"),
+    "an old name": (("trainer.gpus=1",), "no such setting; type trainer.accelerator=gpu trainer.devices=1"),
+    "a folder for the data": (("data=/my/folder",), "this is a folder; type data=tsv data.dir=/my/folder"),
+    "a typo in a key": (("trainer.max_epoch=3",), "no such setting; did you mean trainer.max_epochs?"),
+    "-m in the middle": (("seed=0", "-m", "ties=lucky"), "ties=lucky: must be 'expected', 'optimistic' or"),
+    "a typo in a sweep": (("-m", "seed=0,1", "model.dimm=8"), "model.dimm: no such setting; did you mean model.dim?"),
+    "a value that all runs share": (("-m", "seed=0,1", "model.dim=no"), "model.dim=no: must be a whole number"),
+    "a value of the wrong type": (("data.batch_size=yes",), "data.batch_size=yes: must be a whole number"),
+    "a folder that is not there": (("data=tsv", "data.dir=nowhere"), "data.dir=nowhere: no such folder"),
+}
+
+
+@pytest.fixture
+def without_torch(tmp_path) -> dict[str, str]:
+    """An environment in which PyTorch cannot be imported."""
+    (tmp_path / "torch.py").write_text("raise AssertionError('torch was imported')")
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.mark.parametrize(("words", "message"), TYPED.values(), ids=TYPED)
+def test_a_mistake_is_answered_by_the_words_to_type_before_torch_is_imported_and_leaves_no_folder(
+    command, without_torch, tmp_path, words, message
+):
+    assert message in refused(command("train.py", *words, **without_torch))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_each_run_of_a_sweep_is_checked_when_it_starts(command, without_torch, tmp_path):
+    result = command("train.py", "-m", "model.dim=0,none", **without_torch)
+    assert result.returncode == 2 and "failed: 0, 1 of 2 runs" in result.stderr
+    runs = sorted((tmp_path / "runs" / "sweeps").glob("*/*/train.log"))
+    for path, mistake in zip(runs, ("model.dim=0: must be at least 1", "model.dim=none: must be a whole"), strict=True):
+        assert mistake in path.read_text()
+
+
+def test_minus_m_may_be_typed_anywhere(command, tmp_path):
+    result = command("train.py", "model.dim=0,-1", "-m")
+    assert "failed: 0, 1 of 2 runs" in result.stderr
+
+
 EVALUATE = {
-    "no path given": ((), "Missing mandatory value: encoder.path"),
-    "no such run": (("encoder.path=nowhere",), "nowhere: no encoder here"),
-    "no such checkpoint": (("encoder.path=nowhere.ckpt",), "nowhere.ckpt: no such checkpoint"),
+    "no path given": ((), "encoder.path is missing: type encoder.path=..."),
+    "no such run": (("encoder.path=nowhere",), "encoder.path=nowhere: no encoder here"),
+    "no such checkpoint": (("encoder.path=nowhere.ckpt",), "encoder.path=nowhere.ckpt: no encoder here"),
     "no such file of texts": (
         ("ranker=bm25", "candidate_set=all", "candidate_set.files=[tests]"),
-        "candidate_set.files=['tests']: must be",
+        "candidate_set.files=['tests']: each must be",
     ),
-    "no such ranker": (("ranker=bm52",), "Could not find 'ranker/bm52'"),
+    "no such ranker": (("ranker=bm52",), "ranker=bm52: no such config; did you mean ranker=bm25?"),
     "no such model": (
         ("encoder=sentence_transformers", "encoder.path=nowhere"),
         "nowhere: neither a folder of a sentence-transformers model",
     ),
-    "a share above one": (("intervals.confidence=95", "encoder.path=x"), "intervals.confidence=95: must be a number"),
-    "word vectors not chosen": (("encoder=word_vectors",), "choose vectors=glove_50"),
+    "a share above one": (("intervals.confidence=95", "encoder.path=x"), "intervals.confidence=95: must be below 1"),
+    "no file of word vectors": (("encoder=word_vectors", "vectors=file"), "vectors.path is missing"),
 }
 
 

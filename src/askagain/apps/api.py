@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import askagain
+from askagain.apps.checks import check_settings
 from askagain.apps.command import heavy_imports
 from askagain.apps.sweep import METRICS
 from askagain.errors import InputError
@@ -89,11 +90,12 @@ def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     HydraConfig.instance().set_config(cfg)
-    notes = folder / ".hydra"
-    notes.mkdir(parents=True, exist_ok=True)
     hydra = cfg.hydra
     with open_dict(cfg):
         del cfg["hydra"]
+    check_settings(config_name, cfg)
+    notes = folder / ".hydra"
+    notes.mkdir(parents=True, exist_ok=True)
     for name, content in (("config", cfg), ("hydra", {"hydra": hydra}), ("overrides", hydra.overrides.task)):
         OmegaConf.save(OmegaConf.create(content), notes / f"{name}.yaml")
     return cfg

@@ -8,10 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from askagain.apps.tables import leave_table
-from askagain.apps.types import fits
-from askagain.benchmarks.suite import BENCHMARKS, Benchmarks, Sizes, scratch_folder
+from askagain.benchmarks.suite import Benchmarks, Sizes, scratch_folder
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
-from askagain.errors import InputError
 from askagain.machine import machine
 
 
@@ -20,7 +18,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
 
     Raises InputError for a mistake in the config, and where something that is measured fails.
     """
-    chosen = _chosen(cfg)
+    chosen = [cfg.benchmarks] if isinstance(cfg.benchmarks, str) else list(cfg.benchmarks)
     console = Console(stderr=True)
     cache_dir, out = Path(str(cfg.paths.cache_dir)), Path(str(cfg.out))
     results: list[BenchmarkResult] = []
@@ -28,13 +26,13 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
     with scratch_folder(cache_dir) as scratch:
         console.print(f"corpus of {cfg.size.rows:,} rows, in {cache_dir}", highlight=False)
         benchmarks = Benchmarks(
-            _sizes(cfg),
+            Sizes(**cfg.size),
             root,
             cache_dir,
             scratch,
             _standard_preprocessor(root),
-            _existing(cfg, "yardsticks"),
-            _existing(cfg, "peer_python"),
+            _path(cfg.yardsticks),
+            _path(cfg.peer_python),
         )
         for name in chosen:
             results += benchmarks.benchmark(name).compare(
@@ -68,25 +66,5 @@ def _standard_preprocessor(root: Path) -> dict[str, Any]:
     return {str(name): value for name, value in dict(settings).items() if name != "_target_"}  # type: ignore[arg-type]
 
 
-def _chosen(cfg: DictConfig) -> list[str]:
-    names = [cfg.benchmarks] if isinstance(cfg.benchmarks, str) else list(cfg.benchmarks or [])
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown or not names:
-        raise InputError(f"benchmarks={','.join(map(str, names))}: choose among {', '.join(BENCHMARKS)}")
-    return names
-
-
-def _sizes(cfg: DictConfig) -> Sizes:
-    for name, value in cfg.size.items():
-        if not fits(value, int) or value < 1:
-            raise InputError(f"size.{name}={value}: must be a whole number from 1")
-    return Sizes(**cfg.size)
-
-
-def _existing(cfg: DictConfig, name: str) -> Path | None:
-    if cfg[name] is None:
-        return None
-    path = Path(str(cfg[name])).absolute()  # an environment's python is a link that must not be followed
-    if not path.exists():
-        raise InputError(f"{name}={cfg[name]}: not there; give its path, or leave it out")
-    return path
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(str(given)).absolute()  # an environment's python is a link to keep

@@ -8,20 +8,24 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from askagain.apps.sweep import NO_TRIAL_SUCCEEDED, print_comparison, sweep_error_hint
+from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
+from askagain.apps.command_line import explained, ordered
+from askagain.apps.sweep import NoteSweep, print_comparison, sweep_runs
 from askagain.distributed.launch import end_found_team, place
 from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
-NULL_GROUP = "Config group override must be"  # how Hydra begins what it says of GROUP=null
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
@@ -48,6 +52,19 @@ def heavy_imports() -> Iterator[None]:
         gc.enable()
 
 
+class CheckSettings(Callback):
+    """Answers a mistake in a setting before anything is written. Each run of a sweep is checked when it starts."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before it makes the run's folder; an exception would be no more than a warning to it."""
+        if not TRACEBACK_WANTED:
+            _answered(check_before_run, config)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before the first run of a sweep, likewise."""
+        _answered(check_before_sweep, config)
+
+
 def run(main: Callable[[], object]) -> None:
     """Calls a function decorated by `hydra.main`; a mistake on the command line is answered as in `one_line_errors`.
 
@@ -67,8 +84,21 @@ def run(main: Callable[[], object]) -> None:
 
 
 def _compared(main: Callable[[], object]) -> None:
+    sys.argv[1:] = ordered(sys.argv[1:])
     try:
         main()
+    except (InputError, RunError, RankError):
+        raise
+    except Exception as error:  # Hydra refuses what was typed, or its launcher or sweeper fails
+        runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
+        if isinstance(error, ValueError) and runs and all(run.value is None for run in runs):  # as Optuna ends then
+            raise RunError(
+                f"no run of the sweep succeeded, so there is no best one; see {NoteSweep.folder}", 1
+            ) from error
+        message = explained(Path(sys.argv[0]), sys.argv[1:])
+        if message is None:
+            raise
+        raise InputError(message) from error
     finally:
         end_found_team()
         print_comparison()
@@ -88,13 +118,25 @@ def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
             os.environ[FULL_ERROR] = "1"
         try:
             in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+            checked = _checked(function) if in_sweep or TRACEBACK_WANTED else function
             # What `wrapped` reads of this module goes with it to processes that launchers start, as it is here.
-            return _as_run(function, args, TRACEBACK_WANTED) if in_sweep else _answered(function, *args)
+            return _as_run(checked, args, TRACEBACK_WANTED) if in_sweep else _answered(checked, *args)
         finally:
             if asked_for is not None:
                 os.environ[FULL_ERROR] = asked_for
 
     return wrapped
+
+
+def _checked(function: Callable[..., Result]) -> Callable[..., Result]:
+    """The function, called once its config is found to be sound."""
+
+    def call(cfg: DictConfig) -> Result:
+        if HydraConfig.initialized():
+            check_settings(str(HydraConfig.get().job.config_name), cfg)
+        return function(cfg)
+
+    return call
 
 
 def _as_run(function: Callable[..., Result], args: tuple[Any, ...], traceback_wanted: bool) -> Result:
@@ -134,7 +176,7 @@ def _status(error: Exception) -> int:
     """The exit status for an error that is answered by one line: 2 for a mistake of the user's, else 1."""
     if isinstance(error, RunError):
         return error.status
-    return 1 if isinstance(error, RankError) or str(error) == NO_TRIAL_SUCCEEDED else 2
+    return 1 if isinstance(error, RankError) else 2
 
 
 def _one_line(error: BaseException) -> str | None:
@@ -144,11 +186,6 @@ def _one_line(error: BaseException) -> str | None:
     mistakes = [link for link in _chain(error) if isinstance(link, InputError)]
     if mistakes:
         return _joined(str(mistakes[0]))
-    sweep = sweep_error_hint(error)
-    if sweep is not None:
-        return sweep
-    if isinstance(error, ValueError) and NULL_GROUP in str(error):
-        return "a group cannot be set to null on the command line; choose one of its configs, such as logger=none"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"{error.strerror}; free some, or set paths.runs_dir and paths.cache_dir to another disk"
     if isinstance(error, OSError) and not isinstance(error, HydraException):
@@ -157,12 +194,9 @@ def _one_line(error: BaseException) -> str | None:
         return None
     if error.__cause__ is not None and not isinstance(error.__cause__, USER_MISTAKES):
         return None  # A defect of ours that Hydra wrapped while it built an object: the traceback is wanted.
-    causes = [_joined(str(link)) for link in _chain(error) if str(link)]
-    return "; ".join(dict.fromkeys(causes)) + ("; set it on the command line" if _is_missing(error) else "")
-
-
-def _is_missing(error: BaseException) -> bool:
-    return any(isinstance(link, MissingMandatoryValue) for link in _chain(error))
+    # The first line says it; what follows is for those who write configs.
+    causes = [str(link).strip().splitlines()[0] for link in _chain(error) if str(link).strip()]
+    return "; ".join(dict.fromkeys(causes))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -172,8 +206,4 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _joined(message: str) -> str:
-    """The message on one line, without what Hydra and OmegaConf add for those who write configs."""
-    line = " ".join(message.split())
-    for addition in (" Config search path:", " full_key:"):
-        line = line.split(addition)[0]
-    return line
+    return " ".join(message.split())

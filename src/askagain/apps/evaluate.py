@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from askagain.apps.build import build, build_corpus, check_common, data_name
+from askagain.apps.build import build, build_corpus, data_name
 from askagain.apps.report import PREFIXES, prefixed, print_figures, write_metrics
 from askagain.apps.worst import write_worst
-from askagain.corpus.corpus import STORES, Corpus
+from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import Ranker, evaluate_full_corpus, evaluate_ranking
 from askagain.evaluation.full_corpus import FullRanking, full_ranking
 from askagain.evaluation.worst_ranked import worst_ranked
 from askagain.models.lexical import LexicalRanker
-from askagain.ranking.metrics import check_ks, check_ties, per_query_metrics
+from askagain.ranking.metrics import per_query_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import intervals, with_intervals
 
@@ -48,7 +48,6 @@ def evaluate(cfg: DictConfig) -> float:
 
     Raises InputError for a mistake in the config, in the data or in the ranker.
     """
-    check_evaluation(cfg)
     corpus = build_corpus(cfg)
     ranker = build_ranker(cfg, corpus)
     result = evaluation(cfg, ranker, corpus)
@@ -63,16 +62,6 @@ def evaluate(cfg: DictConfig) -> float:
     write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)
     write_metrics(Path(cfg.paths.run_dir), prefixed(result.prefix, result.metrics))
     return result.metrics[cfg.metric.name]
-
-
-def check_evaluation(cfg: DictConfig) -> None:
-    """Raises InputError for a setting that cannot be meant, before anything is loaded."""
-    check_common(cfg)
-    check_ties(cfg.ties)
-    check_ks(cfg.ks)
-    files = cfg.candidate_set.files
-    if files is not None and not (OmegaConf.is_list(files) and set(files) <= set(STORES)):
-        raise InputError(f"candidate_set.files={files}: must be a list of some of {', '.join(STORES)}")
 
 
 def build_ranker(cfg: DictConfig, corpus: Corpus) -> Ranker:

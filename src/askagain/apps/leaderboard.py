@@ -19,8 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from askagain.apps.build import LARGEST_SEED, build_corpus
-from askagain.apps.evaluate import Evaluation, build_ranker, check_evaluation, evaluation
+from askagain.apps.build import build_corpus
+from askagain.apps.checks import check_settings
+from askagain.apps.evaluate import Evaluation, build_ranker, evaluation
 from askagain.apps.report import ENDS, with_ends
 from askagain.apps.sweep import METRICS
 from askagain.apps.tables import leave_table
@@ -99,10 +100,9 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
 
     Raises InputError for a mistake in the config, in the data or in a ranker, and where a training fails.
     """
-    check_evaluation(cfg)
     if cfg.plot and find_spec("matplotlib") is None:
         raise InputError("matplotlib is missing here; pip install matplotlib, or set plot=false")
-    rankers, seeds = _rankers(cfg), _seeds(cfg)
+    rankers, seeds = _rankers(cfg), list(cfg.seeds)
     typed = [word for word in HydraConfig.get().overrides.task if not _is_of(word, OWN)]
     shared = [word for word in typed if _is_of(word, SHARED_WITH_TRAINING)]
     _check_words(rankers, typed, shared)
@@ -144,7 +144,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
 
 def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
     """The words of each ranker, by name; one that is given without a name is named by its words."""
-    given = OmegaConf.to_container(cfg.rankers) if OmegaConf.is_list(cfg.rankers) else []
+    given = OmegaConf.to_container(cfg.rankers)
     rankers: dict[str, list[str]] = {}
     for item in given or []:
         by_name = item if isinstance(item, dict) else {item: item}
@@ -154,14 +154,6 @@ def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
     return rankers
 
 
-def _seeds(cfg: DictConfig) -> list[int]:
-    seeds = list(cfg.seeds) if OmegaConf.is_list(cfg.seeds) else []
-    valid = all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in seeds)
-    if not seeds or not valid or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds={cfg.seeds}: must be different seeds, 0 to {LARGEST_SEED}, such as [0,1,2]")
-    return seeds
-
-
 def _check_words(rankers: Mapping[str, Sequence[str]], typed: Sequence[str], shared: Sequence[str]) -> None:
     """Raises InputError for words of which no config can be composed, before anything is trained."""
     for name, words in rankers.items():
@@ -169,10 +161,10 @@ def _check_words(rankers: Mapping[str, Sequence[str]], typed: Sequence[str], sha
             raise InputError(f"{name}: leave seed= out of its words; seeds=[0,1,2] trains once with each")
         try:
             if words[0] == TRAIN:
-                compose("train", [*shared, *words[1:]])
+                check_settings("train", compose("train", [*shared, *words[1:]]))
             else:
-                compose("leaderboard", [*typed, *words])
-        except HydraException as error:
+                check_settings("leaderboard", compose("leaderboard", [*typed, *words]))
+        except (HydraException, InputError) as error:
             raise InputError(f"{name}: {shlex.join(words)}: {error}") from error
 
 

@@ -1,19 +1,17 @@
 """`scripts/sizing.py`: what trainings of several sizes need, counted and measured, as a table, JSON and Markdown."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from askagain.apps.tables import leave_table
 from askagain.benchmarks.training_cost import Rates, Size, Step, measured_rates, measured_step
 from askagain.corpus.cache import Cache
-from askagain.errors import InputError
 from askagain.machine import machine
 from askagain.synthetic.scaled import write_scaled
 
@@ -31,7 +29,7 @@ def sizing(cfg: DictConfig, root: Path) -> None:
 
     Raises InputError for a mistake in the config, and where a run fails.
     """
-    sizes = list(_sizes(cfg))
+    sizes = [Size(*size) for size in cfg.sizes]
     console = Console(stderr=True)
     cache_dir, out = Path(str(cfg.paths.cache_dir)).resolve(), Path(str(cfg.out))
     cache_dir.mkdir(parents=True, exist_ok=True)
@@ -68,14 +66,6 @@ def sizing(cfg: DictConfig, root: Path) -> None:
         for (devices, dim), rate in rates.items()
     }
     leave_table(out / "sizing", COLUMNS, [_cells(row) for row in found], about, {"sizes": found})
-
-
-def _sizes(cfg: DictConfig) -> Iterator[Size]:
-    for given in cfg.sizes:
-        settings = list(given) if OmegaConf.is_list(given) else []
-        if not 4 <= len(settings) <= 5 or not all(type(value) is int and value > 0 for value in settings[:4]):
-            raise InputError(f"sizes: {given!s}: vocabulary, dim, batch_size, devices and an optimizer are needed")
-        yield Size(*settings)
 
 
 def _corpus(cache_dir: Path, size: Size, rows: int) -> Path:

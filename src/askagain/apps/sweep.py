@@ -1,28 +1,22 @@
 """What a sweep needs beside its runs: how they compare when the last one is done, wherever they have run, their group
-in W&B, and what its launchers and sweepers are asked for and answered.
+in W&B, and what its launchers ask for.
 """
 
 import json
 import math
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 METRICS = "metrics.json"  # in a run's folder, where the run did not fail
 WANDB_GROUP = "WANDB_RUN_GROUP"  # W&B's own name for a group that is set in the environment
-NO_TRIAL_SUCCEEDED = "No trials are completed yet."  # what Optuna says when it looks for the best
-PLUGIN = re.compile(r"hydra_plugins\.(\w+)")
-NO_OPTUNA = re.compile(r"Could not find 'hydra/sweeper/(optuna|sampler/)|target 'optuna\.")
-NO_SLURM = 'Could not detect "srun"'  # what submitit says
 
 # Our configs of launchers have the names of their packages' own, so that hydra/launcher=NAME chooses ours. They are
 # whole without the schema that Hydra still matches by name.
@@ -107,18 +101,3 @@ def group_in_wandb(cfg: DictConfig) -> None:
     if logger.get("group") is None and not os.environ.get(WANDB_GROUP):
         OmegaConf.update(logger, "group", Path(hydra.sweep.dir).name, force_add=True)
     OmegaConf.update(logger, "name", f"{logger.get('name') or cfg.name}_{hydra.job.num}", force_add=True)
-
-
-def sweep_error_hint(error: BaseException) -> str | None:
-    """What to say where an error of Hydra's or of its plugins is one of the user's machine or sweep; else None."""
-    text = str(error)
-    if isinstance(error, ImportError | RuntimeError | HydraException):
-        found = PLUGIN.search(text)
-        package = "hydra_optuna_sweeper" if NO_OPTUNA.search(text) else found[1] if found else None
-        if package is not None:
-            return f"{package} cannot be imported; pip install -r requirements-sweeps.txt"
-    if isinstance(error, RuntimeError) and NO_SLURM in text:
-        return "hydra/launcher=submitit_slurm needs SLURM: there is no srun here; submitit_local does the same without"
-    if isinstance(error, ValueError) and text == NO_TRIAL_SUCCEEDED:
-        return f"no run of the sweep succeeded, so there is no best one; see {NoteSweep.folder}"
-    return None

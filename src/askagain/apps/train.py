@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from askagain.apps.build import build, build_all, build_corpus, check_common, check_used, data_name
+from askagain.apps.build import build, build_all, build_corpus, data_name
 from askagain.apps.process_setup import keep_freed_memory, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
@@ -34,7 +34,6 @@ from askagain.evaluation.worst_ranked import as_table, worst_ranked
 from askagain.machine import fastest_precision
 from askagain.models.encoder import Encoder
 from askagain.models.folder import load_encoder, save_encoder
-from askagain.ranking.metrics import check_ties
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
@@ -58,9 +57,6 @@ def train(cfg: DictConfig) -> float:
     """
     _prepare_process()
     (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
-    check_common(cfg)
-    check_used(cfg, HydraConfig.get().overrides.task)
-    check_ties(cfg.ties)
     group_in_wandb(cfg)
     corpus = build_corpus(cfg)
     for split in _splits(corpus):

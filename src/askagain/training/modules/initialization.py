@@ -62,18 +62,9 @@ class Initializer:
             )
 
 
-def random_start() -> None:
-    """No starting point: every row starts random."""
-
-
-def from_encoder(path: str | None) -> Initializer:
-    """The encoder of an earlier run; `path`: see `load_encoder`. Raises InputError where there is none, or no path."""
-    if path is None:
-        raise InputError("start=encoder needs start.path=RUN: a run folder of train.py, its encoder folder or a .ckpt")
-    try:
-        return Initializer(load_encoder(path), f"start.path={path}")
-    except InputError as error:
-        raise InputError(f"start.path={error}") from error  # the error begins with the path
+def from_encoder(path: str) -> Initializer:
+    """The encoder of an earlier run; `path`: see `load_encoder`. Raises InputError where there is none."""
+    return Initializer(load_encoder(path), str(path))
 
 
 def from_word_vectors(vectors: WordVectors) -> Initializer:

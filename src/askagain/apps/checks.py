@@ -1,0 +1,159 @@
+"""Checks a composed config against the settings of its command, and says in one line what is wrong with it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pydantic import ValidationError
+
+from askagain.apps.settings import COMMANDS
+from askagain.errors import InputError
+
+MISSING = "???"  # a value that OmegaConf wants to be given
+WORDING = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a section",
+    "model_type": "must be a section",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be above {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be below {lt}",
+    "too_short": "must have {min_length} or more",
+    "too_long": "must have {max_length} at most",
+    "missing": "this key is missing",
+    "value_error": "{error}",
+}
+
+Key = tuple[str, ...]
+
+
+def check_settings(command: str, cfg: DictConfig) -> None:
+    """Checks the config of a run; `command` is the name of its config, such as train.
+
+    Raises InputError for the first key with a value of no use, named as it is typed. `${hydra:...}` in the config needs
+    `HydraConfig` to be set.
+    """
+    for _, message in _mistakes(command, cfg):
+        raise InputError(message)
+
+
+def check_before_run(cfg: DictConfig) -> None:
+    """Checks the config of a run, Hydra's own section included, before its folder is made. Raises InputError."""
+    _check_with_hydra(cfg, swept=None)
+
+
+def check_before_sweep(cfg: DictConfig) -> None:
+    """Checks what all runs of a sweep share, before its folder is made. Raises InputError.
+
+    The values that are swept are not in the config yet, so each run is checked again as a whole. Nothing is checked
+    here where a group is swept, as that changes which keys there are.
+    """
+    overrides = OverridesParser.create().parse_overrides(list(cfg.hydra.overrides.task))
+    swept = {str(override.key_or_group) for override in overrides if override.is_sweep_override()}
+    swept |= {str(key) for key in cfg.hydra.sweeper.get("params") or {}}
+    if not swept & {str(group) for group in cfg.hydra.runtime.choices}:
+        _check_with_hydra(cfg, swept)
+
+
+def _check_with_hydra(cfg: DictConfig, swept: set[str] | None) -> None:
+    config = HydraConfig.instance()
+    before = config.cfg
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    named = OmegaConf.masked_copy(cfg, ["hydra"])
+    with open_dict(named.hydra.runtime):
+        named.hydra.runtime.output_dir = "."  # it is not known yet
+    try:
+        config.set_config(named)
+        for key, message in _mistakes(str(cfg.hydra.job.config_name), own):
+            if swept is None or (key is not None and key not in swept):
+                raise InputError(message)
+    finally:
+        config.cfg = before
+
+
+def _mistakes(command: str, cfg: DictConfig) -> Iterator[tuple[str | None, str]]:
+    """The key and the message of every mistake; the key is None where several values do not go together."""
+    settings = COMMANDS.get(command)
+    if settings is None:  # a config of the user's own
+        return
+    typed: Any = OmegaConf.to_container(cfg, resolve=False)
+    values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
+    if values.get("ranker") is not None or (command == "leaderboard" and values["encoder"].get("path") == MISSING):
+        values.pop("encoder", None)  # another ranker takes its place
+    missing = dict.fromkeys(_as_typed(key, typed) for key in _missing(values))
+    yield from ((key, f"{key} is missing: type {key}=...") for key in missing)
+    try:
+        settings.model_validate(values)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            mistake = _mistake(details, typed, values)
+            if mistake[0] not in missing:
+                yield mistake
+
+
+def _missing(values: Mapping[str, Any], section: Key = ()) -> Iterator[Key]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _missing(value, (*section, name))
+        elif value == MISSING:
+            yield (*section, name)
+
+
+def _mistake(details: Mapping[str, Any], typed: Any, values: Any) -> tuple[str | None, str]:
+    names = [part for part in details["loc"] if isinstance(part, str)]
+    in_list = len(names) < len(details["loc"])
+    key = _as_typed(tuple(names), typed)
+    section = values
+    for name in names[:-1]:
+        section = section[name]
+    if details["type"] == "extra_forbidden":
+        return key, f"{key}: no such setting{nearest(names[-1], [name for name in section if name != names[-1]])}"
+    template = WORDING.get(details["type"])
+    wanted = details["msg"] if template is None else template.format(**details.get("ctx") or {})
+    if details["type"] == "missing":
+        return key, f"{key}: {wanted}"
+    value = section[names[-1]] if names else values
+    if (
+        isinstance(value, dict) and details["type"] == "value_error"
+    ):  # the message begins with one of the section's keys
+        name = wanted.partition("=")[0].partition(":")[0]
+        return None, _as_typed((*names, name), typed) + wanted[len(name) :]
+    return key, f"{key}={_as_yaml(value)}: {'each ' if in_list else ''}{wanted}"
+
+
+def _as_yaml(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else value
+
+
+def _as_typed(key: Key, typed: Any) -> str:
+    """The key that a value is typed with: `data.pairs` for `datamodule.pairs`, which only passes it on."""
+    passed: list[str] = []
+    node = typed
+    for position, name in enumerate(key):
+        passed.append(name)
+        node = node.get(name) if isinstance(node, dict) else None
+        if isinstance(node, str) and node.startswith("${") and node.endswith("}"):
+            source = node[2:-1].removeprefix("oc.select:").split(",")[0]
+            if ":" not in source:
+                return _as_typed((*source.split("."), *key[position + 1 :]), typed)
+    return ".".join(passed)
+
+
+def nearest(name: str, known: Iterable[str], section: str = "") -> str:
+    """The end of a message about an unknown name: the known one that is nearest to it, else all there are."""
+    names = [one for one in known if not one.startswith("_")]
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"; did you mean {section}{close[0]}?"
+    return f"; there are {', '.join(sorted(names))}" if names else ""

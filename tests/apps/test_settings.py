@@ -1,0 +1,215 @@
+"""What the settings of a command may be, and what a mistake in them is answered by."""
+
+import re
+import subprocess
+import sys
+from inspect import Parameter, signature
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_object
+from omegaconf import read_write
+
+import askagain.apps.command  # noqa: F401  what a command knows before it reads its configs
+from askagain.apps.checks import check_before_run, check_before_sweep
+from askagain.apps.settings import TARGETS, Preprocessor, Settings
+from askagain.errors import InputError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+OURS = sorted(target for target in TARGETS if target.startswith("askagain."))
+
+
+def config(command: str, *words: str):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose(command, list(words), return_hydra_config=True)
+
+
+def refusal(command: str, *words: str) -> str:
+    with pytest.raises(InputError) as refused:
+        check_before_run(config(command, *words))
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        *(("train", (f"experiment={name}",)) for name in ("dssm", "distill", "trigram", "word_vectors")),
+        ("train", ("callbacks=early_stopping", "logger=many", "optimizer=adam", "start=word_vectors")),
+        ("train", ("+trainer.profiler=simple", "+callbacks.mine={_target_: my.Callback, size: 3}")),
+        ("train", ("model.dim=8", "optimizer.lr=1", "optimizer.eps=1", "data.max_pairs_per_group=null")),
+        *(("evaluate", (f"ranker={name}",)) for name in ("bm25", "tfidf", "tfidf_letters")),
+        *(("evaluate", (f"encoder={name}",)) for name in ("random", "word_vectors")),
+        ("leaderboard", ()),
+        ("leaderboard", ("board=ablation_distill", "seeds=[0,1]")),
+        ("benchmark", ("size=full",)),
+        ("benchmark", ("benchmarks=train",)),
+        ("sizing", ()),
+        ("make_sample", ("out=2020",)),
+        ("inspect_vectors", ("vectors=gensim_data",)),
+    ],
+)
+def test_configs_are_in_order(command, words):
+    check_before_run(config(command, *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("data.batch_size=0",), "data.batch_size=0: must be at least 1"),
+        (("data.batch_size=true",), "data.batch_size=true: must be a whole number"),
+        (("data.batch_size=null",), "data.batch_size=null: must be a whole number"),
+        (("datamodule.batch_size=0",), "datamodule.batch_size=0: must be at least 1"),
+        (("model.matryoshka=[8,0]",), "model.matryoshka=[8, 0]: each must be at least 1"),
+        (("model.matryoshka=8",), "model.matryoshka=8: must be a list"),
+        (("model.mask_same_group=1",), "model.mask_same_group=1: must be true or false"),
+        (("model.label_smoothing=1",), "model.label_smoothing=1: must be below 1"),
+        (("model.eps=0",), "model.eps=0: must be above 0"),
+        (("model.init_std=-1",), "model.init_std=-1: must be at least 0"),
+        (("model.pooling=max",), "model.pooling=max: must be 'sum' or 'mean'"),
+        (("model.learn_temperature=true", "model.temperature=0.01"), "model.temperature=0.01: must be at least 0.025"),
+        (("optimizer.lr=inf",), "optimizer.lr=inf: must be a finite number"),
+        (("optimizer.lr=nan",), "optimizer.lr=nan: must be a finite number"),
+        (("optimizer.lr=-1",), "optimizer.lr=-1: must be at least 0"),
+        (("optimizer.eps=0",), "optimizer.eps=0: must be above 0"),
+        (("optimizer.second_moment=no",), "optimizer.second_moment=no: must be 'row' or 'full'"),
+        (("optimizer=adam", "optimizer.betas=[0.9]"), "optimizer.betas=[0.9]: must have 2 or more"),
+        (("scheduler.decay=sine",), "scheduler.decay=sine: must be 'none', 'linear' or 'cosine'"),
+        (("scheduler.warmup_share=1",), "scheduler.warmup_share=1: must be below 1"),
+        (("callbacks.hard_negatives.per_text=-1",), "callbacks.hard_negatives.per_text=-1: must be at least 0"),
+        (("callbacks.hard_negatives.guard=0",), "callbacks.hard_negatives.guard=0: must be above 0"),
+        (("callbacks.norm_histograms.bins=513",), "callbacks.norm_histograms.bins=513: must be at most 512"),
+        (("checkpoint_every_n_steps=0",), "checkpoint_every_n_steps=0: must be at least 1"),
+        (("data.validation_fraction=1",), "data.validation_fraction=1: must be below 1"),
+        (("data.max_pairs_per_group=0",), "data.max_pairs_per_group=0: must be at least 1"),
+        (("data.sample=3",), "data.sample=3: must be a section"),
+        (("data.sample={seed: true}",), "data.sample.seed=true: must be a whole number"),
+        (("data.dir=.",), "data.dir=. needs data=tsv beside it; data=sample is the synthetic sample"),
+        (("features.min_count=0",), "features.min_count=0: must be at least 1"),
+        (("features.kind=letters",), "features.kind=letters: not one of words, trigrams"),
+        (("preprocessor.characters=[ab]",), "preprocessor.characters: 'ab' is not one character"),
+        (("preprocessor.characters=3",), "preprocessor.characters=3: must be text or a list of texts"),
+        (("preprocessor.split=regex",), "preprocessor.split=regex needs a pattern"),
+        (("ks=[]",), "ks=[]: must have 1 or more"),
+        (("ks=[0,5]",), "ks=[0, 5]: each must be at least 1"),
+        (("ks=[1.5]",), "ks=[1.5]: each must be a whole number"),
+        (("worst_ranked.rows=0",), "worst_ranked.rows=0: must be at least 1"),
+        (("metric.name=3",), "metric.name=3: must be text"),
+        (("tags=dev",), "tags=dev: must be a list"),
+        (("seed=4294967296",), "seed=4294967296: must be at most 4294967295"),
+        (("trainer.strategy=fsdp",), "trainer.strategy=fsdp: must be 'auto', 'ddp'"),
+        (("+model.dmi=3",), "model.dmi: no such setting; did you mean dim?"),
+        (("+sede=3",), "sede: no such setting; did you mean seed?"),
+        (("+callbacks.mine={_target_: my.Callback, size: inf}",), "all numbers must be finite"),
+        (("experiment=trigram", "words.limit=0"), "words.limit=0: must be at least 1"),
+        (
+            ("experiment=trigram", "words.max_trigrams=5", "features.ngram_buckets=9"),
+            "words.max_trigrams=5: must be null with features.ngram_buckets",
+        ),
+        (("experiment=distill", "model.nt_xent_weight=-1"), "model.nt_xent_weight=-1: must be at least 0"),
+        (
+            ("experiment=distill", "model.vector_weight=0", "model.similarity_weight=0"),
+            "model.vector_weight=0: must be above 0 where similarity_weight is 0",
+        ),
+        (
+            ("experiment=distill", "model.learn_temperature=true", "model.nt_xent_weight=0"),
+            "model.learn_temperature=true: without nt_xent_weight there is no temperature",
+        ),
+        (("experiment=distill", "model.similarity_temperature=0"), "model.similarity_temperature=0: must be at least"),
+        (("experiment=distill", "datamodule.teacher_dtype=int8"), "datamodule.teacher_dtype=int8: must be 'float16'"),
+        (("experiment=distill", "teacher.batch_size=0"), "teacher.batch_size=0: must be at least 1"),
+    ],
+)
+def test_a_mistake_in_a_setting_of_train_is_named_as_it_was_typed(words, message):
+    assert message in refusal("train", *words)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        ("evaluate", ("ranker=bm25", "ranker.b=2"), "ranker.b=2: must be at most 1"),
+        (
+            "evaluate",
+            ("ranker=tfidf_letters", "ranker.letters=[5,3]"),
+            "ranker.letters=[5, 3]: must be the shortest and",
+        ),
+        ("evaluate", ("ranker=tfidf_letters", "ranker.letters=[3]"), "ranker.letters=[3]: must have 2 or more"),
+        ("evaluate", ("encoder.path=.", "encoder.dim=0"), "encoder.dim=0: must be at least 1"),
+        ("evaluate", ("ranker=bm25", "intervals.resamples=0"), "intervals.resamples=0: must be at least 1"),
+        ("evaluate", ("ranker=bm25", "candidate_set.groups=nowhere"), "candidate_set.groups=nowhere: no such file"),
+        ("leaderboard", ("seeds=[0,0]",), "seeds=[0, 0]: must be different seeds"),
+        ("leaderboard", ("seeds=[-1]",), "seeds=[-1]: each must be at least 0"),
+        ("leaderboard", ("rankers=[]",), "rankers=[]: must have 1 or more"),
+        ("benchmark", ("benchmarks=[trian]",), "benchmarks=['trian']: each must be 'train'"),
+        ("benchmark", ("size.rows=0",), "size.rows=0: must be at least 1"),
+        ("benchmark", ("yardsticks=nowhere",), "yardsticks=nowhere: no such folder"),
+        ("sizing", ("sizes=[[1,2,3]]",), "must be vocabulary, dim, batch_size, devices"),
+        ("make_sample", ("out=a", "rows=many"), "rows=many: must be a whole number"),
+        ("make_sample", (f"out={__file__}",), "this is a file; name a folder"),
+        ("make_sample", (), "out is missing: type out=..."),
+        ("inspect_vectors", ("analogy.count=0",), "analogy.count=0: must be at least 1"),
+        ("inspect_vectors", ("vectors=gensim_data", "vectors.limit=0"), "vectors.limit=0: must be at least 1"),
+    ],
+)
+def test_a_mistake_in_a_setting_of_another_command_is_named(command, words, message):
+    assert message in refusal(command, *words)
+
+
+@pytest.mark.parametrize(
+    ("swept", "words", "message"),
+    [
+        (["data.dir=/nowhere,/elsewhere"], ["data=tsv"], None),
+        (["experiment=dssm,distill"], ["model.dim=none"], None),
+        (["seed=0,1"], ["data.dir=."], None),  # two values that may go together in each of the runs
+        (["seed=0,1"], ["model.dim=none"], "model.dim=none: must be a whole number"),
+        (["seed=0,1"], ["data=tsv"], "data.dir is missing: type data.dir=..."),
+        ([], ["hparams_search=dssm_grid", "ks=[0]"], "ks=[0]: each must be at least 1"),
+    ],
+)
+def test_a_sweep_is_checked_but_for_what_is_swept(swept, words, message):
+    cfg = config("train", *words)
+    with read_write(cfg.hydra):
+        cfg.hydra.overrides.task += swept
+    if message is None:
+        check_before_sweep(cfg)
+    else:
+        with pytest.raises(InputError, match=re.escape(message)):
+            check_before_sweep(cfg)
+
+
+def test_every_target_of_ours_in_the_configs_has_its_settings():
+    def targets(values):
+        for name, value in values.items() if isinstance(values, dict) else ():
+            yield from [value] if name == "_target_" else targets(value)
+
+    named = {target for path in CONFIGS.rglob("*.yaml") for target in targets(yaml.safe_load(path.read_text()))}
+    ours = {target for target in named if target.startswith("askagain.") and ".apps." not in target}
+    assert ours - set(TARGETS) == {"askagain.training.wandb_logger.wandb_logger"}  # which W&B checks
+
+
+@pytest.mark.parametrize("target", OURS)
+def test_settings_have_the_names_and_defaults_of_what_they_configure(target):
+    taken: dict[str, Parameter] = {}
+    for callee in getattr(get_object(target), "__mro__", [get_object(target)])[::-1]:
+        taken |= signature(callee).parameters
+    for name, field in TARGETS[target].model_fields.items():
+        assert name in taken, f"{target} takes no {name}"
+        if taken[name].default is Parameter.empty:
+            assert field.is_required() or TARGETS[target] is Preprocessor, f"{target} needs {name}"
+
+
+def test_the_settings_import_no_heavy_package():
+    check = "import sys, askagain.apps.command; print([name for name in sys.argv[1:] if name in sys.modules])"
+    names = ["torch", "pytorch_lightning", "polars", "gensim", "scipy", "sklearn"]
+    shown = subprocess.run([sys.executable, "-c", check, *names], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+
+
+def test_numbers_are_not_what_true_and_false_are():
+    class Section(Settings):
+        share: float
+
+    with pytest.raises(ValueError, match="share"):
+        Section.model_validate({"share": True})
+    assert Section.model_validate({"share": 1}).share == 1
