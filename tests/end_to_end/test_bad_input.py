@@ -57,7 +57,7 @@ def test_an_encoder_that_is_wider_than_the_model_is_refused(command, small):
     words = ("train.py", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
     run = succeeded(command(*words))
     line = refused(command(*words, "start=encoder", f"start.path={run}", "model.dim=8"))
-    assert f"start.path={run}: its vectors have 16 numbers, more than model.dim=8; set model.dim=16 or" in line
+    assert f"{run}: its vectors have 16 numbers, more than dim=8; set dim=16 or" in line
 
 
 def test_diverged_training_gives_no_figures(command, small):

@@ -61,7 +61,7 @@ def test_a_file_of_ones_own_answers_ones_own_questions(keyed_vectors: Any, tmp_p
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["vectors=file", "vectors.path=absent.txt"], "absent.txt does not exist"),
+        (["vectors=file", "vectors.path=absent.txt"], "vectors.path=absent.txt: no such file"),
         (["vectors=google_news"], "GoogleNews-vectors-negative300.bin.gz does not exist: get "),
         (["vectors=file"], "vectors.path"),
     ],

@@ -42,7 +42,7 @@ class Initializer:
         known = _known_rows(self.encoder, features)
         rows = torch.cat([part.rows for part in known])
         if not len(rows):
-            raise InputError(f"{self.name}: knows none of the features to train; choose another start or features=")
+            raise InputError(f"{self.name}: knows none of the features to train; choose another start or other features")
         scale = 1.0 if self.encoder.normalize else init_std * table.shape[1] ** 0.5 / _mean_length(known)
         for part in known:
             table[part.rows, : self.encoder.dim] = part.vectors * scale
@@ -52,13 +52,13 @@ class Initializer:
         dim = table.shape[1]
         if self.encoder.dim > dim:
             raise InputError(
-                f"{self.name}: its vectors have {self.encoder.dim} numbers, more than model.dim={dim}; "
-                f"set model.dim={self.encoder.dim} or choose a start with at most {dim}"
+                f"{self.name}: its vectors have {self.encoder.dim} numbers, more than dim={dim}; "
+                f"set dim={self.encoder.dim} or choose a start with at most {dim}"
             )
         if init_std == 0 and not self.encoder.normalize:
             raise InputError(
                 f"{self.name}: its vectors are scaled to the length of random rows, which is 0; "
-                "set model.init_std above 0"
+                "set init_std above 0"
             )
 
 
@@ -69,7 +69,7 @@ def from_encoder(path: str) -> Initializer:
 
 def from_word_vectors(vectors: WordVectors) -> Initializer:
     """Pretrained word vectors."""
-    return Initializer(mean_of_vectors(TextPreprocessor(), vectors), f"vectors={vectors.name}")
+    return Initializer(mean_of_vectors(TextPreprocessor(), vectors), vectors.name)
 
 
 @dataclass(frozen=True, eq=False)
