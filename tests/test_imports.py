@@ -26,6 +26,7 @@ ROOMS = (
     "training.data",
     "training.modules",
     "training.callbacks",
+    "training.checkpoint_io",
     "training.wandb_logger",
     "benchmarks",
     "apps",

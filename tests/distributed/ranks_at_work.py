@@ -107,9 +107,11 @@ def trained(module: pl.LightningModule, data: pl.LightningDataModule, size: int,
     )
     trainer.fit(module, datamodule=data)
     figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    validated, tested = (run(module, datamodule=data, verbose=False)[0] for run in (trainer.validate, trainer.test))
     return {
         "weights": torch.cat([weights.detach().flatten() for weights in module.parameters()]),
         "figures": figures,
+        "after fit": validated | tested,
         "steps": trainer.global_step,
     }
 

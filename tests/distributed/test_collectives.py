@@ -165,6 +165,8 @@ def test_two_devices_train_the_weights_and_print_the_figures_of_one(two, alone, 
         names = ["train/loss_epoch", "val/loss", "val/hits@1", "val/hits@10", "val/mrr", "val/ties"]
         for name in names + ["val/cosine"] * training.startswith("trigram"):
             assert f"{found['figures'][name]:.{PRINTED}f}" == f"{expected['figures'][name]:.{PRINTED}f}", name
+        for name in (*names[1:], "test/hits@1", "test/mrr"):
+            assert f"{found['after fit'][name]:.{PRINTED}f}" == f"{expected['after fit'][name]:.{PRINTED}f}", name
 
 
 def test_what_crosses_grows_with_the_batch_and_not_with_the_table(two):

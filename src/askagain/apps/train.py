@@ -37,6 +37,7 @@ from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
+from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
 from askagain.training.modules.base import RetrievalModule
@@ -163,9 +164,9 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     """Ranks with the encoder that was kept, prints it beside the start, and returns both."""
     folder = _encoder_folder(cfg)
     best = [
-        (found.best_epoch, found.figures)
-        for found in _callbacks(trainer, BestCheckpoint)
-        if found.best_epoch is not None
+        (callback.best_epoch, callback.metrics)
+        for callback in _callbacks(trainer, BestCheckpoint)
+        if callback.best_epoch is not None
     ]
     if not best:  # no epoch was trained, or no callback keeps the best encoder; one that is there is another run's
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
@@ -209,6 +210,7 @@ def _trainer(cfg: DictConfig, processes: Team | None) -> pl.Trainer:
     if not on_terminal:  # a bar drawn into a file is noise; HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
+    settings["plugins"] = [AtomicCheckpointIO()]
     if processes is None:
         settings["strategy"] = "auto"
     else:

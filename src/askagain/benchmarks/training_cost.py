@@ -137,7 +137,7 @@ def measured_step(root: Path, size: Size, corpus: Path, cache: Path, steps: int)
             *("preprocessor.lowercase=true", "data.pairs=star", "data.validation_fraction=0.0"),
             *(f"model.dim={size.dim}", f"data.batch_size={size.batch_size}"),
             *("trainer.accelerator=cpu", f"trainer.devices={size.devices}", f"features.max_words={size.vocabulary}"),
-            *("callbacks.keep_best=null", "callbacks.last_checkpoint=null", "ks=[1]"),
+            *("callbacks.best_checkpoint=null", "callbacks.last_checkpoint=null", "ks=[1]"),
             *(f"hydra.run.dir={run}", f"paths.cache_dir={cache}", *_optimizer(size)),
         ]
         for count in (1, steps):

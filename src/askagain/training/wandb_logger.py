@@ -1,4 +1,4 @@
-"""The W&B logger, offline where nobody is logged in."""
+"""The W&B logger, which works offline without an API key."""
 
 import logging
 import os
@@ -11,13 +11,14 @@ log = logging.getLogger(__name__)
 
 
 def wandb_logger(offline: bool | None = None, **settings: Any) -> WandbLogger:
-    """A WandbLogger with the given settings.
+    """A WandbLogger; `wandb sync` uploads offline runs later.
 
-    `offline`: True or False, or None to go offline where there is neither an API key nor a WANDB_MODE; what was
-    written offline is sent later with `wandb sync`.
+    Args:
+        offline: None means offline if there is neither an API key nor a `WANDB_MODE` in the environment.
+        settings: those of `WandbLogger`.
     """
     if offline is None and not os.environ.get("WANDB_MODE"):
         offline = not wandb.login(prompt=False, verify=False)
         if offline:
-            log.info("W&B: no API key here, so this run is written offline; `wandb sync` sends it after `wandb login`")
+            log.info("W&B: no API key, so this run is logged offline; `wandb login` and `wandb sync` upload it")
     return WandbLogger(mode="offline" if offline else None, **settings)

@@ -21,6 +21,7 @@ from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import rank_duplicates
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
+from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.losses.nt_xent_fused import nt_xent
 from askagain.training.modules.dssm import DSSM
 from askagain.training.modules.trigram_regressor import TrigramRegressor
@@ -51,6 +52,7 @@ def trainer(folder, epochs, *callbacks):
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        plugins=[AtomicCheckpointIO()],
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
 
@@ -68,7 +70,7 @@ def test_the_dssm_ranks_better_after_training_and_the_best_epoch_is_kept(corpus,
     ranking = corpus.ranking("validation")
     vectors = askagain.load(tmp_path / "encoder").encode(ranking.texts)
     kept_mrr = compute_metrics(rank_duplicates(vectors, ranking.rows.ids, ranking.rows.offsets), [1])["mrr"]
-    assert kept_mrr == pytest.approx(best.figures["val/mrr"], abs=1e-6)
+    assert kept_mrr == pytest.approx(best.metrics["val/mrr"], abs=1e-6)
 
 
 def test_the_callback_embeds_each_distinct_text_once_an_evaluation(corpus, tmp_path, monkeypatch):
@@ -118,11 +120,22 @@ def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(cor
     assert np.array_equal(encoder.encode(texts), checkpoint.encode(texts))
 
 
-def test_any_epoch_is_better_than_one_whose_figure_is_no_number(corpus, tmp_path):
-    data, best = duplicates(corpus), BestCheckpoint(str(tmp_path), "val/mrr", "max")
-    best.load_state_dict({"best_epoch": -1, "figures": {"val/mrr": math.nan}})
-    trainer(tmp_path, 1, HitsAtK([1], "expected"), best).fit(dssm(data), datamodule=data)
-    assert best.best_epoch == 0 and best.figures["val/mrr"] > 0
+class LogsScores(pl.Callback):
+    """Logs one given score after each epoch."""
+
+    def __init__(self, *scores):
+        self.scores = scores
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        pl_module.log("val/score", self.scores[trainer.current_epoch])
+
+
+@pytest.mark.parametrize(("mode", "worse"), [("max", 0.5), ("min", 2.0)])
+def test_any_epoch_is_better_than_one_whose_score_is_not_a_number(corpus, tmp_path, mode, worse):
+    scores, best = LogsScores(math.nan, 1.0, math.nan, worse), BestCheckpoint(str(tmp_path), "val/score", mode)
+    trainer(tmp_path, 4, scores, best).fit(dssm(data := duplicates(corpus)), datamodule=data)
+    assert best.best_epoch == 1 and best.metrics["val/score"] == best.best_model_score == 1.0
+    assert torch.load(best.best_model_path, weights_only=True)["epoch"] == 1
 
 
 def test_the_last_checkpoint_is_of_the_last_epoch_also_when_another_was_better(corpus, tmp_path):
@@ -156,7 +169,7 @@ def test_a_checkpoint_of_other_data_or_another_model_is_refused(corpus, tmp_path
 
 def test_a_diverged_encoder_is_not_ranked(corpus, tmp_path):
     data = duplicates(corpus)
-    with pytest.raises(InputError, match=r"not finite.*optimizer\.lr"):
+    with pytest.raises(InputError, match=r"not finite.*lower the learning rate"):
         trainer(tmp_path, 2, HitsAtK([1], "expected")).fit(dssm(data, lr=float("inf")), datamodule=data)
 
 
@@ -227,7 +240,7 @@ def test_a_learned_temperature_is_kept_at_its_bound_and_is_trained_there_all_the
 
 def test_a_monitored_metric_that_is_not_logged_is_named(corpus, tmp_path):
     data = duplicates(corpus, batch_size=128)
-    with pytest.raises(InputError, match=r"metric\.name=val/mmr.*val/mrr"):
+    with pytest.raises(InputError, match=r"monitor=val/mmr.*val/mrr"):
         trainer(tmp_path, 1, HitsAtK([1, 10, 100], "expected"), BestCheckpoint(str(tmp_path), "val/mmr", "max")).fit(
             dssm(data), datamodule=data
         )

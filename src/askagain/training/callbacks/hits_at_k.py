@@ -1,9 +1,10 @@
-"""The callback that ranks the validation set at the start and after every epoch."""
+"""The callback that ranks: the validation set at the start and after every epoch, and any set when asked to."""
 
 import logging
 from collections.abc import Sequence
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 
 from askagain.corpus.token_store import TokenStore
@@ -11,16 +12,21 @@ from askagain.evaluation.evaluate import ranking_metrics
 
 log = logging.getLogger(__name__)
 
-OF_HELD_OUT = ("val/loss", "val/cosine")
-SHOWN = ("train/loss_epoch", *OF_HELD_OUT, "hits@1", "hits@10", "hits@100", "mrr")
+HELD_OUT_METRICS = ("val/loss", "val/cosine")
+PRINTED = ("train/loss_epoch", *HELD_OUT_METRICS, "hits@1", "hits@10", "hits@100", "mrr")
 
 
 class HitsAtK(Callback):
-    """Logs the figures of the module's `encoder`, such as `val/hits@10` and `val/mrr`, and the `val/seconds` they took.
+    """Logs Hits@K, MRR and the share of ties of the module's `encoder`, and the seconds that ranking took.
 
-    The datamodule's `ranking("validation")` is ranked; `ks`, `ties`: see `askagain.ranking.metrics`. Each device ranks
-    its share of the rows, and all of them have the figures of all rows. `start` holds the figures before the first
-    epoch of this run.
+    `trainer.fit` and `trainer.validate` log `val/hits@10`, `val/mrr`... of the ranking set `validation`; `trainer.test`
+    logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
+
+    `start` holds the metrics before the first epoch of this run, without a prefix.
+
+    Args:
+        ks: the values of K.
+        ties: how candidates that tie with the duplicate count, see `askagain.ranking.metrics.hits_at_k`.
     """
 
     def __init__(self, ks: Sequence[int], ties: str) -> None:
@@ -29,27 +35,40 @@ class HitsAtK(Callback):
         self.start: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ranks before anything is trained, or with the weights that training resumes from."""
-        self.start = self._rank(trainer, pl_module)
-        _log_line("at the start", self.start)
+        """Ranks with the initial weights, or with those that training resumes from."""
+        self.start = self._rank(trainer, pl_module, "validation")
+        _print("at the start", self.start)
         for logger in trainer.loggers:
             logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ranks with the weights of the epoch's end, in time for checkpoints and early stopping to see it."""
-        found = self._rank(trainer, pl_module)
+        """Ranks before the callbacks that save checkpoints or stop early look at the metrics."""
+        metrics = self._rank(trainer, pl_module, "validation")
         losses = {"train/loss_epoch": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
-        losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in OF_HELD_OUT}
-        _log_line(f"epoch {trainer.current_epoch}", losses | found)
-        for name, value in found.items():
-            pl_module.log(f"val/{name}", value, prog_bar=name == "mrr")
+        losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
+        _print(f"epoch {trainer.current_epoch}", losses | metrics)
+        _log(pl_module, "val", metrics)
 
-    def _rank(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-        ranking: TokenStore = trainer.datamodule.ranking("validation")  # type: ignore[attr-defined]
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ranks in `trainer.validate`; in `trainer.fit` the end of the training epoch does."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            _log(pl_module, "val", self._rank(trainer, pl_module, "validation"))
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ranks the test set."""
+        _log(pl_module, "test", self._rank(trainer, pl_module, "test"))
+
+    def _rank(self, trainer: Trainer, pl_module: LightningModule, split: str) -> dict[str, float]:
+        ranking: TokenStore = trainer.datamodule.ranking(split)  # type: ignore[attr-defined]
         return ranking_metrics(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world)  # type: ignore[arg-type]
 
 
+def _log(module: LightningModule, prefix: str, metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+        module.log(f"{prefix}/{name}", value, prog_bar=name == "mrr")
+
+
 @rank_zero_only
-def _log_line(when: str, values: dict[str, float]) -> None:
-    shown = ", ".join(f"{name} {values[name]:.4f}" for name in SHOWN if name in values)
-    log.info("%s: %s (ranked in %.1f s)", when, shown, values["seconds"])
+def _print(when: str, metrics: dict[str, float]) -> None:
+    values = ", ".join(f"{name} {metrics[name]:.4f}" for name in PRINTED if name in metrics)
+    log.info("%s: %s (ranked in %.1f s)", when, values, metrics["seconds"])

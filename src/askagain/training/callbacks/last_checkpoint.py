@@ -7,41 +7,47 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from askagain.errors import InputError
-from askagain.files.writing import atomic_write
-
-
-def save_whole(trainer: Trainer, path: Path) -> None:
-    """Saves a checkpoint, called on every rank; one that stands at `path` stays until the new one is there as a whole.
-
-    Lightning by itself writes to the folder of temporary files, and copies from there where that is on another disk.
-    """
-    if not trainer.is_global_zero:  # the first rank writes, with what all of them have
-        trainer.save_checkpoint(path)
-        return
-    with atomic_write(path) as temporary:
-        trainer.save_checkpoint(temporary)
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes `folder/checkpoints/last.ckpt` at the end of every epoch, and every `every_n_steps` steps (None: not
-    within an epoch). A checkpoint holds all that a run needs to go on as if it had not been stopped.
+    """Writes `folder/checkpoints/last.ckpt` at the end of every epoch, and within one every `every_n_steps` steps.
+
+    A checkpoint holds all that a run needs to continue as if it had not been stopped. `ModelCheckpoint` can save either
+    after steps or after epochs, not after both.
+
+    Args:
+        folder: of the run.
+        every_n_steps: optimizer steps between two checkpoints within an epoch, None for none.
+
+    Raises:
+        InputError: for a number of steps below 1.
     """
 
     def __init__(self, folder: str, every_n_steps: int | None) -> None:
         if every_n_steps is not None and every_n_steps < 1:
-            raise InputError(f"checkpoint_every_n_steps={every_n_steps}: must be at least 1, or null")
+            raise InputError(f"every_n_steps={every_n_steps}: must be at least 1, or null")
         self.checkpoint = Path(folder) / "checkpoints" / "last.ckpt"
         self.every_n_steps = every_n_steps
+        self._saved_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Counts from the step that training resumes at."""
+        self._saved_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Writes within an epoch; its end writes by itself."""
-        stepped = not trainer.fit_loop.epoch_loop._should_accumulate()
-        due = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
-        if due and stepped and not trainer.is_last_batch:
-            save_whole(trainer, self.checkpoint)
+        """Saves within an epoch, right after a step; the last batch is left to the epoch's end."""
+        if self.every_n_steps is None or trainer.is_last_batch:
+            return
+        # With accumulated gradients several batches end at the same step; only the first one follows an update.
+        if trainer.global_step % self.every_n_steps == 0 and trainer.global_step != self._saved_step:
+            self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes when all others have looked at the epoch."""
-        save_whole(trainer, self.checkpoint)
+        """Saves after all other callbacks; Lightning calls those that write checkpoints last."""
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        self._saved_step = trainer.global_step
+        trainer.save_checkpoint(self.checkpoint)

@@ -1,4 +1,4 @@
-"""The callback that shows what the trigram regressor makes of unknown words: their nearest known words."""
+"""The callback that prints the nearest known words of unknown words, by the vectors predicted for them."""
 
 import logging
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class NearestWords(Callback):
-    """At the end of training, logs the `neighbours` nearest known words of the `words` most frequent unknown words."""
+    """After training, prints the `neighbours` nearest known words of the `words` most frequent unknown words."""
 
     def __init__(self, words: int, neighbours: int) -> None:
         self.words = words

@@ -1,4 +1,4 @@
-"""The callback that shows in W&B how long the embeddings have become."""
+"""The callback that logs a histogram of embedding norms to W&B."""
 
 import numpy as np
 import torch
@@ -8,13 +8,13 @@ from pytorch_lightning.loggers import WandbLogger
 from askagain.errors import InputError
 
 NAME = "norms/table"
-MOST_BINS = 512  # that W&B takes
+MOST_BINS = 512  # W&B accepts no more
 
 
 class NormHistograms(Callback):
-    """Logs a histogram of the lengths of the table's rows, in `bins` bins, after every epoch as `norms/table`.
+    """Logs a histogram of the norms of the table's rows, in `bins` bins, after every epoch as `norms/table`.
 
-    Does nothing without a W&B logger. Raises InputError for a number of bins that W&B does not take.
+    Without a W&B logger it does nothing. Raises InputError for a number of bins that W&B does not accept.
     """
 
     def __init__(self, bins: int) -> None:
@@ -23,11 +23,11 @@ class NormHistograms(Callback):
         self.bins = bins
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs it at the step of the epoch's other figures, which is that of its last batch."""
+        """Logs at the step of the epoch's other metrics, which is that of its last batch."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
         if not loggers or not trainer.is_global_zero:
             return
-        import wandb  # takes long, and is there only where its logger is used
+        import wandb  # slow to import, and installed only if its logger is used
 
         counts, edges = norm_histogram(pl_module.encoder.bag.weight, self.bins)  # type: ignore[union-attr, arg-type]
         for logger in loggers:
@@ -37,9 +37,9 @@ class NormHistograms(Callback):
 
 @torch.no_grad()
 def norm_histogram(table: torch.Tensor, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many rows of `table`, [rows, dim], have a length in each bin, [bins], and the bins' edges, [bins + 1].
+    """Counts the norms of the rows of `table`, [rows, dim]: counts [bins] and bin edges [bins + 1].
 
-    Rows that are not finite are left out.
+    Norms that are not finite are left out.
     """
     norms = torch.linalg.vector_norm(table, dim=1).cpu().numpy()
     return np.histogram(norms[np.isfinite(norms)], bins=bins)

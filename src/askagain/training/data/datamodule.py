@@ -17,8 +17,6 @@ from askagain.training.data.batches import RankingBatch
 from askagain.training.data.sampling import BatchOrder, EpochExamples
 from askagain.training.lightning_overhead import LeanDataModule
 
-PREDICTION_BATCH = 4_096  # texts
-
 
 class BagDataModule(LeanDataModule, ABC):
     """Batches of bags to train on and to compute the validation loss on, and the ranking sets of a corpus.
@@ -27,7 +25,8 @@ class BagDataModule(LeanDataModule, ABC):
     out for the validation loss. Everything is opened when it is first needed, so the module also works without a
     Trainer. Every rank gets the whole batch of all devices; the ranks share the work inside the loss.
 
-    `predict_split` names the ranking set whose vectors `trainer.predict` returns: `validation` or `test`.
+    `predict_split` names the ranking set whose vectors `trainer.predict` returns, `validation` or `test`, in batches of
+    `predict_batch_size` texts.
 
     Args:
         corpus: the texts.
@@ -40,6 +39,7 @@ class BagDataModule(LeanDataModule, ABC):
     """
 
     predict_split = "validation"
+    predict_batch_size = 4_096
 
     def __init__(self, corpus: Corpus, validation_fraction: float, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -184,6 +184,6 @@ class BagDataModule(LeanDataModule, ABC):
     def _ranking_loader(self, split: str) -> DataLoader:
         ranking = self.ranking(split)
         texts = np.arange(len(ranking.texts))
-        starts = range(0, len(texts), PREDICTION_BATCH)
-        batches = [RankingBatch(ranking, texts[start : start + PREDICTION_BATCH]) for start in starts]
+        size = self.predict_batch_size
+        batches = [RankingBatch(ranking, texts[start : start + size]) for start in range(0, len(texts), size)]
         return DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)  # type: ignore[arg-type]

@@ -12,7 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
+from askagain.evaluation.evaluate import embed
 from askagain.text.features import Features
+from askagain.training.data.batches import RankingBatch
 from askagain.training.lightning_overhead import LeanModule, mark_coalesced
 from askagain.training.optim.embedding_bag import TensorBags, bag_sum
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
@@ -106,9 +108,17 @@ class RetrievalModule(LeanModule, ABC):
         if not self.world.agrees_on(torch.stack(sums)):
             raise RuntimeError("the devices have come to different weights; are they of the same kind?")
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Logs the mean loss over the held-out examples as `val/loss`."""
-        self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
+    def validation_step(self, batch: Batch | RankingBatch, batch_idx: int) -> None:
+        """Logs the mean loss over the held-out examples as `val/loss`; texts of a ranking set have no loss."""
+        if not isinstance(batch, RankingBatch):
+            self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
+
+    def test_step(self, batch: RankingBatch, batch_idx: int) -> None:
+        """Does nothing: the `HitsAtK` callback ranks the whole test set when its last batch is through."""
+
+    def predict_step(self, batch: RankingBatch, batch_idx: int) -> torch.Tensor:
+        """The encoder's vectors of the texts of a batch, [texts, dim]."""
+        return torch.from_numpy(embed(self.encoder, batch.ranking, batch.texts))  # type: ignore[arg-type]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Notes which features the weights belong to, what the optimizer's state is of, and what an epoch that is not

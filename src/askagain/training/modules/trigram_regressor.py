@@ -14,7 +14,7 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.training.data.batches import WordVectorBatch
+from askagain.training.data.batches import RankingBatch, WordVectorBatch
 from askagain.training.modules.base import RetrievalModule
 from askagain.vectors.word_vectors import WordVectors
 
@@ -68,6 +68,8 @@ class TrigramRegressor(RetrievalModule):
         A word without a known n-gram has a zero vector, and cosine 0.
         """
         super().validation_step(batch, batch_idx)
+        if isinstance(batch, RankingBatch):
+            return
         predicted = self.bag_sum(self.bag.weight, batch.ngrams)
         self.log("val/cosine", cosine_similarity(predicted, batch.vectors).mean(), batch_size=batch.size)
 

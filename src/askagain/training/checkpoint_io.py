@@ -1,0 +1,24 @@
+"""The plugin that writes a checkpoint whole or not at all: `Trainer(plugins=[AtomicCheckpointIO()])`."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins import TorchCheckpointIO
+
+from askagain.files.writing import atomic_write
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Keeps the earlier checkpoint of the same name until the new one is complete.
+
+    Lightning's own plugin copies the checkpoint in memory, and then from the folder of temporary files, which is not
+    atomic if that is on another disk.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Writes under a temporary name beside `path` and renames; `storage_options` are not supported."""
+        if storage_options is not None:
+            raise TypeError("AtomicCheckpointIO takes no storage_options")
+        with atomic_write(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
