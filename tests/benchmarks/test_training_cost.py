@@ -4,7 +4,6 @@ import torch
 
 from askagain.benchmarks.training_cost import Rates, Size, Step, distinct_words
 from askagain.distributed.collectives import World
-from askagain.errors import InputError
 from askagain.synthetic.scaled import JOINERS, OPENINGS, ScaledLanguage, invented_words
 from askagain.training.losses.nt_xent_fused import nt_xent
 
@@ -48,8 +47,3 @@ def test_more_devices_take_less_time_for_the_same_batch_unless_sending_is_slow()
     assert two.seconds(fast) < one.seconds(fast)
     assert two.seconds(slow) > one.seconds(slow)
     assert two.flops == one.flops / 2
-
-
-def test_an_unknown_optimizer_is_refused():
-    with pytest.raises(InputError, match="rowwise_adagrad"):
-        Step(Size(10, 10, 10, 1, "sgd"), 20.0, 11.0)

@@ -119,11 +119,6 @@ def test_a_damaged_gzip_file_is_named(tmp_path):
         read_all(write(tmp_path, packed[: len(packed) // 2]), 2)
 
 
-def test_another_way_with_bad_rows_is_refused(tmp_path):
-    with pytest.raises(InputError, match="error, skip"):
-        read_all(write(tmp_path, PLAIN), 2, on_bad_row="ignore")
-
-
 def test_cells_lose_the_white_space_around_them_as_python_has_it(tmp_path):
     path = write(tmp_path, " a b\u00a0\t\u2003c\x1f\n\x1ed\te \n".encode())
     assert rows_of(read_all(path, 2)) == [["a b", "c"], ["d", "e"]]

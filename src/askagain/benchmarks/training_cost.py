@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from askagain.errors import InputError
 from askagain.synthetic.scaled import SECOND_WORD_SHARE, WORDS_A_CONCEPT, ZIPF_SHIFT
 from askagain.training.losses.nt_xent_fused import KEPT_LOGITS, WIDTH
 
@@ -51,8 +50,6 @@ class Step:
     """
 
     def __init__(self, size: Size, tokens_a_pair: float, rare_words_a_pair: float) -> None:
-        if size.optimizer not in STATE_FLOATS:
-            raise InputError(f"optimizer={size.optimizer}: not one of {', '.join(STATE_FLOATS)}")
         self.size = size
         self.pairs = size.batch_size * size.devices
         self.tokens = round(self.pairs * tokens_a_pair)

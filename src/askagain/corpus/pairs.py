@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from askagain.errors import InputError
 from askagain.text.bags import Bags, offsets_of
 
-STRATEGIES = ("first_two", "star", "all", "random")
 GROUPS_PER_BLOCK = 1 << 16
 
 
@@ -34,14 +32,7 @@ def pairs_of_groups(
 
     Returns:
         Text indices, [pairs, 2] int32, and the group index of each pair, [pairs] int32.
-
-    Raises:
-        InputError: the strategy is unknown, or the bound is below 1.
     """
-    if strategy not in STRATEGIES:
-        raise InputError(f"pairs={strategy}: not one of {', '.join(STRATEGIES)}")
-    if max_pairs_per_group is not None and max_pairs_per_group < 1:
-        raise InputError(f"max_pairs_per_group={max_pairs_per_group}: at least 1, or null for no bound")
     rng = np.random.default_rng([seed, epoch] if strategy == "random" else seed)
     most = int(_most_pairs(rows, groups, strategy, max_pairs_per_group))
     pairs = np.empty((most, 2), dtype=np.int32)

@@ -57,8 +57,6 @@ def read_rows(
         InputError: the file is missing, damaged, without a single good row, or has a bad row that is not skipped; the
             message has file and line number.
     """
-    if on_bad_row not in ("error", "skip"):
-        raise InputError(f"on_bad_row={on_bad_row}: not one of error, skip")
     refuse_unreadable(path)
     good = skipped = 0
     with opened_with_progress(path) as file:

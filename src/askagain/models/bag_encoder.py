@@ -62,7 +62,7 @@ class BagEncoder(nn.Module):
     def truncated(self, dim: int) -> "BagEncoder":
         """The encoder of the first `dim` numbers of a vector; raises InputError where there are not so many."""
         if not 1 <= dim <= self.dim:
-            raise InputError(f"encoder.dim={dim}: must be from 1 to {self.dim}, the length of the encoder's vectors")
+            raise InputError(f"dim={dim}: must be from 1 to {self.dim}, the length of the encoder's vectors")
         table = self.bag.weight.data[:, :dim].contiguous()
         return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
 

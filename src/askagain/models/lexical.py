@@ -19,10 +19,7 @@ from askagain.text.preprocessor import TextPreprocessor
 
 
 class LexicalRanker(ABC):
-    """Counts the terms of texts: words or, with `letters` = [shortest, longest], the letter n-grams of `#word#`.
-
-    Raises InputError for `letters` that are not a range of lengths.
-    """
+    """Counts the terms of texts: words or, with `letters` = [shortest, longest], the letter n-grams of `#word#`."""
 
     def __init__(self, preprocessor: TextPreprocessor, letters: list[int] | None) -> None:
         self._terms_of = preprocessor.words if letters is None else _letter_ngrams(preprocessor, letters)
@@ -127,8 +124,6 @@ class Bm25(LexicalRanker):
 
 
 def _letter_ngrams(preprocessor: TextPreprocessor, letters: list[int]) -> Callable[[str], list[str]]:
-    if len(letters) != 2 or not 1 <= letters[0] <= letters[1]:
-        raise InputError(f"letters={letters}: must be the shortest and the longest n-gram, such as [3,5]")
     lengths = range(letters[0], letters[1] + 1)
 
     def ngrams(text: str) -> list[str]:

@@ -35,8 +35,6 @@ class SentenceTransformerEncoder:
         revision: str | None = None,
         prompt: str | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size={batch_size}: must be at least 1")
         package = _imported("sentence_transformers", "sentence-transformers")
         self._model = _loaded(
             path,

@@ -147,13 +147,3 @@ def test_a_run_resumed_within_an_epoch_goes_on_with_the_negatives_it_had(corpus,
     assert torch.load(last, weights_only=True)["global_step"] % steps > 0
     resumed, _ = fit(corpus, tmp_path / "part", searches_every, resume=last)
     assert torch.equal(whole, resumed)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"guard": 0.0}, {"per_text": -1}, {"first_epoch": 0}, {"every_n_epochs": 0}, {"pool": 0}],
-    ids=lambda wrong: next(iter(wrong)),
-)
-def test_a_value_out_of_range_is_named(wrong):
-    with pytest.raises(InputError, match=f"callbacks.hard_negatives.{next(iter(wrong))}="):
-        callback(**wrong)

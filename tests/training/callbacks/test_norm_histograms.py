@@ -1,8 +1,6 @@
-import pytest
 import torch
 
-from askagain.errors import InputError
-from askagain.training.callbacks.norm_histograms import NormHistograms, norm_histogram
+from askagain.training.callbacks.norm_histograms import norm_histogram
 
 
 def test_the_lengths_of_rows_are_counted_and_rows_that_are_not_finite_left_out():
@@ -10,9 +8,3 @@ def test_the_lengths_of_rows_are_counted_and_rows_that_are_not_finite_left_out()
     counts, edges = norm_histogram(table, bins=2)
     assert counts.tolist() == [2, 2]
     assert edges.tolist() == [0, 2.5, 5]
-
-
-@pytest.mark.parametrize("bins", [0, 513])
-def test_a_number_of_bins_that_wandb_does_not_take_is_refused(bins):
-    with pytest.raises(InputError, match=f"bins={bins}: must be 1 to 512"):
-        NormHistograms(bins)

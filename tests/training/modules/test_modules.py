@@ -448,7 +448,3 @@ def test_the_schedule_warms_up_and_decays_to_zero():
         optimizer.step()
         schedule.step()
     assert rates == pytest.approx([1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
-    with pytest.raises(InputError, match="none, linear, cosine"):
-        warmup_decay(optimizer, 10, 0.1, "step")
-    with pytest.raises(InputError, match="warmup_share"):
-        warmup_decay(optimizer, 10, 1.0, "none")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.training.optim.embedding_bag import TensorBags, bag_sum
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
@@ -110,18 +109,3 @@ def test_its_state_is_a_number_a_row_and_can_be_saved_and_taken_up():
         parted.grad = given.clone()
         second.step()
     assert torch.equal(whole, parted)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"lr": -1.0}, "optimizer.lr=-1.0"),
-        ({"eps": 0.0}, "optimizer.eps=0.0"),
-        ({"second_moment": "half"}, "row, full"),
-    ],
-)
-def test_values_of_no_use_are_refused(settings, message):
-    with pytest.raises(InputError, match=message):
-        RowwiseAdagrad(
-            [torch.ones(1, requires_grad=True)], **{"lr": 0.1, "eps": 1e-10, "second_moment": "row"} | settings
-        )

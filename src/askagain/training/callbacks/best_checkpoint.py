@@ -29,12 +29,10 @@ class BestCheckpoint(ModelCheckpoint):
         mode: `max` or `min`.
 
     Raises:
-        InputError: for another mode; at the end of an epoch, if `monitor` is not among the logged metrics.
+        InputError: at the end of an epoch, if `monitor` is not among the logged metrics.
     """
 
     def __init__(self, folder: str, monitor: str, mode: str) -> None:
-        if mode not in ("max", "min"):
-            raise InputError(f"mode={mode}: not one of max, min")
         super().__init__(
             Path(folder) / "checkpoints",
             filename="best",

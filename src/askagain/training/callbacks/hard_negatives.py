@@ -40,20 +40,10 @@ class MineHardNegatives(Callback):
         pool: texts of `train.tsv` and `corpus.txt` to mine from, drawn anew each time; None for all.
 
     Raises:
-        InputError: for a value out of range; when training starts, if the training data has no pairs of duplicates.
+        InputError: when training starts, if the training data has no pairs of duplicates.
     """
 
     def __init__(self, per_text: int, first_epoch: int, every_n_epochs: int, guard: float, pool: int | None) -> None:
-        for name, value, least in (
-            ("per_text", per_text, 0),
-            ("first_epoch", first_epoch, 1),
-            ("every_n_epochs", every_n_epochs, 1),
-            ("pool", pool, 1),
-        ):
-            if value is not None and value < least:
-                raise InputError(f"callbacks.hard_negatives.{name}={value}: must be at least {least}")
-        if guard <= 0:
-            raise InputError(f"callbacks.hard_negatives.guard={guard}: must be above 0")
         self.per_text = per_text
         self.first_epoch = first_epoch
         self.every_n_epochs = every_n_epochs

@@ -6,8 +6,6 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from askagain.errors import InputError
-
 
 class LastCheckpoint(Checkpoint):
     """Writes `folder/checkpoints/last.ckpt` at the end of every epoch, and within one every `every_n_steps` steps.
@@ -18,14 +16,9 @@ class LastCheckpoint(Checkpoint):
     Args:
         folder: of the run.
         every_n_steps: optimizer steps between two checkpoints within an epoch, None for none.
-
-    Raises:
-        InputError: for a number of steps below 1.
     """
 
     def __init__(self, folder: str, every_n_steps: int | None) -> None:
-        if every_n_steps is not None and every_n_steps < 1:
-            raise InputError(f"every_n_steps={every_n_steps}: must be at least 1, or null")
         self.checkpoint = Path(folder) / "checkpoints" / "last.ckpt"
         self.every_n_steps = every_n_steps
         self._saved_step = 0

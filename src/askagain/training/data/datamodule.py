@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
-from askagain.errors import InputError
 from askagain.training.data.batches import RankingBatch
 from askagain.training.data.sampling import BatchOrder, EpochExamples
 from askagain.training.lightning_overhead import LeanDataModule
@@ -35,7 +34,7 @@ class BagDataModule(LeanDataModule, ABC):
         seed: fixes the split, the examples and their order.
 
     Raises:
-        InputError: for a value out of range; later, for a file that is missing or cannot be read.
+        InputError: later, for a file that is missing or cannot be read.
     """
 
     predict_split = "validation"
@@ -43,10 +42,6 @@ class BagDataModule(LeanDataModule, ABC):
 
     def __init__(self, corpus: Corpus, validation_fraction: float, batch_size: int, seed: int) -> None:
         super().__init__()
-        if not 0 <= validation_fraction < 1:
-            raise InputError(f"data.validation_fraction={validation_fraction}: must be at least 0 and below 1")
-        if batch_size < 1:
-            raise InputError(f"data.batch_size={batch_size}: must be at least 1")
         self.corpus = corpus
         self.validation_fraction = validation_fraction
         self.batch_size = batch_size

@@ -42,8 +42,6 @@ class SentenceTransformerTeacher:
     def __init__(
         self, model: str, revision: str | None = None, prompt: str | None = None, batch_size: int = 64
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"teacher.batch_size={batch_size}: must be at least 1")
         self.model = model
         self.revision = revision
         self.prompt = prompt
@@ -75,10 +73,10 @@ def packaged_teacher(package: str, folder: str, batch_size: int = 64) -> Sentenc
     """The model in a `folder` of a Python package, which is not imported. Raises InputError where it is not there."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise InputError(f"teacher.package={package}: no such package here: {EXTRA}")
+        raise InputError(f"package={package}: no such package here: {EXTRA}")
     path = Path(found.submodule_search_locations[0]) / folder
     if not path.is_dir():
-        raise InputError(f"teacher.folder={folder}: no such folder in the package {package}, {path.parent}")
+        raise InputError(f"folder={folder}: no such folder in the package {package}, {path.parent}")
     return SentenceTransformerTeacher(str(path), batch_size=batch_size)
 
 
@@ -86,10 +84,8 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str) -> np.ndarra
     """The teacher's vectors of all `texts`, scaled to length 1: [texts, dim], memory-mapped from the cache.
 
     `dtype`: `float16` or `float32`. They are written piece by piece; where that was ended, the next call goes on.
-    Raises InputError for another `dtype`, and for a teacher that gives other than one finite row a text.
+    Raises InputError for a teacher that gives other than one finite row a text.
     """
-    if dtype not in ("float16", "float32"):
-        raise InputError(f"datamodule.teacher_dtype={dtype}: not one of float16, float32")
 
     def build(folder: Path) -> None:
         with NpyRows(folder / VECTORS, len(texts), dtype) as rows, progress_bar() as bar:

@@ -10,12 +10,10 @@ import numpy as np
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.text.bags import Bags
-from askagain.text.ngrams import NgramTokenizer, check_ngrams
+from askagain.text.ngrams import NgramTokenizer
 from askagain.training.data.batches import WordVectorCollator
 from askagain.training.data.datamodule import BagDataModule
 from askagain.vectors.word_vectors import WordVectors
-
-CHOICES = ("top", "evaluation", "all")
 
 
 def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
@@ -40,7 +38,7 @@ class WordVectorsDataModule(BagDataModule):
         seed: fixes the split and the order.
 
     Raises:
-        InputError: for an unknown choice, and if no word is left to learn from.
+        InputError: later, if no word is left to learn from.
     """
 
     def __init__(
@@ -57,18 +55,9 @@ class WordVectorsDataModule(BagDataModule):
         seed: int,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
-        if words not in CHOICES:
-            raise InputError(f"words.choice={words}: not one of {', '.join(CHOICES)}")
-        if limit is not None and limit < 1:
-            raise InputError(f"words.limit={limit}: must be at least 1, or null for no bound")
         self.vectors = vectors
         self.words = words
         self.limit = limit
-        check_ngrams(ngram_sizes, ngram_buckets)
-        if max_trigrams is not None and (max_trigrams < 1 or ngram_buckets is not None):
-            raise InputError(
-                f"words.max_trigrams={max_trigrams}: must be at least 1, and null with features.ngram_buckets"
-            )
         self.max_trigrams = max_trigrams
         self.ngram_sizes = ngram_sizes
         self.ngram_buckets = ngram_buckets
@@ -84,7 +73,7 @@ class WordVectorsDataModule(BagDataModule):
         else:
             rows = np.arange(len(self.vectors))
         if not len(rows):
-            raise InputError(f"words.choice={self.words}: {self.vectors.name} has no such word to learn from")
+            raise InputError(f"words={self.words}: {self.vectors.name} has no such word to learn from")
         return rows
 
     @cached_property

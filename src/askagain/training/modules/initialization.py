@@ -42,7 +42,7 @@ class Initializer:
         known = _known_rows(self.encoder, features)
         rows = torch.cat([part.rows for part in known])
         if not len(rows):
-            raise InputError(f"{self.name}: knows none of the features to train; choose another start or other features")
+            raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
         scale = 1.0 if self.encoder.normalize else init_std * table.shape[1] ** 0.5 / _mean_length(known)
         for part in known:
             table[part.rows, : self.encoder.dim] = part.vectors * scale
@@ -57,8 +57,7 @@ class Initializer:
             )
         if init_std == 0 and not self.encoder.normalize:
             raise InputError(
-                f"{self.name}: its vectors are scaled to the length of random rows, which is 0; "
-                "set init_std above 0"
+                f"{self.name}: its vectors are scaled to the length of random rows, which is 0; set init_std above 0"
             )
 
 

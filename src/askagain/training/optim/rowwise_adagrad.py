@@ -6,10 +6,6 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from askagain.errors import InputError
-
-SECOND_MOMENTS = ("row", "full")
-
 
 class RowwiseAdagrad(Optimizer):
     """Adagrad with one second moment a row.
@@ -24,19 +20,13 @@ class RowwiseAdagrad(Optimizer):
     (see `askagain.training.optim.embedding_bag.bag_sum`) is used up by the step: its values are scratch space
     afterwards. A parameter with fewer than two dimensions always has full second moments.
 
-    Raises InputError for a negative `lr`, an `eps` that is not positive, or another `second_moment`.
+    `lr`: 0 or more. `eps`: above 0.
     Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR
     2011; one second moment a row as in Mudigere et al., "Software-Hardware Co-design for Fast and Scalable Training of
     Deep Learning Recommendation Models", ISCA 2022.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, eps: float, second_moment: str) -> None:
-        if lr < 0:
-            raise InputError(f"optimizer.lr={lr}: must be at least 0")
-        if eps <= 0:
-            raise InputError(f"optimizer.eps={eps}: must be above 0")
-        if second_moment not in SECOND_MOMENTS:
-            raise InputError(f"optimizer.second_moment={second_moment}: not one of {', '.join(SECOND_MOMENTS)}")
         super().__init__(params, {"lr": lr, "eps": eps, "second_moment": second_moment})
 
     @torch.no_grad()
