@@ -180,6 +180,7 @@ def test_a_mistake_in_a_setting_of_another_command_is_named(command, words, mess
         (["experiment=dssm,distill"], ["model.dim=none"], None),
         (["seed=0,1"], ["data.dir=."], None),  # two values that may go together in each of the runs
         (["seed=0,1"], ["model.dim=none"], "model.dim=none: must be a whole number"),
+        (["seed=0,1"], ["+callbacks.mine={_target_: my.Callback, folder: '${paths.run_dir}'}"], None),
         (["seed=0,1"], ["data=tsv"], "data.dir is missing: type data.dir=..."),
         ([], ["hparams_search=dssm_grid", "ks=[0]"], "ks=[0]: each must be at least 1"),
     ],

@@ -57,7 +57,8 @@ def check_before_sweep(cfg: DictConfig) -> None:
     The values that are swept are not in the config yet, so each run is checked again as a whole. Nothing is checked
     here where a group is swept, as that changes which keys there are.
     """
-    overrides = OverridesParser.create().parse_overrides(list(cfg.hydra.overrides.task))
+    typed: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
+    overrides = OverridesParser.create().parse_overrides(typed)
     swept = {str(override.key_or_group) for override in overrides if override.is_sweep_override()}
     swept |= {str(key) for key in cfg.hydra.sweeper.get("params") or {}}
     if not swept & {str(group) for group in cfg.hydra.runtime.choices}:
