@@ -118,11 +118,10 @@ def test_each_distinct_text_of_both_files_is_embedded_once_and_read_from_the_cac
     assert not again.embedded
 
 
-def test_an_embedding_that_was_killed_goes_on_where_it_stood(tmp_path, monkeypatch):
-    monkeypatch.setattr("askagain.training.data.teacher.TEXTS_A_PIECE", 2)
+def test_an_embedding_that_was_killed_goes_on_where_it_stood(tmp_path):
     texts = TextUnion([corpus_of(tmp_path, "corpus").unlabelled])
     with pytest.raises(KeyboardInterrupt):
-        teacher_vectors(FakeTeacher(dies_after=2), texts, "float16")
+        teacher_vectors(FakeTeacher(dies_after=2), texts, "float16", texts_per_write=2)
     (unfinished,) = (tmp_path / "cache").glob(".teacher-*.unfinished/vectors.npy")
     with unfinished.open("ab") as file:
         file.write(b"half")  # of a row

@@ -1,4 +1,4 @@
-"""A teacher's vectors of the training texts: embedded once, in pieces that survive a kill, and then memory-mapped."""
+"""A teacher's vectors of the training texts: embedded once, resumable after a kill, then memory-mapped."""
 
 import hashlib
 import importlib.util
@@ -15,28 +15,32 @@ from askagain.files.npy import NpyRows
 from askagain.files.progress import progress_bar
 from askagain.models.other_packages import INSTALL, SentenceTransformerEncoder
 
-TEXTS_A_PIECE = 512  # embedded between two writes: what a kill may cost
 VECTORS = "vectors.npy"
 EXTRA = INSTALL["sentence-transformers"]
 
 
 class Teacher(Protocol):
-    """Anything that embeds texts, and can say in what it differs from other teachers."""
+    """Anything that embeds texts and has a digest for cache keys."""
 
     @property
     def fingerprint(self) -> str:
-        """A digest of what its vectors depend on, for cache keys."""
+        """A digest of everything that its vectors depend on."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[len(texts), dim] numbers."""
 
 
 class SentenceTransformerTeacher:
-    """A model of sentence-transformers, loaded when it is first asked for a vector.
+    """A model of sentence-transformers, loaded at its first use.
 
-    `model`: a folder, or the name of a model on the Hugging Face Hub (of `revision`, None for the newest), which is
-    downloaded at its first use. `prompt`: put before every text, None for nothing. `batch_size`: texts at a time.
-    Raises InputError where the model or the package is missing.
+    Args:
+        model: a folder, or the name of a model on the Hugging Face Hub, which is downloaded at its first use.
+        revision: of a model on the Hub, None for the newest.
+        prompt: put before every text, None for nothing.
+        batch_size: texts embedded at a time.
+
+    Raises:
+        InputError: the model or the package is missing.
     """
 
     def __init__(
@@ -70,40 +74,46 @@ class SentenceTransformerTeacher:
 
 
 def packaged_teacher(package: str, folder: str, batch_size: int = 64) -> SentenceTransformerTeacher:
-    """The model in a `folder` of a Python package, which is not imported. Raises InputError where it is not there."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise InputError(f"package={package}: no such package here: {EXTRA}")
-    path = Path(found.submodule_search_locations[0]) / folder
+    """The model in a folder of a Python package, which is not imported; raises InputError if either is missing."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"package={package}: no such package is installed; {EXTRA}")
+    path = Path(spec.submodule_search_locations[0]) / folder
     if not path.is_dir():
         raise InputError(f"folder={folder}: no such folder in the package {package}, {path.parent}")
     return SentenceTransformerTeacher(str(path), batch_size=batch_size)
 
 
-def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str) -> np.ndarray:
+def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_write: int = 512) -> np.ndarray:
     """The teacher's vectors of all `texts`, scaled to length 1: [texts, dim], memory-mapped from the cache.
 
-    `dtype`: `float16` or `float32`. They are written piece by piece; where that was ended, the next call goes on.
-    Raises InputError for a teacher that gives other than one finite row a text.
+    Args:
+        teacher: embeds the texts that are not in the cache yet.
+        texts: distinct texts.
+        dtype: of the cached vectors, `float16` or `float32`.
+        texts_per_write: texts embedded between two writes, which is what a kill costs; the next call resumes there.
+
+    Raises:
+        InputError: the teacher does not give one finite row a text.
     """
 
     def build(folder: Path) -> None:
         with NpyRows(folder / VECTORS, len(texts), dtype) as rows, progress_bar() as bar:
             task = bar.add_task("texts embedded by the teacher", total=len(texts), completed=rows.written)
-            for start in range(rows.written, len(texts), TEXTS_A_PIECE):
-                piece = texts.texts(start, start + TEXTS_A_PIECE)
-                rows.append(_units(teacher.encode(piece), len(piece)))
+            for start in range(rows.written, len(texts), texts_per_write):
+                piece = texts.texts(start, start + texts_per_write)
+                rows.append(_unit_rows(teacher.encode(piece), len(piece)))
                 bar.advance(task, len(piece))
 
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
-    return texts.entry("teacher", key, build, _opened, resumable=True)
+    return texts.entry("teacher", key, build, _open_vectors, resumable=True)
 
 
-def _opened(folder: Path) -> np.ndarray:
+def _open_vectors(folder: Path) -> np.ndarray:
     return np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
 
 
-def _units(vectors: np.ndarray, count: int) -> np.ndarray:
+def _unit_rows(vectors: np.ndarray, count: int) -> np.ndarray:
     vectors = np.asarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():
         raise InputError(f"the teacher gives {vectors.shape} for {count} texts, or values that are not finite")
