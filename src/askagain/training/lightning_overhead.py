@@ -1,7 +1,7 @@
 """Shortcuts around what Lightning and autograd repeat in every step; all use of their private parts is in this file.
 
-A small step takes two milliseconds, so that these shortcuts matter. The savings are microseconds a step, measured in
-bare loops on one core of a Xeon with torch 2.13.0 and Lightning 2.6.6, for a module with one parameter.
+A step takes a few milliseconds, so microseconds count. Each shortcut says what it saves: the best of seven bare loops
+with torch 2.13.0 and Lightning 2.6.6 on one core of a Xeon, for a module with one parameter, times the calls in a step.
 """
 
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ class LeanModule(LightningModule):
     """A LightningModule without Lightning's overhead of setting attributes and of forgetting gradients."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Fast path for `_current_fx_name`, which Lightning sets about fifty times a step.
+        """Fast path for `_current_fx_name`, which Lightning sets some 44 times a step.
 
-        Saves 170 microseconds a step: `nn.Module` checks whether each value is a parameter, a module or a buffer.
+        Saves 140 microseconds a step: `nn.Module` checks whether each value is a parameter, a module or a buffer.
         """
         if name == "_current_fx_name":
             self.__dict__[name] = value
@@ -29,7 +29,7 @@ class LeanModule(LightningModule):
             super().__setattr__(name, value)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """What `Optimizer.zero_grad` does, without its hooks and profiler range: saves 20 microseconds a step.
+        """What `Optimizer.zero_grad` does, without its hooks and profiler range: saves 6 microseconds a step.
 
         Assumes one optimizer over all parameters.
         """
@@ -41,14 +41,14 @@ class LeanDataModule(LightningDataModule):
     """A LightningDataModule that does not walk through batches that are already where they should be."""
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Saves 40 microseconds a step on the CPU, where batches are made: Lightning looks for tensors to move."""
+        """Saves 20 microseconds a step on the CPU, where batches are made: Lightning looks for tensors to move."""
         return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
 class NoProfiler(PassThroughProfiler):
     """Measures nothing, as Lightning's default does, and builds no context manager for it either.
 
-    Saves 130 microseconds a step: Lightning enters about fifty profiled ranges in each.
+    Saves 1.3 microseconds a range: 30 microseconds a step with one callback, more with more.
     """
 
     _context = nullcontext()
@@ -61,8 +61,8 @@ class NoProfiler(PassThroughProfiler):
 def mark_coalesced(parameters: Iterable[nn.Parameter], distinct_rows: int) -> None:
     """Restores the flag that a sparse gradient has each row once; autograd drops it.
 
-    Saves the optimizer a sort and a copy of the gradient: 3,500 microseconds for 10,000 rows of 300 numbers, at a cost
-    of 4. Gradients accumulated over several batches may repeat rows and have another number of them, so they are left
+    Saves the optimizer a sort and a copy of the gradient: 1,700 microseconds for 10,000 rows of 300 numbers, at a cost
+    of 4. A gradient accumulated over several batches repeats rows, so that it has more than `distinct_rows` and is left
     alone.
 
     Args:
