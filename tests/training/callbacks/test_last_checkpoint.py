@@ -1,0 +1,60 @@
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from askagain.training.callbacks.last_checkpoint import LastCheckpoint
+from tests.training.callbacks.test_hard_negatives import DiesAt
+from tests.training.conftest import duplicates
+from tests.training.modules.test_modules import dssm
+
+
+class Saves(pl.Callback):
+    """Notes at which batch of which epoch each checkpoint was written."""
+
+    def __init__(self):
+        self.batches = []
+        self.batch = 0
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.batch = batch_idx
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        self.batches.append((trainer.current_epoch, self.batch))
+
+
+def fit(corpus, folder, *callbacks, resume=None, **settings):
+    module = dssm(data := duplicates(corpus, batch_size=64, validation_fraction=0.0))
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=2,
+        callbacks=[LastCheckpoint(str(folder), every_n_steps=2), *callbacks],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accumulate_grad_batches=2,
+        **settings,
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None)
+    return module.bag.weight.detach(), len(data.train_dataloader())
+
+
+def test_with_accumulated_gradients_it_saves_only_right_after_a_step_and_resumes_bit_for_bit(corpus, tmp_path):
+    saves = Saves()
+    whole, batches = fit(corpus, tmp_path / "whole", saves)
+    expected, step = [], 0
+    for epoch in (0, 1):
+        for batch in range(batches):
+            last, stepped = batch == batches - 1, batch % 2 == 1 or batch == batches - 1
+            step += stepped
+            if last or (stepped and step % 2 == 0):
+                expected.append((epoch, batch))
+    assert len(expected) > 4 and saves.batches == expected
+
+    steps = step // 2  # of an epoch
+    with pytest.raises(RuntimeError, match="as if it were killed"):
+        fit(corpus, tmp_path / "part", DiesAt(steps + 4))
+    last = tmp_path / "part" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] > steps
+    resumed, _ = fit(corpus, tmp_path / "part", resume=last)
+    assert torch.equal(resumed, whole)
