@@ -2,12 +2,12 @@
 
 import json
 
-from askagain.apps.tables import leave_table
+from askagain.apps.tables import write_table
 
 
 def test_a_table_is_printed_as_it_stands_and_written_as_markdown_and_json(tmp_path, capsys):
     headings, rows = ("ranker", "p"), [("[red]mine", "0.0150"), ("v1.5", "")]
-    leave_table(tmp_path / "v1.5" / "board", headings, rows, {"processor": "some"}, {"rankers": [1, 2]})
+    write_table(tmp_path / "v1.5" / "board", headings, rows, {"processor": "some"}, {"rankers": [1, 2]})
     printed = capsys.readouterr().out
     assert "[red]mine" in printed and "processor: some" in printed  # markup in a name is text
     assert (tmp_path / "v1.5" / "board.md").read_text() == (

@@ -39,5 +39,5 @@ def test_a_process_tells_its_output_and_its_memory_and_a_failure_is_named():
 def test_the_time_until_a_line_is_taken_when_it_comes():
     slow = ["sh", "-c", "sleep 0.3; echo first batch; sleep 0.7"]
     assert 0.2 < seconds_until(slow, "first batch") < 0.9
-    with pytest.raises(InputError, match="came so far"):
+    with pytest.raises(InputError, match="without a line with"):
         seconds_until(["true"], "first batch")

@@ -24,10 +24,10 @@ def test_rankers_are_compared_on_the_same_rows(command, small, tmp_path):
     assert bm25["versus_first"] is None
     assert nothing["versus_first"]["wins"] < nothing["versus_first"]["losses"] and nothing["versus_first"]["p"] < 0.01
     assert again["versus_first"] == {"wins": 0, "losses": 0, "ties": 40, "difference": 0.0, "p": 1.0}
-    assert mine["figures"]["mrr"] == pytest.approx(metrics_of(tmp_path / "board" / "mine" / "seed-0")["val/mrr"])
+    assert mine["metrics"]["mrr"] == pytest.approx(metrics_of(tmp_path / "board" / "mine" / "seed-0")["val/mrr"])
     assert all(row["texts_per_second"] > 0 for row in board["rankers"])
     table = (tmp_path / "board" / "leaderboard.md").read_text()
-    assert f"| BM25 | {bm25['figures']['hits@1']:.4f} (" in table and "40 rows" in table
+    assert f"| BM25 | {bm25['metrics']['hits@1']:.4f} (" in table and "40 rows" in table
     assert (tmp_path / "board" / "leaderboard.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -47,7 +47,7 @@ def rankers(*more):
 
 
 @pytest.mark.slow
-def test_figures_are_means_over_seeds_and_what_is_trained_already_is_not_trained_again(command, two_seeds, tmp_path):
+def test_metrics_are_means_over_seeds_and_what_is_trained_already_is_not_trained_again(command, two_seeds, tmp_path):
     result = command(*two_seeds, rankers())
     assert result.returncode == 0, result.stderr
     runs = [tmp_path / BOARD / "mine" / f"seed-{seed}" for seed in (0, 1)]
@@ -56,12 +56,12 @@ def test_figures_are_means_over_seeds_and_what_is_trained_already_is_not_trained
     bm25, mine = board["rankers"]
     assert found[0]["val/mrr"] != found[1]["val/mrr"]
     for name in ("mrr", "hits@1", "median_rank"):
-        assert mine["figures"][name] == pytest.approx(fmean(one[f"val/{name}"] for one in found))
+        assert mine["metrics"][name] == pytest.approx(fmean(one[f"val/{name}"] for one in found))
     assert mine["over_seeds"] == pytest.approx(sorted(one["val/mrr"] for one in found))
     assert (bm25["seeds"], mine["seeds"]) == ([], [0, 1])
-    assert mine["versus_first"]["difference"] == pytest.approx(mine["figures"]["mrr"] - bm25["figures"]["mrr"])
+    assert mine["versus_first"]["difference"] == pytest.approx(mine["metrics"]["mrr"] - bm25["metrics"]["mrr"])
     low, high = mine["over_seeds"]
-    assert mine["figures"]["mrr_low"] < mine["figures"]["mrr"] < mine["figures"]["mrr_high"]
+    assert mine["metrics"]["mrr_low"] < mine["metrics"]["mrr"] < mine["metrics"]["mrr_high"]
     assert f"| {low:.4f} to {high:.4f} |" in (tmp_path / BOARD / "leaderboard.md").read_text()
     for number in (1, 2):
         assert f"training {number} of 2: mine, seed {number - 1}" in result.stderr
@@ -73,21 +73,21 @@ def test_figures_are_means_over_seeds_and_what_is_trained_already_is_not_trained
     assert result.returncode == 0, result.stderr
     after = [file.stat().st_mtime_ns for file in weights]
     assert after[0] == before[0] and after[1] > before[1]
-    assert result.stderr.count("stands in") == 1
+    assert result.stderr.count("already in") == 1
     again = json.loads((tmp_path / BOARD / "leaderboard.json").read_text())["rankers"][1]
-    assert {**again, "texts_per_second": 0, "figures": without_seconds(again)} == {
+    assert {**again, "texts_per_second": 0, "metrics": without_seconds(again)} == {
         **mine,
         "texts_per_second": 0,
-        "figures": without_seconds(mine),
+        "metrics": without_seconds(mine),
     }
 
     result = command(*two_seeds, rankers("model.temperature=0.3"))
-    assert result.returncode == 0 and "stands in" not in result.stderr, result.stderr
+    assert result.returncode == 0 and "already in" not in result.stderr, result.stderr
     assert [metrics_of(run)["val/mrr"] for run in runs] != [one["val/mrr"] for one in found]
 
 
 def without_seconds(entry):
-    return {name: value for name, value in entry["figures"].items() if name != "seconds"}
+    return {name: value for name, value in entry["metrics"].items() if name != "seconds"}
 
 
 def test_words_that_cannot_be_composed_are_said_before_anything_is_trained(command, two_seeds, tmp_path):

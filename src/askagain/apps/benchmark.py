@@ -1,4 +1,4 @@
-"""`scripts/benchmark.py`: runs benchmarks, prints their table, writes it as JSON and Markdown."""
+"""`scripts/benchmark.py`: runs benchmarks and writes their table."""
 
 from datetime import date
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from askagain.apps.tables import leave_table
+from askagain.apps.tables import write_table
 from askagain.benchmarks.suite import Benchmarks, Sizes, scratch_folder
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.machine import machine
 
 
 def benchmark(cfg: DictConfig, root: Path) -> None:
-    """Measures `cfg.benchmarks`; `root` is the folder of train.py.
+    """Runs `cfg.benchmarks`; `root` is the folder of train.py.
 
-    Raises InputError for a mistake in the config, and where something that is measured fails.
+    Raises InputError for a mistake in the config, and where a contender fails.
     """
     chosen = [cfg.benchmarks] if isinstance(cfg.benchmarks, str) else list(cfg.benchmarks)
     console = Console(stderr=True)
@@ -43,11 +43,11 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             about |= _floor(benchmarks, results)
     console.print("")
     jobs = [job.as_dict() for job in results]
-    leave_table(out / "benchmark", COLUMNS, rows_of(results), about, {"jobs": jobs})
+    write_table(out / "benchmark", COLUMNS, rows_of(results), about, {"jobs": jobs})
 
 
 def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
-    """How far a step of ours is from what the machine needs for it at the least, in words."""
+    """Compares our training step with its lower bound, see `askagain.benchmarks.jobs.floor`."""
     floor = benchmarks.floor()
     training = next(job for job in results if job.unit == "pairs/s")
     step = benchmarks.sizes.batch_size / training.median(OURS)
@@ -67,4 +67,6 @@ def _standard_preprocessor(root: Path) -> dict[str, Any]:
 
 
 def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(str(given)).absolute()  # an environment's python is a link to keep
+    return (
+        None if given is None else Path(str(given)).absolute()
+    )  # not resolved: the python of an environment is a link

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from askagain.apps.build import build, build_corpus, data_name
-from askagain.apps.report import PREFIXES, prefixed, print_figures, write_metrics
+from askagain.apps.report import PREFIXES, prefixed, print_metrics, write_metrics
 from askagain.apps.worst import write_worst
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
@@ -56,7 +56,7 @@ def evaluate(cfg: DictConfig) -> float:
     choices = HydraConfig.get().runtime.choices
     chosen = choices["encoder"] if cfg.get("ranker") is None else choices["ranker"]
     name = f"{chosen} {cfg.encoder.path}" if cfg.get("ranker") is None and "path" in cfg.encoder else chosen
-    print_figures(f"{name} on {result.where}", {chosen: result.metrics}, cfg.ties)
+    print_metrics(f"{name} on {result.where}", {chosen: result.metrics}, cfg.ties)
     wanted = cfg.worst_ranked
     worst = worst_ranked(ranker, result.ranking, result.ranks, wanted.rows, wanted.candidates)
     write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)

@@ -1,4 +1,4 @@
-"""`scripts/leaderboard.py`: several rankers on the same rows, as a table, JSON, Markdown and a plot."""
+"""`scripts/leaderboard.py`: compares several rankers on the same rows, in a table and a plot."""
 
 import logging
 import shlex
@@ -24,34 +24,35 @@ from askagain.apps.checks import check_settings
 from askagain.apps.evaluate import Evaluation, build_ranker, evaluation
 from askagain.apps.report import ENDS, with_ends
 from askagain.apps.sweep import METRICS
-from askagain.apps.tables import leave_table
+from askagain.apps.tables import write_table
 from askagain.errors import InputError, RunError
 from askagain.evaluation.evaluate import Ranker
 from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
+from askagain.ranking.metrics import Metrics
 from askagain.ranking.significance import Comparison, compare, intervals, with_intervals
 
 TRAIN = "train.py"
 MISTAKE = 2  # its exit status for a mistake of the user's
-OWN = ("rankers", "board", "seeds")  # words of the leaderboard alone
-SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # words that train.py is given as well
-FIRST_TEXTS = 64  # embedded before the clock runs
+OWN = ("rankers", "board", "seeds")  # keys of the leaderboard alone
+SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # keys whose overrides are passed to train.py
+FIRST_TEXTS = 64  # embedded before the time is taken
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the table, its figures means over seeds.
+    """A ranker's row of the table; its metrics are means over seeds.
 
-    `seeds`: that it was trained with, none where nothing was trained. `over_seeds`: lowest and highest `metric.name` of
-    one seed; `versus_first`: None for the first.
+    `command`: its overrides, after train.py where it is trained. `seeds`: it was trained with, if any. `over_seeds`:
+    the lowest and the highest `metric.name` of a seed. `versus_first`: None for the first ranker.
     """
 
     name: str
-    words: list[str]
+    command: list[str]
     seeds: list[int]
-    figures: dict[str, float]
+    metrics: Metrics
     over_seeds: tuple[float, float]
     texts_per_second: float
     versus_first: Comparison | None
@@ -59,9 +60,9 @@ class Entry:
 
 @dataclass
 class Trainings:
-    """Runs the trainings of a leaderboard, each into a folder of its own below `folder`, and counts them.
+    """Runs the trainings of a leaderboard, each in its own folder below `folder`, and counts them.
 
-    `shared`: words that each is given; `root`: the folder of train.py; `total`: how many there will be.
+    `shared`: overrides of all trainings. `root`: the folder of train.py. `total`: the number of trainings.
     """
 
     folder: Path
@@ -70,61 +71,63 @@ class Trainings:
     total: int
     begun: int = 0
 
-    def run(self, name: str, words: Sequence[str], seed: int) -> Path:
-        """The run folder of a training with these words; one that stands there, done, is not repeated.
+    def run(self, name: str, overrides: Sequence[str], seed: int) -> Path:
+        """Trains with these overrides, unless an earlier leaderboard has; returns the run folder.
 
         Raises InputError where the training finds a mistake, and RunError where it fails otherwise.
         """
         self.begun += 1
         folder = self.folder / name.replace("/", "_") / f"seed-{seed}"
-        given = [*self.shared, *words[1:], f"seed={seed}"]
+        given = [*self.shared, *overrides, f"seed={seed}"]
         which = f"training {self.begun} of {self.total}: {name}, seed {seed}"
         if _done(folder, given):
-            log.info("%s, stands in %s already and is not repeated", which, folder)
+            log.info("%s: already in %s, not repeated", which, folder)
             return folder
         log.info("%s", which)
-        # What another training left would be taken for this one's if this one were killed.
+        # Results of another training must not be taken for this one's if it is killed.
         (folder / METRICS).unlink(missing_ok=True)
         rmtree(folder / "encoder", ignore_errors=True)
         command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={_quoted(folder)}"]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode:
-            said = result.stdout.splitlines()[-1] if result.stdout else "failed"
-            message = f"{shlex.join(words)}: {said.removeprefix('error: ')}"
+            last_line = result.stdout.splitlines()[-1] if result.stdout else "failed"
+            message = f"{shlex.join([TRAIN, *overrides])}: {last_line.removeprefix('error: ')}"
             raise InputError(message) if result.returncode == MISTAKE else RunError(message, 1)
         return folder
 
 
 def leaderboard(cfg: DictConfig, root: Path) -> None:
-    """Evaluates each of `cfg.rankers`, prints a table, and writes it into the run folder; `root` is train.py's folder.
+    """Evaluates each of `cfg.rankers` and writes their table; `root` is the folder of train.py.
 
     Raises InputError for a mistake in the config, in the data or in a ranker, and where a training fails.
     """
     if cfg.plot and find_spec("matplotlib") is None:
-        raise InputError("matplotlib is missing here; pip install matplotlib, or set plot=false")
+        raise InputError("matplotlib is not installed; pip install matplotlib, or set plot=false")
     rankers, seeds = _rankers(cfg), list(cfg.seeds)
-    typed = [word for word in HydraConfig.get().overrides.task if not _is_of(word, OWN)]
-    shared = [word for word in typed if _is_of(word, SHARED_WITH_TRAINING)]
-    _check_words(rankers, typed, shared)
+    typed = [override for override in HydraConfig.get().overrides.task if not _sets(override, OWN)]
+    shared = [override for override in typed if _sets(override, SHARED_WITH_TRAINING)]
+    _check_overrides(rankers, typed, shared)
     folder = Path(cfg.paths.run_dir)
-    trained = sum(words[0] == TRAIN for words in rankers.values())
+    trained = sum(command[0] == TRAIN for command in rankers.values())
     trainings = Trainings(folder, shared, root, trained * len(seeds))
     entries: list[Entry] = []
     first: np.ndarray | None = None
     where = ""
-    for name, words in rankers.items():
-        log.info("%s: %s", name, shlex.join(words))
-        found, speeds = zip(*_evaluations(cfg, name, words, typed, seeds, trainings), strict=True)
-        rows = {column: np.mean([one.per_query[column] for one in found], axis=0) for column in found[0].per_query}
-        of_seeds = [one.metrics[cfg.metric.name] for one in found]
-        values, where = rows[cfg.metric.name], found[0].where
+    for name, command in rankers.items():
+        log.info("%s: %s", name, shlex.join(command))
+        results, speeds = zip(*_evaluations(cfg, name, command, typed, seeds, trainings), strict=True)
+        per_query = {
+            column: np.mean([result.per_query[column] for result in results], axis=0) for column in results[0].per_query
+        }
+        over_seeds = [result.metrics[cfg.metric.name] for result in results]
+        values, where = per_query[cfg.metric.name], results[0].where
         entries.append(
             Entry(
                 name=name,
-                words=words,
-                seeds=seeds if words[0] == TRAIN else [],
-                figures=with_intervals(_means(found), intervals(rows, **cfg.intervals, seed=cfg.seed)),
-                over_seeds=(min(of_seeds), max(of_seeds)),
+                command=command,
+                seeds=seeds if command[0] == TRAIN else [],
+                metrics=with_intervals(_means(results), intervals(per_query, **cfg.intervals, seed=cfg.seed)),
+                over_seeds=(min(over_seeds), max(over_seeds)),
                 texts_per_second=fmean(speeds),
                 versus_first=None if first is None else compare(values, first, cfg.resamples, cfg.seed),
             )
@@ -134,99 +137,100 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
         "measured": date.today().isoformat(),
         "data": where,
         "ties": cfg.ties,
-        "seeds of what is trained": ", ".join(map(str, seeds)),
-        "p": f"of the difference in {cfg.metric.name} to the first",
+        "training seeds": ", ".join(map(str, seeds)),
+        "p": f"of the difference in {cfg.metric.name} from the first ranker",
     } | machine()
-    _leave(entries, about, cfg, folder)
+    _write(entries, about, cfg, folder)
     if cfg.plot:
         plot(entries, cfg.metric.name, folder / "leaderboard.png")
 
 
 def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
-    """The words of each ranker, by name; one that is given without a name is named by its words."""
+    """The command of each ranker, by name; a ranker without a name is named by its overrides."""
     given = OmegaConf.to_container(cfg.rankers)
     rankers: dict[str, list[str]] = {}
     for item in given or []:
         by_name = item if isinstance(item, dict) else {item: item}
-        rankers |= {str(name): shlex.split(str(words)) for name, words in by_name.items()}
+        rankers |= {str(name): shlex.split(str(command)) for name, command in by_name.items()}
     if not rankers or not all(rankers.values()):
-        raise InputError("rankers: must be a list of words for evaluate.py, such as ['ranker=bm25','encoder.path=RUN']")
+        raise InputError("rankers: must be a list of evaluate.py overrides, such as ['ranker=bm25','encoder.path=RUN']")
     return rankers
 
 
-def _check_words(rankers: Mapping[str, Sequence[str]], typed: Sequence[str], shared: Sequence[str]) -> None:
-    """Raises InputError for words of which no config can be composed, before anything is trained."""
-    for name, words in rankers.items():
-        if any(_is_of(word, ("seed",)) for word in words) and words[0] == TRAIN:
-            raise InputError(f"{name}: leave seed= out of its words; seeds=[0,1,2] trains once with each")
+def _check_overrides(rankers: Mapping[str, Sequence[str]], typed: Sequence[str], shared: Sequence[str]) -> None:
+    """Raises InputError for overrides from which no valid config is composed, before anything is trained."""
+    for name, command in rankers.items():
+        if command[0] == TRAIN and any(_sets(override, ("seed",)) for override in command):
+            raise InputError(f"{name}: leave seed= out; seeds=[0,1,2] trains once with each")
         try:
-            if words[0] == TRAIN:
-                check_settings("train", compose("train", [*shared, *words[1:]]))
+            if command[0] == TRAIN:
+                check_settings("train", compose("train", [*shared, *command[1:]]))
             else:
-                check_settings("leaderboard", compose("leaderboard", [*typed, *words]))
+                check_settings("leaderboard", compose("leaderboard", [*typed, *command]))
         except (HydraException, InputError) as error:
-            raise InputError(f"{name}: {shlex.join(words)}: {error}") from error
+            raise InputError(f"{name}: {shlex.join(command)}: {error}") from error
 
 
 def _evaluations(
     cfg: DictConfig,
     name: str,
-    words: Sequence[str],
+    command: Sequence[str],
     typed: Sequence[str],
     seeds: Sequence[int],
     trainings: Trainings,
 ) -> Iterator[tuple[Evaluation, float]]:
-    """What a ranker comes to and its texts a second: of each seed where it is trained, else once."""
-    if words[0] != TRAIN:
-        yield _evaluated(cfg, [*typed, *words])
+    """Evaluates a ranker and measures its texts a second, once for each seed where it is trained."""
+    if command[0] != TRAIN:
+        yield _evaluated(cfg, [*typed, *command])
         return
     for seed in seeds:
-        run = trainings.run(name, words, seed)
+        run = trainings.run(name, command[1:], seed)
         yield _evaluated(cfg, [*typed, f"encoder.path={_quoted(run)}"])
 
 
-def _evaluated(cfg: DictConfig, words: Sequence[str]) -> tuple[Evaluation, float]:
-    own = compose("leaderboard", list(words))
+def _evaluated(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Evaluation, float]:
+    own = compose("leaderboard", list(overrides))
     corpus = build_corpus(own)
     ranker = build_ranker(own, corpus)
     speed = _texts_per_second(ranker, corpus.ranking(own.data.split).texts[: FIRST_TEXTS + cfg.speed_texts])
-    found = evaluation(own, ranker, corpus)
-    if cfg.metric.name not in found.per_query:
-        raise InputError(f"metric.name={cfg.metric.name}: must be one of {', '.join(found.per_query)}")
+    result = evaluation(own, ranker, corpus)
+    if cfg.metric.name not in result.per_query:
+        raise InputError(f"metric.name={cfg.metric.name}: must be one of {', '.join(result.per_query)}")
     for column in cfg.columns:
-        if column not in found.metrics:
-            raise InputError(f"{column}: no such metric; there are {', '.join(found.metrics)}")
-    return found, speed
+        if column not in result.metrics:
+            raise InputError(f"{column}: no such metric; there are {', '.join(result.metrics)}")
+    return result, speed
 
 
-def _means(found: Sequence[Evaluation]) -> dict[str, float]:
-    """The mean of each figure, the ends of intervals left out."""
-    names = [name for name in found[0].metrics if not name.endswith(ENDS)]
-    return {name: fmean(one.metrics[name] for one in found) for name in names}
+def _means(results: Sequence[Evaluation]) -> dict[str, float]:
+    """The mean of each metric, without the ends of intervals."""
+    names = [name for name in results[0].metrics if not name.endswith(ENDS)]
+    return {name: fmean(one.metrics[name] for one in results) for name in names}
 
 
 def _done(folder: Path, given: Sequence[str]) -> bool:
-    """Whether a training with these words has come to its end in this folder."""
-    overrides = folder / ".hydra" / "overrides.yaml"
-    if not (folder / METRICS).is_file() or not overrides.is_file():
+    """Whether a training with these overrides has finished in this folder."""
+    file = folder / ".hydra" / "overrides.yaml"
+    if not (folder / METRICS).is_file() or not file.is_file():
         return False
-    return OmegaConf.to_container(OmegaConf.load(overrides)) == [word for word in given if not _is_of(word, ("hydra",))]
+    wanted = [override for override in given if not _sets(override, ("hydra",))]
+    return OmegaConf.to_container(OmegaConf.load(file)) == wanted
 
 
-def _is_of(word: str, keys: Sequence[str]) -> bool:
+def _sets(override: str, keys: Sequence[str]) -> bool:
     """Whether an override sets one of these keys or something below it."""
-    key = word.lstrip("+~").split("=")[0]
+    key = override.lstrip("+~").split("=")[0]
     return any(key == one or key.startswith((f"{one}.", f"{one}/", f"{one}@")) for one in keys)
 
 
 def _quoted(path: Path) -> str:
-    """A path as the value of an override, whatever characters a ranker's name has brought into it."""
+    """A path as the value of an override, whatever characters the name of a ranker has."""
     escaped = str(path).replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
-    """How many texts a ranker turns into vectors, those that it has not met before."""
+    """How many new texts a ranker turns into vectors in a second."""
     embed = ranker.candidates if isinstance(ranker, LexicalRanker) else ranker.encode
     embed(texts[:FIRST_TEXTS])
     rest = texts[FIRST_TEXTS:] or texts
@@ -235,13 +239,13 @@ def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
     return len(rest) / (time.perf_counter() - began)
 
 
-def _leave(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path) -> None:
+def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path) -> None:
     several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
     headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
     headings += ["wins, losses", "p", "texts/s"]
     rows = [_cells(entry, cfg.columns, several) for entry in entries]
     details = {"rankers": [asdict(entry) for entry in entries]}
-    leave_table(folder / "leaderboard", headings, rows, about, details)
+    write_table(folder / "leaderboard", headings, rows, about, details)
 
 
 def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:
@@ -249,7 +253,7 @@ def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:
     over_seeds = " to ".join(f"{end:.4f}" for end in entry.over_seeds) if entry.seeds else ""
     return [
         entry.name,
-        *(with_ends(entry.figures, column) for column in columns),
+        *(with_ends(entry.metrics, column) for column in columns),
         *([over_seeds] if several else []),
         "" if versus is None else f"{versus.wins}, {versus.losses}",
         "" if versus is None else f"{versus.p:.4f}",
@@ -258,13 +262,13 @@ def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:
 
 
 def plot(entries: Sequence[Entry], metric: str, path: Path) -> None:
-    """Draws the figure of each ranker, with its interval, against how many texts a second it turns into vectors."""
+    """Plots the metric of each ranker, with its interval, against its texts a second."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for entry in entries:
-        value, low, high = (entry.figures[f"{metric}{end}"] for end in ("", "_low", "_high"))
+        value, low, high = (entry.metrics[f"{metric}{end}"] for end in ("", "_low", "_high"))
         ends = [[value - low], [high - value]]
         axes.errorbar(entry.texts_per_second, value, yerr=ends, fmt="o", capsize=3, label=entry.name)
     axes.set(xscale="log", xlabel="texts per second", ylabel=metric)

@@ -1,4 +1,4 @@
-"""Where a run's figures come from: code, overrides, data and machine, which loggers note beside the config."""
+"""The provenance of a run's metrics: code, overrides, data and machine, logged beside the config."""
 
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -12,13 +12,11 @@ from askagain.corpus.corpus import Corpus
 from askagain.machine import machine
 
 PACKAGE = Path(askagain.__file__).parent
-GIT_SECONDS = 10  # at most, for a folder on a slow disk
+GIT_SECONDS = 10  # timeout, for folders on slow disks
 
 
 def provenance(corpus: Corpus) -> dict[str, Any]:
-    """The `code` that runs, the `overrides` that were typed, SHA-256 of the `data` files read so far, and the
-    `hardware`; all plain JSON values.
-    """
+    """The `code`, the typed `overrides`, SHA-256 of the `data` files read so far, and the `hardware`, for JSON."""
     return {
         "code": {"version": _version(), **git_state(PACKAGE)},
         "overrides": list(HydraConfig.get().overrides.task),
@@ -28,8 +26,9 @@ def provenance(corpus: Corpus) -> dict[str, Any]:
 
 
 def git_state(package: Path) -> dict[str, Any]:
-    """The `commit` of the repository that tracks a package, and whether the package is `dirty`: files in it differ from
-    that commit, or are unknown to it. Both None where git is not there or does not track it.
+    """The `commit` of the repository that tracks a package, and whether the package is `dirty`.
+
+    Dirty means that files differ from the commit or are untracked. Both are None without git or outside a repository.
     """
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "dirty": None}
@@ -37,10 +36,10 @@ def git_state(package: Path) -> dict[str, Any]:
     return {"commit": _git(package, "rev-parse", "HEAD"), "dirty": None if changed is None else changed != ""}
 
 
-def _git(folder: Path, *words: str) -> str | None:
-    """What git answers in a folder, None where it refuses."""
+def _git(folder: Path, *arguments: str) -> str | None:
+    """The output of a git command in a folder; None where it fails."""
     try:
-        answer = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=GIT_SECONDS)
+        answer = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=GIT_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None

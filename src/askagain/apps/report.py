@@ -1,4 +1,4 @@
-"""What a command shows and leaves behind: tables on the terminal, and metrics.json."""
+"""Reports the metrics of a run: tables on the terminal, and metrics.json."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +10,12 @@ from rich.text import Text
 from askagain.apps.sweep import METRICS
 from askagain.files.json_files import write_json
 
-ENDS = ("_low", "_high")  # in the names of an interval's ends
-PREFIXES = {"validation": "val", "test": "test"}  # of figures on a ranking set
+ENDS = ("_low", "_high")  # suffixes of the names of an interval's ends
+PREFIXES = {"validation": "val", "test": "test"}  # of metrics on a ranking set
 
 
-def print_figures(title: str, columns: Mapping[str, Mapping[str, float]], ties: str) -> None:
-    """Prints a table with a column of figures under each heading."""
+def print_metrics(title: str, columns: Mapping[str, Mapping[str, float]], ties: str) -> None:
+    """Prints a table of metrics with a column for each heading."""
     print(title)
     table = Table()
     table.add_column("")
@@ -23,15 +23,15 @@ def print_figures(title: str, columns: Mapping[str, Mapping[str, float]], ties: 
         table.add_column(Text(heading), justify="right")
     for name in next(iter(columns.values())):
         if name != "seconds" and not name.endswith(ENDS):
-            table.add_row(name, *(with_ends(figures, name) for figures in columns.values()))
+            table.add_row(name, *(with_ends(metrics, name) for metrics in columns.values()))
     _console().print(table)
     print(f"ties, counted {ties}: the share of rows in which a candidate scores exactly as the duplicate does")
 
 
-def with_ends(figures: Mapping[str, float], name: str) -> str:
-    """A figure, and its interval where it has one."""
-    low, high = (figures.get(f"{name}{end}") for end in ENDS)
-    return f"{figures[name]:.4f}" + ("" if low is None else f" ({low:.4f} to {high:.4f})")
+def with_ends(metrics: Mapping[str, float], name: str) -> str:
+    """A metric, and its interval where it has one."""
+    low, high = (metrics.get(f"{name}{end}") for end in ENDS)
+    return f"{metrics[name]:.4f}" + ("" if low is None else f" ({low:.4f} to {high:.4f})")
 
 
 def print_counts(title: str, counts: Mapping[str, float]) -> None:
@@ -45,18 +45,18 @@ def print_counts(title: str, counts: Mapping[str, float]) -> None:
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
-    """Writes `metrics.json` into `folder` and says so, as the last line on standard output."""
+    """Writes metrics.json into `folder` and prints its path, as the last line on stdout."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / METRICS, dict(metrics), indent=2)
     print(f"metrics: {folder / METRICS}", flush=True)
 
 
-def prefixed(prefix: str, figures: Mapping[str, float]) -> dict[str, float]:
-    """The same figures, named `prefix/name`."""
-    return {f"{prefix}/{name}": value for name, value in figures.items()}
+def prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics, named `prefix/name`."""
+    return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
 def _console() -> Console:
-    """Standard output; wide enough for a whole table where it is no terminal."""
+    """Stdout, wide enough for a table where it is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=120)

@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from."""
+"""Finds the checkpoint that a run resumes from."""
 
 import logging
 import re
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 
 LAST = "last"
 LAST_CHECKPOINT = "checkpoints/last.ckpt"  # of a run folder
-TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # what the names of run folders begin with
+TIME = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_")  # the start of the names of run folders
 
 
 def resolve_checkpoint(cfg: DictConfig) -> None:
-    """Puts the file of a checkpoint in the place of what `ckpt_path` names: a file, a run folder, or the last run.
+    """Replaces `ckpt_path`, which names a checkpoint, a run folder or `last`, by the path of a checkpoint.
 
-    `last` is the last checkpoint of this run's own folder, where it has been run before (as with hydra.run.dir or in a
-    sweep with hydra.sweep.dir), else of the newest run of the same name; where there is none, training begins anew.
+    `last` is the last checkpoint in this run's own folder if it has one (with hydra.run.dir, or in a sweep with
+    hydra.sweep.dir), else that of the newest run of the same name. Without one, training starts from the beginning.
     """
     if cfg.ckpt_path is None:
         return
@@ -33,7 +33,7 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
         last = run if again else _newest_run(run.parent, cfg.name, other_than=run)
         file = last / LAST_CHECKPOINT
         if not file.is_file():
-            log.info("ckpt_path=last: no checkpoint in %s; training begins anew", last)
+            log.info("ckpt_path=last: no checkpoint in %s; training starts from the beginning", last)
             cfg.ckpt_path = None
             return
     else:
@@ -49,21 +49,21 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
         raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({reason})") from error
     if cfg.trainer.max_epochs is not None and 0 <= cfg.trainer.max_epochs <= epochs:
         log.warning(
-            "ckpt_path has all %d epochs that trainer.max_epochs=%d asks for: nothing is trained; set it higher",
+            "ckpt_path has already reached %d epochs with trainer.max_epochs=%d: nothing is trained; set it higher",
             *(epochs, cfg.trainer.max_epochs),
         )
-    log.info("training goes on from %s, step %d", file, finished["global_step"])
+    log.info("training resumes from %s, step %d", file, finished["global_step"])
     cfg.ckpt_path = str(file)
 
 
 def _inside_epoch(checkpoint: dict[str, Any]) -> bool:
-    """Whether batches of the epoch are left."""
+    """Whether the epoch of the checkpoint has batches left."""
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
     return epochs["processed"] < epochs["started"]
 
 
 def _newest_run(folder: Path, name: str, other_than: Path) -> Path:
-    """The run folder of a name with a checkpoint that was begun last; the folder of all runs where there is none."""
+    """The newest run folder of a name that has a checkpoint; `folder` where there is none."""
     runs = (file.parent.parent for file in folder.glob(f"*/{LAST_CHECKPOINT}"))
     runs = (run for run in runs if run != other_than and TIME.match(run.name) and TIME.sub("", run.name) == name)
-    return max(runs, default=folder)  # their names begin with the time
+    return max(runs, default=folder)  # their names start with the time

@@ -1,4 +1,4 @@
-"""`scripts/sizing.py`: what trainings of several sizes need, counted and measured, as a table, JSON and Markdown."""
+"""`scripts/sizing.py`: the cost of training at several sizes, predicted and measured."""
 
 import os
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from askagain.apps.tables import leave_table
+from askagain.apps.tables import write_table
 from askagain.benchmarks.training_cost import Rates, Size, Step, measured_rates, measured_step
 from askagain.corpus.cache import Cache
 from askagain.machine import machine
@@ -19,13 +19,13 @@ COLUMNS = (
     *("vocabulary", "dim", "batch a device", "devices", "optimizer", "memory a device", "crosses in a step"),
     *("dense all-reduce", "pairs/s, predicted", "pairs/s, measured", "crosses, measured", "memory, measured"),
 )
-SMALL = Size(vocabulary=1000, dim=16, batch_size=8, devices=1)  # whose step takes no more than the loop around it
+SMALL = Size(vocabulary=1000, dim=16, batch_size=8, devices=1)  # a step of pure overhead
 SMALL_ROWS = 2000
-MEMORY_SHARE = 0.6  # of this machine's that a run may take
+MEMORY_SHARE = 0.6  # of the machine that a run may take
 
 
 def sizing(cfg: DictConfig, root: Path) -> None:
-    """Counts, and with `cfg.measure` runs, every size of `cfg.sizes`; `root` is the folder of train.py.
+    """Predicts the cost of every size in `cfg.sizes` and, with `cfg.measure`, runs it; `root` has train.py.
 
     Raises InputError for a mistake in the config, and where a run fails.
     """
@@ -34,11 +34,11 @@ def sizing(cfg: DictConfig, root: Path) -> None:
     cache_dir, out = Path(str(cfg.paths.cache_dir)).resolve(), Path(str(cfg.out))
     cache_dir.mkdir(parents=True, exist_ok=True)
     rates: dict[tuple[int, int], Rates] = {}
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     baseline = None
     for size in sizes:
-        here = size.devices <= (os.cpu_count() or 1)
-        devices = size.devices if here else os.cpu_count() or 1  # more would be like as many as there are
+        runs_here = size.devices <= (os.cpu_count() or 1)
+        devices = size.devices if runs_here else os.cpu_count() or 1  # the rates of more devices would be the same
         shape = (devices, size.dim)
         if shape not in rates:
             console.print(f"rates of {devices} devices, dim {size.dim}", highlight=False)
@@ -55,17 +55,17 @@ def sizing(cfg: DictConfig, root: Path) -> None:
             "dense_bytes": counted.dense_bytes,
             "pairs_per_second": counted.pairs / counted.seconds(rates[shape]),
         }
-        if here and cfg.measure and size.devices * counted.memory_bytes < MEMORY_SHARE * _memory():
+        if runs_here and cfg.measure and size.devices * counted.memory_bytes < MEMORY_SHARE * _memory():
             console.print(f"run of {size}", highlight=False)
             corpus = _corpus(cache_dir, size, cfg.rows)
             row["measured"] = measured_step(root, size, corpus, cache_dir, cfg.steps)
             row["measured"]["own_bytes"] = row["measured"]["peak_bytes"] - baseline
-        found.append(row)
+        rows.append(row)
     about = {"measured": date.today().isoformat(), **machine()} | {
         f"rates of a device, {devices} at work, dim {dim}": _readable(rate, devices)
         for (devices, dim), rate in rates.items()
     }
-    leave_table(out / "sizing", COLUMNS, [_cells(row) for row in found], about, {"sizes": found})
+    write_table(out / "sizing", COLUMNS, [_cells(row) for row in rows], about, {"sizes": rows})
 
 
 def _corpus(cache_dir: Path, size: Size, rows: int) -> Path:
@@ -81,10 +81,10 @@ def _memory() -> int:
 
 
 def _readable(rates: Rates, devices: int) -> str:
-    added_up = f"{rates.crossed_bytes / 1e9:.2f} GB/s added up, " if devices > 1 else ""
+    reduced = f"{rates.crossed_bytes / 1e9:.2f} GB/s all_reduce, " if devices > 1 else ""
     return (
         f"{rates.flops / 1e9:.0f} GFLOP/s, {rates.copied_bytes / 1e9:.1f} GB/s copied, "
-        f"{added_up}{1e3 * rates.overhead_seconds:.1f} ms a step of no size"
+        f"{reduced}{1e3 * rates.overhead_seconds:.1f} ms overhead a step"
     )
 
 

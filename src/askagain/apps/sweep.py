@@ -1,6 +1,4 @@
-"""What a sweep needs beside its runs: how they compare when the last one is done, wherever they have run, their group
-in W&B, and what its launchers ask for.
-"""
+"""Sweeps: compares their runs at the end, groups them in W&B, and says what their launchers ask for."""
 
 import json
 import math
@@ -15,16 +13,16 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-METRICS = "metrics.json"  # in a run's folder, where the run did not fail
-WANDB_GROUP = "WANDB_RUN_GROUP"  # W&B's own name for a group that is set in the environment
+METRICS = "metrics.json"  # in the folder of a run that has succeeded
+WANDB_GROUP = "WANDB_RUN_GROUP"  # W&B reads the group from it
 
-# Our configs of launchers have the names of their packages' own, so that hydra/launcher=NAME chooses ours. They are
-# whole without the schema that Hydra still matches by name.
+# Our configs of launchers have the names of those in their packages, so that hydra/launcher=NAME chooses ours. Hydra
+# still validates them with the packages' schemas and warns about it.
 warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 
 
 def _gpus(accelerator: str, devices: int) -> int | None:
-    """`${gpus:ACCELERATOR,DEVICES}` in configs: how many GPUs to ask a cluster for."""
+    """`${gpus:ACCELERATOR,DEVICES}` in configs: the number of GPUs to request from a cluster."""
     return None if accelerator == "cpu" else devices
 
 
@@ -32,7 +30,7 @@ OmegaConf.register_new_resolver("gpus", _gpus, replace=True)
 
 
 class SweepRun(NamedTuple):
-    """A run: its number, what it was given, and the metric it is compared by (None: it failed)."""
+    """A run of a sweep: its number, its overrides, and the value of the metric (None: it failed)."""
 
     number: str
     overrides: list[str]
@@ -42,7 +40,7 @@ class SweepRun(NamedTuple):
 
 
 class NoteSweep(Callback):
-    """Notes which folder this process's sweep writes to."""
+    """Records the folder of this process's sweep."""
 
     folder: Path | None = None
 
@@ -52,14 +50,14 @@ class NoteSweep(Callback):
 
 
 def sweep_runs(folder: Path) -> list[SweepRun]:
-    """The runs whose folders are in a sweep's folder."""
+    """The runs in a sweep's folder."""
     runs = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
     return [_run(run) for run in sorted(runs, key=lambda run: (len(run.name), run.name))]  # 10 after 9
 
 
 def _run(folder: Path) -> SweepRun:
     metric = OmegaConf.load(folder / ".hydra" / "config.yaml").metric
-    overrides = [str(word) for word in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
+    overrides = [str(override) for override in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
     try:
         value = json.loads((folder / METRICS).read_text(encoding="utf-8")).get(metric.name)
     except (OSError, json.JSONDecodeError):
@@ -70,7 +68,7 @@ def _run(folder: Path) -> SweepRun:
 
 
 def print_comparison() -> None:
-    """Prints the runs of a sweep on standard error, the best first; nothing where there was no sweep."""
+    """Prints the runs of a sweep on stderr, best first; nothing without a sweep."""
     runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
     if not runs:
         return
@@ -82,18 +80,18 @@ def print_comparison() -> None:
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
     table = Table("run", runs[0].metric, "with", title="Runs of the sweep, best first", title_justify="left")
     for run in sorted(runs, key=lambda run: float("inf") if run.value is None else sign * run.value):
-        its_own = " ".join(word for word in run.overrides if word not in shared)
-        table.add_row(run.number, "failed" if run.value is None else f"{run.value:.4f}", Text(its_own))
+        own = " ".join(override for override in run.overrides if override not in shared)
+        table.add_row(run.number, "failed" if run.value is None else f"{run.value:.4f}", Text(own))
     Console(stderr=True).print(table)
     failed = [run.number for run in runs if run.value is None]
     if failed:
-        why = f"the log in its folder of {NoteSweep.folder} says why"
-        print(f"failed: {', '.join(failed)} of {len(runs)} runs; {why}", file=sys.stderr)
+        print(f"failed: {', '.join(failed)} of {len(runs)} runs; see the logs in {NoteSweep.folder}", file=sys.stderr)
 
 
 def group_in_wandb(cfg: DictConfig) -> None:
-    """In a sweep, names the run's group in W&B after the sweep's folder, where the user has named none, and ends the
-    run's name in its number. Alone, a run stays as it is.
+    """Groups the runs of a sweep in W&B: the group is the sweep's folder unless the user sets one.
+
+    The number of the run is added to its name. A run outside a sweep is left alone.
     """
     hydra, logger = HydraConfig.get(), cfg.get("logger") and cfg.logger.get("wandb")
     if not logger or hydra.mode != RunMode.MULTIRUN:

@@ -1,4 +1,4 @@
-"""A command's result as a table: on the terminal, and as Markdown and JSON with what it was measured on."""
+"""Writes a table of results to the terminal, and as Markdown and JSON with a description of the measurement."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,19 +11,24 @@ from rich.text import Text
 from askagain.files.json_files import write_json
 from askagain.files.writing import atomic_write
 
-WIDTH = 200  # of a table that is not printed on a terminal
+WIDTH = 200  # of a table where stdout is no terminal
 
 
-def leave_table(
+def write_table(
     path: Path,
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
     about: Mapping[str, str],
     details: Mapping[str, Any],
 ) -> None:
-    """Prints the table and `about`, and writes both to `path` with .md and, with `details` for the cells, .json added.
+    """Prints a table and writes it as Markdown and JSON.
 
-    `about`: what was measured, when and on what, by name.
+    Args:
+        path: of the files, without .md and .json.
+        headings: of the columns.
+        rows: the cells of each row.
+        about: what was measured, when and on what, by name; printed and written below the table.
+        details: what the JSON file holds instead of cells.
     """
     table = Table(*headings)
     for cells in rows:
@@ -40,7 +45,7 @@ def leave_table(
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], about: Mapping[str, str]) -> str:
-    """The table, and below it a list of what it was measured on."""
+    """A Markdown table with `about` as a list below it."""
     lines = ["| " + " | ".join(cells) + " |" for cells in (headings, ["---"] * len(headings), *rows)]
     lines += ["", *(f"- {name}: {value}" for name, value in about.items())]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from askagain.apps.build import build, build_all, build_corpus, data_name
 from askagain.apps.process_setup import keep_freed_memory, use_launchers_threads
 from askagain.apps.provenance import provenance
-from askagain.apps.report import PREFIXES, prefixed, print_counts, print_figures, write_metrics
+from askagain.apps.report import PREFIXES, prefixed, print_counts, print_metrics, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
@@ -243,7 +243,7 @@ def _callbacks(trainer: pl.Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Figures]) -> None:
-    print_figures(f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}", columns, cfg.ties)
+    print_metrics(f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}", columns, cfg.ties)
     print(f"encoder: {_encoder_folder(cfg)}")
 
 

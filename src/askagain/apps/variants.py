@@ -1,4 +1,4 @@
-"""The same encoder on raw text, or without the vectors that it predicts: ranked beside it, to see what either gives."""
+"""Variants of an encoder that are evaluated beside it: on raw text, and without predicted vectors."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from askagain.text.ngrams import NgramTokenizer
 
 @dataclass(frozen=True)
 class Variant:
-    """`prefix`: of its figures in metrics.json. `heading`: of its column in the table."""
+    """An encoder with the `prefix` of its metrics in metrics.json and the `heading` of its column in the table."""
 
     prefix: str
     heading: str
@@ -20,8 +20,10 @@ class Variant:
 
 
 def variants(cfg: DictConfig, encoder: BagEncoder) -> list[Variant]:
-    """With another preprocessor in `cfg.raw`, the encoder behind it; and where it predicts the vectors of unknown
-    words, both with known words alone.
+    """The variants of an encoder.
+
+    Where `cfg.raw` has another preprocessor, the encoder with it; and where the encoder predicts the vectors of unknown
+    words, all of these with known words alone.
     """
     raw = []
     if cfg.get("raw") is not None:

@@ -1,4 +1,4 @@
-"""`worst.tsv`: the questions whose duplicate is ranked worst, what is ranked above it, and why."""
+"""Writes worst.tsv: the questions whose duplicate is ranked worst, the candidates above it, and why."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ COLUMNS = ("question", "rank", "tied", "what", "text", "score", "carried by")
 
 
 def write_worst(path: Path, worst: Sequence[WorstRanked], ranker: Ranker, features: int) -> None:
-    """Writes a line for each duplicate and one for each candidate above it, worst question first.
+    """Writes a line for each duplicate and for each candidate above it, worst question first.
 
-    `carried by`: the at most `features` pairs of features that add most to the score, and what they add; empty for an
-    encoder that cannot be looked into.
+    The column `carried by` has the `features` pairs of features that add most to the score, and what they add; it is
+    empty for an encoder without a table of features.
     """
     with atomic_write(path) as temporary:
         lines = ["\t".join(COLUMNS), *("\t".join(cells) for cells in _lines(worst, ranker, features))]

@@ -1,1 +1,1 @@
-"""Measures what the commands do, beside the plain way of doing it and beside what a user could pick instead."""
+"""Benchmarks of the commands against plain implementations and other packages."""

@@ -1,6 +1,6 @@
-"""What is measured of ours: each job is run in a process of its own and prints its measurements as JSON.
+"""Benchmark jobs of askagain, each run in a process of its own, which prints its measurements as JSON.
 
-`python -m askagain.benchmarks.jobs JOB SETTINGS`, SETTINGS being a JSON object with the job's arguments.
+`python -m askagain.benchmarks.jobs JOB ARGUMENTS`; ARGUMENTS is a JSON object.
 """
 
 import json
@@ -18,16 +18,15 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.machine import fastest_precision
 from askagain.models.bag_encoder import BagEncoder
+from askagain.ranking.metrics import Metrics
 from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
-
-Figures = dict[str, float]
 
 FEATURES = FeatureSettings("words")
 
 
-def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
-    """Seconds from TSV to token store, vocabulary and all pairs of a group, as the DSSM's datamodule has them."""
+def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Metrics:
+    """Seconds from the TSV file to token store, vocabulary and all pairs, as the DSSM's datamodule prepares them."""
     from askagain.training.data.duplicates import DuplicatesDataModule
 
     began = time.perf_counter()
@@ -46,8 +45,8 @@ def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Figures:
     return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}
 
 
-def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> Figures:
-    """Seconds a row from the token store to the figures, at the first time and at the following ones."""
+def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> Metrics:
+    """Seconds a row from the token store to the metrics, for the first evaluation and for later ones."""
     from askagain.evaluation.evaluate import ranking_metrics
 
     encoder, opened = _encoder(corpus, cache, preprocessor, dim)
@@ -61,21 +60,21 @@ def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) ->
     return {"first": seconds[0] / rows, "later": min(seconds[1:]) / rows, "rows": rows, "texts": len(ranking.texts)}
 
 
-def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, texts: str) -> Figures:
-    """Texts a second from strings to vectors: the lines of a file that were never met, and the same once more."""
+def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, texts: str) -> Metrics:
+    """Texts a second from strings to vectors: the lines of a file when they are new, and once more."""
     encoder, _ = _encoder(corpus, cache, preprocessor, dim)
-    some = Path(texts).read_text(encoding="utf-8").splitlines()
-    encoder.encode(["a first text, so that libraries have started"])
+    lines = Path(texts).read_text(encoding="utf-8").splitlines()
+    encoder.encode(["a first text, which starts the libraries"])
     rates = []
     for _ in range(2):
         began = time.perf_counter()
-        encoder.encode(some)
-        rates.append(len(some) / (time.perf_counter() - began))
+        encoder.encode(lines)
+        rates.append(len(lines) / (time.perf_counter() - began))
     return {"first": rates[0], "again": rates[1]}
 
 
-def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, words: int, path: str) -> Figures:
-    """Writes random vectors of the corpus' most frequent words, in word2vec's binary format."""
+def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, words: int, path: str) -> Metrics:
+    """Writes random vectors of the most frequent words of the corpus in word2vec's binary format."""
     known = _corpus(corpus, cache, preprocessor).groups.count_features(TextPreprocessor(**preprocessor), FEATURES)
     chosen = known.vocabulary.words[:words]
     vectors = np.random.default_rng(0).standard_normal((len(chosen), dim)).astype(np.float32)
@@ -86,10 +85,8 @@ def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: in
     return {"words": len(chosen)}
 
 
-def plain_trigram(vectors: str, steps: int) -> Figures:
-    """Words a second of a plain loop: a collator that goes through words in Python, an EmbeddingBag, dense Adam, 128
-    words a batch.
-    """
+def plain_trigram(vectors: str, steps: int) -> Metrics:
+    """Words a second of a plain training loop: a Python collator, EmbeddingBag, dense Adam, batches of 128 words."""
     from torch import nn
     from torch.utils.data import DataLoader
 
@@ -101,21 +98,21 @@ def plain_trigram(vectors: str, steps: int) -> Figures:
     index = NgramTokenizer.from_words(known.words).index
     examples = [(word, torch.from_numpy(np.asarray(known.table[row]))) for row, word in enumerate(known.words)]
 
-    def collate(some: list[tuple[str, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def collate(examples: list[tuple[str, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ids: list[int] = []
         offsets = []
-        for word, _ in some:
+        for word, _ in examples:
             offsets.append(len(ids))
             ids += [index[trigram] for trigram in letter_ngrams(word)]
-        return torch.tensor(ids), torch.tensor(offsets), torch.stack([vector for _, vector in some])
+        return torch.tensor(ids), torch.tensor(offsets), torch.stack([vector for _, vector in examples])
 
     bag = nn.EmbeddingBag(len(index), known.dim, mode="sum")
     optimizer = torch.optim.Adam(bag.parameters(), lr=0.001)
     batches = iter(DataLoader(examples, batch_size=batch, shuffle=True, collate_fn=collate))  # type: ignore[arg-type]
     began = time.perf_counter()
     done = 0
-    for ids, offsets, wanted in batches:
-        loss = nn.functional.mse_loss(bag(ids, offsets), wanted)
+    for ids, offsets, targets in batches:
+        loss = nn.functional.mse_loss(bag(ids, offsets), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -125,13 +122,13 @@ def plain_trigram(vectors: str, steps: int) -> Figures:
     return {"rate": done * batch / (time.perf_counter() - began)}
 
 
-def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch: int) -> Figures:
-    """What this machine needs for a step of DSSM training at the least, in seconds.
+def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch: int) -> Metrics:
+    """A lower bound of the seconds that this machine needs for a step of DSSM training.
 
-    Operations over the measured rate of matrix products of the same shapes, three of [b, dim] and [b, b], in the type
-    that `trainer.precision=auto` chooses. Bytes over the measured bandwidth of copies that do not fit into a cache: a
-    step reads the row of every token, the bag gradient of every token, and the table rows of the distinct tokens, and
-    writes those rows, the bags and their gradients. A row that is read twice is counted twice, cached or not.
+    The matrix products, three of [batch, dim] and [batch, batch], are measured in the precision that is fastest here.
+    The bytes are divided by the measured bandwidth of copies that do not fit into a cache: a step reads the row and the
+    gradient of every token and the table rows of the distinct tokens, and writes those rows, the bags and their
+    gradients. A row that is read twice counts twice, cached or not.
     """
     opened = _corpus(corpus, cache, preprocessor)
     features = opened.groups.count_features(opened.preprocessor, FEATURES)
@@ -155,9 +152,10 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
     }
 
 
-def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Figures:
-    """Operations of matrix products, bytes copied, and bytes given to be added up, a second of one process among `size`
-    that all work at the same time; `batch` pairs of each.
+def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Metrics:
+    """The rates of one process while `size` processes work at the same time, with `batch` pairs each.
+
+    Operations of matrix products, bytes copied and bytes given to all_reduce, each a second.
     """
     from torch import distributed
 
@@ -184,8 +182,9 @@ def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Figures:
 
 
 def _products(rows: int, pairs: int, dim: int) -> Callable[[], None]:
-    """The matrix products of NT-Xent for some rows of the logits of a batch, in the type that `auto` chooses; where
-    other rows are those of other devices, the sum over rows is in float32.
+    """The matrix products of NT-Xent for `rows` of the logits of a batch, in the precision that is fastest here.
+
+    Where the other rows are on other devices, the sum over rows is in float32.
     """
     rounded = fastest_precision("cpu", pairs) == "bf16-mixed"
     product_type = torch.bfloat16 if rounded else torch.float32
@@ -219,7 +218,7 @@ def _corpus(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Corpus:
 
 
 def _encoder(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> tuple[BagEncoder, Corpus]:
-    """An encoder with a random table over the words of the corpus."""
+    """An encoder with a random table for the words of the corpus."""
     opened = _corpus(corpus, cache, preprocessor)
     features = opened.groups.count_features(opened.preprocessor, FEATURES)
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Runs what is measured in a process of its own, and tells how long it took and how much memory it had."""
+"""Runs a command in a process of its own and measures its time and peak memory."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from askagain.errors import InputError
 
 PEAK = "\npeak of resident memory in KiB: "
-# A process begins with the largest memory that the one which started it ever had, so it is started by a small one.
+# A process inherits the peak memory of the one that starts it, so a small process starts it.
 LAUNCHER = f"""
 import os, sys
 process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
@@ -24,8 +24,9 @@ sys.exit(os.waitstatus_to_exitcode(status) % 256)
 
 
 class Finished(NamedTuple):
-    """`output`: standard output and error together; `seconds`: from start to end; `peak_bytes`: resident memory at its
-    largest, of the largest process where it started others.
+    """A finished command.
+
+    `output`: stdout and stderr. `seconds`: from start to end. `peak_bytes`: resident memory of its largest process.
     """
 
     output: str
@@ -33,9 +34,9 @@ class Finished(NamedTuple):
     peak_bytes: int
 
 
-def run_process(words: Sequence[object]) -> Finished:
-    """Runs a command to its end; raises InputError with the last line it printed where it fails."""
-    command = list(map(str, words))
+def run_process(arguments: Sequence[object]) -> Finished:
+    """Runs a command; raises InputError with its last line of output where it fails."""
+    command = list(map(str, arguments))
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         launched = [sys.executable, "-S", "-c", LAUNCHER, *command]
@@ -56,29 +57,29 @@ def run_process(words: Sequence[object]) -> Finished:
     return Finished(text, seconds, int(peak) * 1024)
 
 
-def seconds_until(words: Sequence[object], seen: str) -> float:
-    """Seconds from the start of a command to the first line, on either output, with `seen` in it.
+def seconds_until(arguments: Sequence[object], text: str) -> float:
+    """Seconds from the start of a command to its first line of output with `text`; waits for its end.
 
-    The command then goes on to its end. Raises InputError where no such line came.
+    Raises InputError where it fails or prints no such line.
     """
-    command = list(map(str, words))
+    command = list(map(str, arguments))
     began = time.perf_counter()
-    found = None
+    seconds = None
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if found is None and seen in line:
-                found = time.perf_counter() - began
-    if found is None or process.returncode:
-        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, or before it came so far")
-    return found
+            if seconds is None and text in line:
+                seconds = time.perf_counter() - began
+    if seconds is None or process.returncode:
+        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, without a line with {text!r}")
+    return seconds
 
 
 def number_in(output: str, pattern: str) -> float:
-    """The number that the first group of `pattern` finds in what a program printed; raises InputError without one."""
+    """The number that the first group of `pattern` matches in `output`; raises InputError where it matches nothing."""
     match = re.search(pattern, output)
     if match is None:
-        raise InputError(f"no {pattern!r} in what was printed: {output.strip()[-300:]}")
+        raise InputError(f"no {pattern!r} in the output: {output.strip()[-300:]}")
     return float(match.group(1))

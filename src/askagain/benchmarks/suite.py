@@ -1,4 +1,4 @@
-"""The benchmarks: what each measures, which contenders there are, and how each of them is run once."""
+"""The benchmarks: what each one measures, its contenders, and how each contender is run once."""
 
 import json
 import shutil
@@ -14,20 +14,19 @@ from typing import Any
 from askagain.benchmarks.subprocesses import number_in, run_process, seconds_until
 from askagain.benchmarks.table import OURS, BenchmarkResult
 from askagain.corpus.cache import Cache
+from askagain.ranking.metrics import Metrics
 from askagain.synthetic.scaled import write_scaled
 
 BENCHMARKS = ("train", "evaluate", "prepare", "encode", "trigram", "startup")
 PLAIN = "the plain way"
-PLAIN_DIM = 300  # it has no setting for it
+PLAIN_DIM = 300  # fixed in its script
 PRINTED = {"train": r"train: ([0-9.]+) pairs/s", "score": r"score: ([0-9.]+) s", "prepare": r"prepare: ([0-9.]+) s"}
-PLAIN_WORDS = {"lowercase": True}  # what stands between spaces, in lower case: the words that the others have
-
-Figures = dict[str, float]
+PLAIN_WORDS = {"lowercase": True}  # lower-case words between spaces, as the other contenders have them
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large everything is; see `configs/size`."""
+    """The sizes of all benchmarks; see `configs/size`."""
 
     rows: int
     validation_rows: int
@@ -46,7 +45,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that is measured: what it is called, its unit, and whether a higher number is a better one."""
+    """A measured quantity: its name, its unit, and whether more is better."""
 
     name: str
     unit: str
@@ -55,34 +54,40 @@ class Measure:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`measures` by key; `contenders` by name, each a function that runs it once and gives a number for some keys."""
+    """Measures by key, and contenders by name: functions that run once and give the values of some keys."""
 
     measures: dict[str, Measure]
-    contenders: dict[str, Callable[[], Figures]]
+    contenders: dict[str, Callable[[], Metrics]]
 
-    def compare(self, rounds: int, say: Callable[[str], None]) -> list[BenchmarkResult]:
-        """Runs all contenders in turn, `rounds` times."""
-        found: dict[str, list[Figures]] = {name: [] for name in self.contenders}
+    def compare(self, rounds: int, report: Callable[[str], None]) -> list[BenchmarkResult]:
+        """Runs all contenders in turn, `rounds` times; calls `report` before each run."""
+        runs: dict[str, list[Metrics]] = {name: [] for name in self.contenders}
         for number in range(rounds):
             for name, run in self.contenders.items():
-                say(f"round {number + 1} of {rounds}: {name}")
-                found[name].append(run())
+                report(f"round {number + 1} of {rounds}: {name}")
+                runs[name].append(run())
         return [
             BenchmarkResult(
                 measure.name,
                 measure.unit,
                 measure.more_is_better,
-                {name: [run[key] for run in runs] for name, runs in found.items() if key in runs[0]},
+                {name: [one[key] for one in own] for name, own in runs.items() if key in own[0]},
             )
             for key, measure in self.measures.items()
         ]
 
 
 class Benchmarks:
-    """All benchmarks on one corpus of `sizes`, which is generated in `cache_dir` where it is not there yet.
+    """All benchmarks, on one synthetic corpus.
 
-    `root`: the folder of train.py. `preprocessor`: the settings of the default one, for preparation. `yardsticks`,
-    `peer_python`: see `configs/benchmark.yaml`. Everything else is written into `scratch`.
+    Args:
+        sizes: of the corpus and of the runs.
+        root: the folder of train.py.
+        cache_dir: where the corpus is generated and kept.
+        scratch: a folder for everything else.
+        preprocessor: the settings of the default preprocessor.
+        yardsticks: see `configs/benchmark.yaml`.
+        peer_python: see `configs/benchmark.yaml`.
     """
 
     def __init__(
@@ -124,7 +129,7 @@ class Benchmarks:
             contenders["sentence-transformers trainer, bf16"] = lambda: self._peer_training("--bf16")
         return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
 
-    def _our_training(self) -> Figures:
+    def _our_training(self) -> Metrics:
         return self._trained(
             "experiment=dssm",
             "features=words",
@@ -138,22 +143,22 @@ class Benchmarks:
             f"trainer.max_steps={self.sizes.steps}",
         )
 
-    def _peer_training(self, *words: str) -> Figures:
+    def _peer_training(self, *arguments: str) -> Metrics:
         sizes = self.sizes
         script = Path(str(self.yardsticks)) / "peer_static_embedding.py"
         settings = ["--dim", sizes.dim, "--batch", sizes.batch_size, "--max-steps", sizes.plain_steps]
-        command = [self.peer_python, script, self.corpus / "train.tsv", *settings, *words]
+        command = [self.peer_python, script, self.corpus / "train.tsv", *settings, *arguments]
         return {"rate": number_in(run_process(command).output, r"peer: ([0-9.]+) pairs/s")}
 
     def _evaluate(self) -> Benchmark:
         name = f"Hits@K, {self.sizes.validation_rows:,} rows of {self.sizes.candidates:,} candidates"
         rows = ["--rows", self.sizes.scored_rows]
 
-        def plain(run: _PlainWay) -> Figures:
+        def plain(run: _PlainWay) -> Metrics:
             return dict.fromkeys(("first", "later"), run("score", "validation.tsv", *rows))
 
-        def ours() -> Figures:
-            for kind in ("words", "features"):  # the first epoch has to clean tokens and to look features up
+        def ours() -> Metrics:
+            for kind in ("words", "features"):  # the first epoch cleans tokens and looks up features
                 for entry in (self.scratch / "cache").glob(f"{kind}-*"):
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             return self._ours("evaluate", preprocessor=PLAIN_WORDS, dim=self.sizes.dim)
@@ -169,13 +174,13 @@ class Benchmarks:
     def _prepare(self) -> Benchmark:
         name = f"{self.sizes.rows:,} rows to token store, vocabulary and pairs"
 
-        def ours() -> Figures:
+        def ours() -> Metrics:
             cache = self.scratch / "prepared"
             first, again = (self._ours("prepare", cache, preprocessor=self.preprocessor) for _ in range(2))
             shutil.rmtree(cache)
             return first | {"cached": again["seconds"]}
 
-        def plain(run: _PlainWay) -> Figures:
+        def plain(run: _PlainWay) -> Metrics:
             return {"seconds": run("prepare", "train.tsv"), "peak": run.peak_bytes / 2**20}
 
         return Benchmark(
@@ -205,7 +210,7 @@ class Benchmarks:
         name = f"encode {len(cells[: self.sizes.texts]):,} short texts"
         return Benchmark(
             {
-                "first": Measure(f"{name}, never met", "texts/s", True),
+                "first": Measure(f"{name}, new", "texts/s", True),
                 "again": Measure(f"{name}, once more", "texts/s", True),
             },
             contenders,
@@ -231,7 +236,7 @@ class Benchmarks:
         cache = self.scratch / "sample-cache"
         sample = [*train, "experiment=dssm", "trainer.max_steps=1", f"hydra.run.dir={self.scratch / 'sample'}"]
 
-        def ours() -> Figures:
+        def ours() -> Metrics:
             shutil.rmtree(cache, ignore_errors=True)
             batch = seconds_until([*sample, f"paths.cache_dir={cache}"], "first batch")
             again = seconds_until([*sample, f"paths.cache_dir={cache}"], "first batch")
@@ -240,19 +245,19 @@ class Benchmarks:
         return Benchmark(
             {
                 "help": Measure("train.py --help", "s", False),
-                "batch": Measure("train.py on the built-in sample, generated anew: first batch", "s", False),
+                "batch": Measure("train.py on the built-in sample, first run: first batch", "s", False),
                 "again": Measure("train.py on the built-in sample, with the cache: first batch", "s", False),
             },
             {OURS: ours},
         )
 
-    def floor(self) -> Figures:
-        """What the machine needs for a training step at the least; see `askagain.benchmarks.jobs.floor`."""
+    def floor(self) -> Metrics:
+        """A lower bound of the time of a training step; see `askagain.benchmarks.jobs.floor`."""
         sizes = self.sizes
         return self._ours("floor", preprocessor=PLAIN_WORDS, dim=sizes.dim, batch=sizes.batch_size)
 
-    def _trained(self, *overrides: str) -> Figures:
-        """Examples a second of a real `train.py`, in its last epoch."""
+    def _trained(self, *overrides: str) -> Metrics:
+        """Examples a second in the last epoch of a run of train.py."""
         train = [sys.executable, self.root / "train.py", "data=tsv", f"data.dir={self.corpus}"]
         run_process([*train, *overrides, *self._paths()])
         metrics = json.loads((self.scratch / "run" / "metrics.json").read_text())
@@ -261,11 +266,11 @@ class Benchmarks:
     def _paths(self) -> list[str]:
         return [f"hydra.run.dir={self.scratch / 'run'}", f"paths.cache_dir={self.scratch / 'cache'}"]
 
-    def _ours(self, job: str, cache: Path | None = None, **settings: Any) -> Figures:
+    def _ours(self, job: str, cache: Path | None = None, **settings: Any) -> Metrics:
         return _job(job, {"corpus": str(self.corpus), "cache": str(cache or self.scratch / "cache"), **settings})
 
-    def _plain(self, measure: "Callable[[_PlainWay], Figures]") -> dict[str, Callable[[], Figures]]:
-        """The plain way as a contender, where the yardsticks are given."""
+    def _plain(self, measure: "Callable[[_PlainWay], Metrics]") -> dict[str, Callable[[], Metrics]]:
+        """The plain way as a contender, where there is a folder of yardsticks."""
         if self.yardsticks is None:
             return {}
         run = _PlainWay(self.yardsticks / "notebook_way.py", self.corpus)
@@ -273,9 +278,9 @@ class Benchmarks:
 
 
 class _PlainWay:
-    """Runs a job of notebook_way.py on a file of the corpus and gives the number it prints.
+    """Runs a job of notebook_way.py on a file of the corpus and returns the number that it prints.
 
-    `peak_bytes`: its memory at the last run.
+    `peak_bytes`: the peak memory of the last run.
     """
 
     def __init__(self, script: Path, corpus: Path) -> None:
@@ -283,25 +288,25 @@ class _PlainWay:
         self._corpus = corpus
         self.peak_bytes = 0
 
-    def __call__(self, job: str, file: str, *words: object) -> float:
-        finished = run_process([sys.executable, self._script, job, self._corpus / file, *words])
+    def __call__(self, job: str, file: str, *arguments: object) -> float:
+        finished = run_process([sys.executable, self._script, job, self._corpus / file, *arguments])
         self.peak_bytes = finished.peak_bytes
         return number_in(finished.output, PRINTED[job])
 
 
-def _job(name: str, settings: dict[str, Any]) -> Figures:
-    """What one of `askagain.benchmarks.jobs` gives, and the `peak` of its memory in MiB."""
+def _job(name: str, settings: dict[str, Any]) -> Metrics:
+    """The measurements of one of `askagain.benchmarks.jobs`, and its `peak` memory in MiB."""
     finished = run_process([sys.executable, "-m", "askagain.benchmarks.jobs", name, json.dumps(settings)])
     return _last_line(finished.output) | {"peak": finished.peak_bytes / 2**20}
 
 
-def _last_line(output: str) -> Figures:
+def _last_line(output: str) -> Metrics:
     return json.loads(output.splitlines()[-1])
 
 
 @contextmanager
 def scratch_folder(cache_dir: Path) -> Iterator[Path]:
-    """A folder on the disk of the cache, gone at the end."""
+    """A temporary folder on the disk of the cache."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=cache_dir) as folder:
         yield Path(folder).resolve()

@@ -1,4 +1,4 @@
-"""Measurements become a table: the median of each contender, its spread, and how it compares with ours."""
+"""The table of a benchmark: the median and the spread of each contender, and our speed-up over it."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ OURS = "askagain"
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What was measured of one job: `values`: the measurements of each contender, ours among them, in `unit`.
+    """The measurements of one job.
 
-    `more_is_better`: whether a higher number is a better one.
+    `values`: the measurements of each contender, ours among them, in `unit`. `more_is_better`: false for times.
     """
 
     job: str
@@ -21,7 +21,7 @@ class BenchmarkResult:
     values: dict[str, list[float]]
 
     def median(self, contender: str) -> float:
-        """The middle one of a contender's measurements."""
+        """The median of a contender's measurements."""
         return statistics.median(self.values[contender])
 
     def ratio(self, contender: str) -> float:
@@ -30,26 +30,26 @@ class BenchmarkResult:
         return ours / other if self.more_is_better else other / ours
 
     def as_dict(self) -> dict[str, Any]:
-        """All measurements, medians and ratios, as plain values."""
+        """All measurements, medians and ratios as JSON values."""
         medians = {contender: self.median(contender) for contender in self.values}
         ratios = {contender: self.ratio(contender) for contender in self.values if contender != OURS}
         return asdict(self) | {"medians": medians, "ratios": ratios}
 
 
-COLUMNS = ("job", "contender", "median", "spread", "unit", "ours is better by")
+COLUMNS = ("job", "contender", "median", "spread", "unit", "speed-up")
 
 
 def rows_of(results: Sequence[BenchmarkResult]) -> list[tuple[str, ...]]:
-    """One row a contender, with the cells of `COLUMNS`."""
+    """A row of `COLUMNS` for each contender."""
     rows: list[tuple[str, ...]] = []
     for result in results:
         for contender, values in result.values.items():
-            ratio = "" if contender == OURS else f"{result.ratio(contender):.1f} x"
+            speed_up = "" if contender == OURS else f"{result.ratio(contender):.1f} x"
             spread = f"{_number(min(values))} to {_number(max(values))}"
-            rows.append((result.job, contender, _number(result.median(contender)), spread, result.unit, ratio))
+            rows.append((result.job, contender, _number(result.median(contender)), spread, result.unit, speed_up))
     return rows
 
 
 def _number(value: float) -> str:
-    """Four significant digits, with commas where there are thousands."""
+    """Four significant digits, with thousands separators."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

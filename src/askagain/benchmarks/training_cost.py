@@ -1,7 +1,7 @@
-"""What a training of a given size needs: memory of a device, bytes that cross in a step, time of a step.
+"""The cost of training at a given size: memory of a device, bytes that cross between devices, time of a step.
 
-Everything is counted from the shapes of a step (see `Step`); the time follows from rates that are measured on the
-machine at hand, with as many processes at work as there are devices.
+Memory and bytes are counted from the shapes of a step (see `Step`). The time follows from rates measured on this
+machine, with one process for each device at work.
 """
 
 import json
@@ -17,13 +17,13 @@ from askagain.synthetic.scaled import SECOND_WORD_SHARE, WORDS_A_CONCEPT, ZIPF_S
 from askagain.training.losses.nt_xent_fused import KEPT_LOGITS, WIDTH
 
 FLOAT = 4  # bytes
-STATE_FLOATS = {"rowwise_adagrad": 0, "rowwise_adagrad_full": 1, "adam": 3}  # of a table row, in rows; of Adam with its
-# dense gradient. Row-wise Adagrad has one number a row beside.
+# Rows of optimizer state for each table row; Adam's include its dense gradient. Row-wise Adagrad adds one number a row.
+STATE_ROWS = {"rowwise_adagrad": 0, "rowwise_adagrad_full": 1, "adam": 3}
 
 
 @dataclass(frozen=True)
 class Size:
-    """A training: rows of the table, length of a vector, pairs in a batch of one device, devices, optimizer."""
+    """The size of a training: rows of the table, dim, pairs in a batch of one device, devices, optimizer."""
 
     vocabulary: int
     dim: int
@@ -34,7 +34,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Rates:
-    """What each device does in a second while all are at work, and what is spent on a step of no size."""
+    """The rates of a device while all are at work, each a second, and the overhead of a step."""
 
     flops: float
     copied_bytes: float
@@ -43,10 +43,10 @@ class Rates:
 
 
 class Step:
-    """What a training step of a size computes, moves and sends.
+    """The operations, bytes and memory of a training step.
 
-    `tokens_a_pair`: words of both questions; `rare_words_a_pair`: those of them that are no stop words, of the
-    frequencies that `sample_scaled` draws from.
+    `tokens_a_pair`: words of both questions. `rare_words_a_pair`: those that are no stop words, with the frequencies of
+    `askagain.synthetic.scaled`.
     """
 
     def __init__(self, size: Size, tokens_a_pair: float, rare_words_a_pair: float) -> None:
@@ -57,16 +57,16 @@ class Step:
 
     @property
     def flops(self) -> float:
-        """Of matrix products on a device: three of its own rows with all pairs."""
+        """Operations of matrix products on a device: three of its own rows with all pairs."""
         return 3 * 2 * self.size.batch_size * self.pairs * _padded(self.size.dim)
 
     @property
     def copied_bytes(self) -> float:
-        """Read and written in a device's memory.
+        """Bytes read and written in the memory of a device.
 
-        Each token's row forward and backward; distinct rows six times by row-wise Adagrad (their gradient four times,
-        the row read and written), or all rows twenty times by Adam, whose operations go through them one by one; the
-        vectors of the batch a dozen times on their way to the loss and back; the logits six times.
+        Each token's row in the forward and the backward pass; distinct rows six times by row-wise Adagrad (gradient
+        four times, row twice), or all rows twenty times by Adam, whose operations each pass over them; the vectors of
+        the batch twelve times on their way to the loss and back; the logits six times.
         """
         size = self.size
         rows = 2 * self.tokens + 12 * 2 * self.pairs
@@ -75,28 +75,26 @@ class Step:
 
     @property
     def crossed_bytes(self) -> int:
-        """Given by a device to be added up: row and column sums, and the gradient of all vectors."""
+        """Bytes that a device gives to all_reduce: row and column sums, and the gradient of all vectors."""
         if self.size.devices == 1:
             return 0
         return FLOAT * (2 * self.pairs + 2 * self.pairs * _padded(self.size.dim))
 
     @property
     def dense_bytes(self) -> int:
-        """What adding up a gradient as large as the table would take in place of `crossed_bytes`."""
+        """Bytes that all_reduce of a gradient as large as the table would take instead of `crossed_bytes`."""
         return 0 if self.size.devices == 1 else FLOAT * self.size.vocabulary * self.size.dim
 
     @property
     def memory_bytes(self) -> float:
-        """Of a device: table and optimizer, five tensors of the batch's vectors, the gradient of distinct rows, and the
-        logits that are kept.
-        """
+        """Memory of a device: table, optimizer, five copies of the vectors of the batch, row gradients and logits."""
         size = self.size
-        table = size.vocabulary * (size.dim * (1 + STATE_FLOATS[size.optimizer]) + 1)
+        table = size.vocabulary * (size.dim * (1 + STATE_ROWS[size.optimizer]) + 1)
         vectors = (5 * 2 * self.pairs + self.distinct_rows) * size.dim
         return FLOAT * (table + vectors + min(size.batch_size * self.pairs, KEPT_LOGITS))
 
     def seconds(self, rates: Rates) -> float:
-        """The time of the step."""
+        """The predicted time of the step."""
         return (
             self.flops / rates.flops
             + self.copied_bytes / rates.copied_bytes
@@ -106,7 +104,7 @@ class Step:
 
 
 def measured_rates(size: Size) -> dict[str, float]:
-    """`flops`, `copied_bytes` and `crossed_bytes` a second of a device, all devices' processes working at once."""
+    """`flops`, `copied_bytes` and `crossed_bytes` a second of a device while the processes of all devices work."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"size": size.devices, "folder": folder, "batch": size.batch_size, "dim": size.dim}
         processes = [
@@ -117,19 +115,19 @@ def measured_rates(size: Size) -> dict[str, float]:
             )
             for rank in range(size.devices)
         ]
-        found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
-    return {name: min(rates[name] for rates in found) for name in found[0]}
+        measured = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+    return {name: min(rates[name] for rates in measured) for name in measured[0]}
 
 
 def measured_step(root: Path, size: Size, corpus: Path, cache: Path, steps: int) -> dict[str, float]:
-    """Seconds of a step, its crossed bytes, and the peak memory of a process in bytes, of a real run of train.py.
+    """Seconds of a step, its crossed bytes, and the peak memory of a process, measured in a run of train.py.
 
-    A run of one step goes before it, so that preparing the corpus is not in the memory.
+    A run of one step prepares the corpus first, so that the peak memory is that of training.
     """
     from askagain.benchmarks.subprocesses import run_process
 
     with tempfile.TemporaryDirectory(dir=cache) as run:
-        words = [
+        overrides = [
             *("data=tsv", f"data.dir={corpus}", "experiment=dssm", "features=words", "preprocessor=none"),
             *("preprocessor.lowercase=true", "data.pairs=star", "data.validation_fraction=0.0"),
             *(f"model.dim={size.dim}", f"data.batch_size={size.batch_size}"),
@@ -138,7 +136,7 @@ def measured_step(root: Path, size: Size, corpus: Path, cache: Path, steps: int)
             *(f"hydra.run.dir={run}", f"paths.cache_dir={cache}", *_optimizer(size)),
         ]
         for count in (1, steps):
-            finished = run_process([sys.executable, root / "train.py", *words, f"trainer.max_steps={count}"])
+            finished = run_process([sys.executable, root / "train.py", *overrides, f"trainer.max_steps={count}"])
         metrics = json.loads((Path(run) / "metrics.json").read_text())
     return {
         "seconds": size.batch_size * size.devices / metrics["train/examples_per_second"],
@@ -159,7 +157,7 @@ def _padded(dim: int) -> int:
 
 
 def distinct_words(tokens: int, vocabulary: int) -> int:
-    """How many different words are expected among so many, of the frequencies that `sample_scaled` draws from."""
+    """The expected number of distinct words among `tokens`, with the frequencies of `askagain.synthetic.scaled`."""
     concepts = 1 / (np.arange(max(1, vocabulary // WORDS_A_CONCEPT)) + 1.0 + ZIPF_SHIFT)
     words = np.outer([1 - SECOND_WORD_SHARE, SECOND_WORD_SHARE], concepts / concepts.sum())
     return round(float(-np.expm1(tokens * np.log1p(-words)).sum()))
