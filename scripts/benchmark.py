@@ -1,4 +1,4 @@
-"""Measures the commands beside other ways of doing the same: `python scripts/benchmark.py size=full`."""
+"""Benchmarks the commands against other ways of doing the same: `python scripts/benchmark.py size=full`."""
 
 import sys
 from pathlib import Path
@@ -15,15 +15,16 @@ LIST = "benchmarks="
 @hydra.main(version_base="1.3", config_path="../configs", config_name="benchmark")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
-    """Runs what the config says, prints the table and writes it."""
+    """Runs the benchmarks and writes their table."""
     from askagain.apps.benchmark import benchmark
 
     benchmark(cfg, ROOT)
 
 
 if __name__ == "__main__":
-    # Hydra takes a bare comma for a sweep over several values; here it is a list.
+    # Hydra takes a bare comma for a sweep over several values; benchmarks= takes a list.
     sys.argv = [
-        f"{LIST}[{word[len(LIST) :]}]" if word.startswith(LIST) and "[" not in word else word for word in sys.argv
+        f"{LIST}[{argument[len(LIST) :]}]" if argument.startswith(LIST) and "[" not in argument else argument
+        for argument in sys.argv
     ]
     run(main)

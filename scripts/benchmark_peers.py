@@ -1,8 +1,8 @@
-"""Texts a second of another static encoder, for `scripts/benchmark.py`: run by the interpreter that has it.
+"""Measures texts a second of another static encoder, for `scripts/benchmark.py`; runs in the Python that has it.
 
-benchmark_peers.py PEER TEXTS WORDS DIM: model2vec or sentence-transformers, a file with a text a line, a file with a
-word of the vocabulary a line, the length of a vector. Prints a JSON object. Needs the peer and tokenizers, and nothing
-of askagain.
+benchmark_peers.py PEER TEXTS WORDS DIM: PEER is model2vec or sentence-transformers, TEXTS a file with one text a line,
+WORDS a file with one word of the vocabulary a line. Prints a JSON object. Needs the peer and tokenizers, but not
+askagain.
 """
 
 import json
@@ -17,7 +17,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def rates(encode: Callable[[list[str]], object], texts: list[str]) -> dict[str, float]:
-    """Texts a second at the first time and once more."""
+    """Texts a second when they are new, and once more."""
     encode(texts[:10])
     measured = []
     for _ in range(2):
@@ -28,7 +28,7 @@ def rates(encode: Callable[[list[str]], object], texts: list[str]) -> dict[str, 
 
 
 def main() -> None:
-    """Measures one of them, with a random table and a tokenizer that knows the words."""
+    """Measures a peer with a random table and a tokenizer that knows the words."""
     import numpy as np
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 

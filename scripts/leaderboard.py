@@ -1,4 +1,4 @@
-"""Ranks the same rows with several rankers and compares them: `python scripts/leaderboard.py`."""
+"""Compares several rankers on the same rows: `python scripts/leaderboard.py`."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @hydra.main(version_base="1.3", config_path="../configs", config_name="leaderboard")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
-    """Evaluates what the config names, prints the table and writes it."""
+    """Evaluates the rankers and writes their table."""
     with heavy_imports():
         from askagain.apps.leaderboard import leaderboard
 

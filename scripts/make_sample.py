@@ -1,4 +1,4 @@
-"""Writes a synthetic corpus: the built-in sample, or with `rows=...` a scaled one with the size of the real corpus."""
+"""Writes a synthetic corpus: the built-in sample, or with `rows=...` a corpus of any size."""
 
 from pathlib import Path
 

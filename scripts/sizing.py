@@ -1,4 +1,4 @@
-"""Tells what a training of a given size needs: `python scripts/sizing.py`."""
+"""Predicts and measures the cost of training at several sizes: `python scripts/sizing.py`."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @hydra.main(version_base="1.3", config_path="../configs", config_name="sizing")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
-    """Counts and measures what the config says, prints the table and writes it."""
+    """Predicts and measures the sizes of the config and writes their table."""
     from askagain.apps.sizing import sizing
 
     sizing(cfg, ROOT)

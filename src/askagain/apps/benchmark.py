@@ -67,6 +67,4 @@ def _standard_preprocessor(root: Path) -> dict[str, Any]:
 
 
 def _path(given: str | None) -> Path | None:
-    return (
-        None if given is None else Path(str(given)).absolute()
-    )  # not resolved: the python of an environment is a link
+    return None if given is None else Path(str(given)).absolute()  # unresolved: a python may be a link
