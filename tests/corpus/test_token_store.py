@@ -125,7 +125,7 @@ def test_how_bad_rows_are_treated_and_how_many_columns_there_must_be_count_in_th
         "token_counts.npy",
         "words.json",
         "words.ids.npy",
-        "trigrams.json",
+        "ngrams.json",
         "features.ids.npy",
     ],
 )

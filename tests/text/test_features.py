@@ -1,5 +1,4 @@
 import copy
-import hashlib
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +105,7 @@ def test_which_features_a_known_and_an_unknown_word_has(kind, expected):
     features = Features(kind, vocabulary, tokenizer)
     names = vocabulary.words + tokenizer.ngrams
     assert features.size == len(names)
-    found = features.of_words(["disk", "disx"])
+    found = features.word_bags(["disk", "disx"])
     assert [[names[i] for i in found.bag(row)] for row in range(2)] == expected
 
 
@@ -143,9 +142,9 @@ def test_features_of_many_words_are_those_of_each(settings):
     texts = ["größe disk", "a 日本語 \U0001f600x disk", "mount disks " + "x" * 40, "\ud800 lone"]
     features = Features.from_words(words_of(texts), FeatureSettings(**settings))
     words = ["disk", "größe", "never", "a", "", "\U0001f600", "\ud800", "日本", "xx", "mounts", "disk"]
-    bags = features.of_words(words)
+    bags = features.word_bags(words)
     assert [bags.bag(i).tolist() for i in range(len(words))] == [word_ids(features, word) for word in words]
-    assert len(features.of_words([])) == 0
+    assert len(features.word_bags([])) == 0
 
 
 def test_the_order_of_words_does_not_change_the_bag():
@@ -161,16 +160,8 @@ def test_features_are_saved_as_json_and_read_back(tmp_path):
     assert Features.load(tmp_path, "words_trigrams").fingerprint == features.fingerprint
 
 
-def test_known_trigrams_are_saved_and_digested_as_before_there_were_other_ngrams(tmp_path):
-    features = Features("words_trigrams", WordVocabulary(["disk"]), NgramTokenizer(["#di", "dis"]))
-    features.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["trigrams.json", "words.json"]
-    assert json.loads((tmp_path / "trigrams.json").read_text()) == ["#di", "dis"]
-    assert features.fingerprint == hashlib.sha256(b"words_trigramsdisk\0#di\ndis\0").hexdigest()
-
-
-@pytest.mark.parametrize("settings", [{"ngram_sizes": [3, 4]}, {"ngram_sizes": [3], "ngram_buckets": 50}])
-def test_other_ngrams_are_saved_with_their_sizes_and_buckets_and_read_back(tmp_path, settings):
+@pytest.mark.parametrize("settings", [{}, {"ngram_sizes": [3, 4]}, {"ngram_sizes": [3], "ngram_buckets": 50}])
+def test_ngrams_are_saved_with_their_sizes_and_buckets_and_read_back(tmp_path, settings):
     features = Features.from_words(words_of(), FeatureSettings("words_trigrams", **settings))
     features.save(tmp_path)
     read = Features.load(tmp_path, "words_trigrams")

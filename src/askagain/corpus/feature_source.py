@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
+from askagain.corpus.cache import Cache, Loaded
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.text.idf import inverse_document_frequencies
@@ -15,14 +15,19 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.token_words import TokenWords
 from askagain.text.vocabulary import WordVocabulary
 
-Loaded = TypeVar("Loaded")
 IDF = "idf.npy"
 
 
 class FeatureSource(ABC):
-    """Distinct texts whose features can be counted, looked up and weighed."""
+    """Distinct texts whose features can be counted, looked up and weighed.
 
-    @abstractmethod
+    `key`: what the texts depend on, for cache keys.
+    """
+
+    def __init__(self, cache: Cache, key: dict[str, object]) -> None:
+        self._cache = cache
+        self.key = key
+
     def entry(
         self,
         kind: str,
@@ -31,7 +36,8 @@ class FeatureSource(ABC):
         load: Callable[[Path], Loaded],
         resumable: bool = False,
     ) -> Loaded:
-        """An entry of the cache that depends on the files of the texts and on `key`; see `Cache.entry`."""
+        """An entry of the cache that depends on the texts and on `key`; see `Cache.entry`."""
+        return self._cache.entry(kind, self.key | key, build, load, resumable)
 
     @abstractmethod
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:

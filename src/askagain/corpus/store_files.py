@@ -130,7 +130,7 @@ def open_texts(folder: Path) -> StoredFile:
 def save_words(folder: Path, words: TokenWords) -> None:
     """Writes what `load_words` reads."""
     with bag_writer(folder / "words") as append:
-        append(words.of_tokens.ids, words.of_tokens.lengths)
+        append(words.bags.ids, words.bags.lengths)
     np.save(folder / "counts.npy", words.counts, allow_pickle=False)
     (folder / "words.json").write_text(json.dumps(words.words, ensure_ascii=False), encoding="utf-8")
 

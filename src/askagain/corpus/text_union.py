@@ -1,12 +1,12 @@
 """The distinct texts of several token stores as one sequence: all that a corpus has, labelled or not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from askagain.corpus.feature_source import FeatureSource, Loaded
+from askagain.corpus.feature_source import FeatureSource
 from askagain.corpus.token_store import TEXTS_PER_BLOCK, TokenStore
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
@@ -23,6 +23,8 @@ class TextUnion(FeatureSource):
 
     def __init__(self, stores: Sequence[TokenStore]) -> None:
         self.stores = list(stores)
+        first, *further = self.stores
+        super().__init__(first._cache, first.key | {"further": [store.key for store in further]})
         self._new = self.entry("union", {}, self._find_new, self._load_new)
         self._offsets = offsets_of(np.array([len(new) for new in self._new]))
 
@@ -35,18 +37,6 @@ class TextUnion(FeatureSource):
         for store, new, offset in zip(self.stores, self._new, self._offsets.tolist(), strict=False):
             texts += [store.texts[i] for i in new[max(0, start - offset) : max(0, stop - offset)].tolist()]
         return texts
-
-    def entry(
-        self,
-        kind: str,
-        key: dict[str, object],
-        build: Callable[[Path], None],
-        load: Callable[[Path], Loaded],
-        resumable: bool = False,
-    ) -> Loaded:
-        """An entry of the cache that depends on the files of all stores and on `key`; see `Cache.entry`."""
-        key = key | {"further": [store.key for store in self.stores[1:]]}
-        return self.stores[0].entry(kind, key, build, load, resumable)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         """The words of the tokens of all stores, one store after the other."""

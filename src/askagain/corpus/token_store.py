@@ -5,13 +5,13 @@ words of the tokens (preprocessor), the counted features (their settings), the f
 of the features. All are built block by block: memory grows by 15 to 40 bytes for each distinct text only.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from askagain.corpus.cache import Cache
-from askagain.corpus.feature_source import FeatureSource, Loaded, features_key
+from askagain.corpus.feature_source import FeatureSource, features_key
 from askagain.corpus.store_files import (
     StoredTexts,
     bag_writer,
@@ -71,15 +71,9 @@ class TokenStore(FeatureSource):
         refuse_unreadable(path)
         self.path = path
         self.digest = cache.content_digest(path)
-        self._cache = cache
         self._texts_per_block = texts_per_block
-        self.key: dict[str, object] = {
-            "format": FORMAT,
-            "content": self.digest,
-            "separator": separator,
-            "min_columns": min_columns,
-            "on_bad_row": on_bad_row,
-        }
+        key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
+        super().__init__(cache, key | {"on_bad_row": on_bad_row})
 
         def build(folder: Path) -> None:
             write_texts(read_rows(path, min_columns, on_bad_row, separator, piece_bytes), folder)
@@ -88,17 +82,6 @@ class TokenStore(FeatureSource):
         self.rows, self.skipped = self._file.rows, self._file.skipped
         self.texts: Sequence[str] = StoredTexts(self._file)
         self._words: dict[str, TokenWords] = {}
-
-    def entry(
-        self,
-        kind: str,
-        key: dict[str, object],
-        build: Callable[[Path], None],
-        load: Callable[[Path], Loaded],
-        resumable: bool = False,
-    ) -> Loaded:
-        """An entry of the cache that depends on the file and on `key`; see `Cache.entry`."""
-        return self._cache.entry(kind, self.key | key, build, load, resumable)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         """The words of each distinct token."""
@@ -127,10 +110,10 @@ class TokenStore(FeatureSource):
         """One bag of sorted feature ids for each distinct text, memory-mapped."""
 
         def build(folder: Path) -> None:
-            token_features = features.of_tokens(self.words(preprocessor))
+            token_features = features.token_features(self.words(preprocessor))
             blocks = self._token_blocks(preprocessor, f"features of {self.path.name}")
             with bag_writer(folder / "features") as append:
-                for bags in in_order(lambda texts: features.of_texts(texts, token_features), blocks):
+                for bags in in_order(lambda texts: features.text_bags(texts, token_features), blocks):
                     append(bags.ids, bags.lengths)
 
         key = features_key(preprocessor, features)

@@ -71,7 +71,7 @@ def evaluate_full_corpus(ranker: Ranker, ranking: FullRanking, ks: Sequence[int]
     began = time.perf_counter()
     vectors = TextVectors(ranker, ranking.texts)
     ranks = rank_among_all(
-        len(ranking.texts), ranking.questions, ranking.duplicates, vectors.of_questions, vectors.of_candidates
+        len(ranking.texts), ranking.questions, ranking.duplicates, vectors.questions, vectors.candidates
     )
     return compute_metrics(ranks, ks, ties) | {"seconds": time.perf_counter() - began}, ranks
 
@@ -90,11 +90,11 @@ class TextVectors:
         else:
             self._questions = self._candidates = partial(_unit_vectors, ranker)
 
-    def of_questions(self, indices: np.ndarray) -> Vectors:
+    def questions(self, indices: np.ndarray) -> Vectors:
         """[indices] vectors of questions."""
         return self._questions([self._texts[i] for i in indices])
 
-    def of_candidates(self, indices: np.ndarray) -> Vectors:
+    def candidates(self, indices: np.ndarray) -> Vectors:
         """[indices] vectors of candidates."""
         return self._candidates([self._texts[i] for i in indices])
 

@@ -99,12 +99,12 @@ def _best_among_all(
     """
     vectors = TextVectors(ranker, ranking.texts)
     questions, wanted = ranking.questions[rows], ranking.duplicates.ids[duplicates]
-    asked = vectors.of_questions(questions)
+    asked = vectors.questions(questions)
     best = np.empty((len(rows), 0), dtype=np.int64)  # texts
     scores = np.empty((len(rows), 0))
     for start in range(0, len(ranking.texts), texts_per_block):
         texts = np.arange(start, min(start + texts_per_block, len(ranking.texts)))
-        block = products(asked, vectors.of_candidates(texts))
+        block = products(asked, vectors.candidates(texts))
         for i, row in enumerate(rows):
             left_out = np.append(ranking.duplicates.bag(row), questions[i])
             block[i, np.isin(texts, left_out)] = -np.inf
@@ -112,7 +112,7 @@ def _best_among_all(
         best = np.concatenate([best, np.broadcast_to(texts, block.shape)], axis=1)
         kept = np.argsort(-scores, axis=1, kind="stable")[:, :candidates]
         scores, best = np.take_along_axis(scores, kept, axis=1), np.take_along_axis(best, kept, axis=1)
-    own = np.diag(products(asked, vectors.of_candidates(wanted)))
+    own = np.diag(products(asked, vectors.candidates(wanted)))
     bags = np.column_stack([questions, wanted, best])
     scores = np.column_stack([np.zeros(len(rows)), own, scores])
     return Bags(bags.ravel(), np.arange(len(rows) + 1) * bags.shape[1]), scores.ravel()

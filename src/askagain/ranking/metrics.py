@@ -83,19 +83,11 @@ def mean_reciprocal_rank(ranks: Ranks, ties: str = "expected") -> float:
 
 
 def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> Metrics:
-    """All metrics, averaged over queries.
-
-    Args:
-        ranks: how many candidates score above, and the same as, each duplicate.
-        ks: the values of K, each 1 or more.
-        ties: how candidates that tie with a duplicate count, see `hits_at_k`.
+    """All metrics, averaged over queries; takes and raises the same as `hits_at_k`.
 
     Returns:
         The means of `per_query_metrics`, `median_rank`, and `ties`, the share of queries whose first duplicate is tied
         with a candidate that is no duplicate.
-
-    Raises:
-        InputError: `ties` is unknown, or a K is below 1.
 
     Example:
         >>> import numpy as np
@@ -112,20 +104,12 @@ def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> 
 
 
 def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> dict[str, np.ndarray]:
-    """All metrics of each query, to compare rankers query by query.
-
-    Args:
-        ranks: how many candidates score above, and the same as, each duplicate.
-        ks: the values of K, each 1 or more.
-        ties: how candidates that tie with a duplicate count, see `hits_at_k`.
+    """All metrics of each query; takes and raises the same as `hits_at_k`.
 
     Returns:
         [queries] float64 by name: `hits@K` and `dcg@K` for each K, `mrr` and `mean_rank`, which look at the duplicate
         ranked first. Where queries may have several duplicates (`ranks.row` is given), `ndcg@K` takes the place of
         `dcg@K`, and `map` is added; with one duplicate a query they would equal `dcg@K` and `mrr`.
-
-    Raises:
-        InputError: `ties` is unknown, or a K is below 1.
     """
     check_ks(ks)
     levels = _levels(ranks, ties)

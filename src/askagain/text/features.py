@@ -122,7 +122,7 @@ class Features:
     def _first_pair(self) -> int:
         return len(self.vocabulary) + self.tokenizer.vocab_size
 
-    def of_words(self, words: Sequence[str]) -> Bags:
+    def word_bags(self, words: Sequence[str]) -> Bags:
         """One bag of feature ids for each word; empty where nothing of a word is known."""
         rows = self.vocabulary.indices(words)
         known = rows >= 0
@@ -135,12 +135,12 @@ class Features:
         lengths[spelled] = ngrams.lengths
         return Bags.side_by_side([singles, Bags(ngrams.ids + len(self.vocabulary), offsets_of(lengths))])
 
-    def of_tokens(self, tokens: TokenWords) -> TokenFeatures:
+    def token_features(self, tokens: TokenWords) -> TokenFeatures:
         """The features of each token by itself."""
-        bags = tokens.of_tokens.expand(self.of_words(tokens.words))
+        bags = tokens.bags.expand(self.word_bags(tokens.words))
         return TokenFeatures(bags, tokens.numbered(self.vocabulary) if len(self.pairs) else None)
 
-    def of_texts(self, texts: Bags, tokens: TokenFeatures) -> Bags:
+    def text_bags(self, texts: Bags, tokens: TokenFeatures) -> Bags:
         """One bag of sorted feature ids for each text; `texts` has one bag of token indices for each."""
         words = None if tokens.words is None else texts.expand(tokens.words)
         return self.with_pairs(texts.expand(tokens.bags), words)
@@ -168,10 +168,8 @@ class Features:
         digest = hashlib.sha256(self.kind.encode())
         for names in (self.vocabulary.words, self.tokenizer.ngrams):
             digest.update("\n".join(names).encode() + b"\0")
-        if not self.tokenizer.known_trigrams_only:
-            digest.update(f"{self.tokenizer.sizes} {self.tokenizer.buckets}".encode() + b"\0")
-        if len(self.pairs):
-            digest.update(self.pairs.keys.tobytes())
+        digest.update(f"{self.tokenizer.sizes} {self.tokenizer.buckets}".encode() + b"\0")
+        digest.update(self.pairs.keys.tobytes())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.files.json_files import distinct_strings, load_json, load_strings, write_json
+from askagain.files.json_files import distinct_strings, load_json, write_json
 from askagain.text.bags import Bags, offsets_of
 
 TRIGRAMS = (3,)
@@ -18,7 +18,6 @@ SHORTEST, LONGEST = 2, 8  # letters; longer n-grams are nearly whole words
 MOST_BUCKETS = 2**30  # feature ids are 32-bit, with words and pairs beside the n-grams
 LETTER_BITS = 21  # of any Unicode letter; three of them fit into 64 bits
 MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with well mixed bits; hashes n-grams of more letters
-TRIGRAMS_FILE = "trigrams.json"
 NGRAMS_FILE = "ngrams.json"
 
 
@@ -136,19 +135,14 @@ class NgramTokenizer:
         return f"[bucket {index}]" if self.buckets is not None else f"[{self.ngrams[index]}]"
 
     def save(self, folder: Path) -> None:
-        """Writes known trigrams as a JSON list, `trigrams.json`; others with sizes and buckets as `ngrams.json`."""
-        if self.known_trigrams_only:
-            write_json(folder / TRIGRAMS_FILE, self.ngrams)
-        else:
-            settings = {"sizes": list(self.sizes), "buckets": self.buckets, "ngrams": self.ngrams}
-            write_json(folder / NGRAMS_FILE, settings)
+        """Writes sizes, buckets and known n-grams as `ngrams.json`."""
+        settings = {"sizes": list(self.sizes), "buckets": self.buckets, "ngrams": self.ngrams}
+        write_json(folder / NGRAMS_FILE, settings)
 
     @classmethod
     def load(cls, folder: Path) -> "NgramTokenizer":
-        """Reads what `save` wrote; raises ValueError where it is something else."""
+        """Reads what `save` wrote; raises ValueError for anything else."""
         path = folder / NGRAMS_FILE
-        if not path.exists():
-            return cls(load_strings(folder / TRIGRAMS_FILE))
         settings = load_json(path)
         if not isinstance(settings, dict) or set(settings) != {"sizes", "buckets", "ngrams"}:
             raise ValueError(f"{path.name} does not hold letter n-grams")

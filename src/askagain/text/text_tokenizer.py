@@ -50,8 +50,8 @@ class TextTokenizer:
         tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
         self._learn(list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1])
         offsets = offsets_of(lengths)
-        words = None if self._words is None else self._words.of_texts(tokens, offsets)
-        return self.features.with_pairs(self._features.of_texts(tokens, offsets), words)
+        words = None if self._words is None else self._words.concatenate(tokens, offsets)
+        return self.features.with_pairs(self._features.concatenate(tokens, offsets), words)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextTokenizer, (self.preprocessor, self.features, self._remembered)
@@ -70,7 +70,7 @@ class TextTokenizer:
         known = len(self._numbers) - len(tokens)
         words, lengths = self.preprocessor.words_of_all(tokens)
         offsets = offsets_of(lengths)
-        features = self.features.of_words(words)
+        features = self.features.word_bags(words)
         self._features.put(known, Bags(features.ids, features.offsets[offsets]))
         if self._words is not None:
             self._words.put(known, Bags(self.features.vocabulary.indices(words), offsets))
@@ -99,7 +99,7 @@ class _RememberedBags:
         self._offsets = _with_room(self._offsets, known + len(new) + 1)
         self._offsets[known : known + len(new) + 1] = start + new.offsets
 
-    def of_texts(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
+    def concatenate(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
         """Concatenates the bags of the tokens of each text; `offsets` are those of texts among tokens."""
         taken = Bags(self._ids, self._offsets).take(bags)
         return Bags(taken.ids, taken.offsets[offsets])

@@ -21,12 +21,12 @@ TOKENS_PER_BLOCK = 1 << 14  # cleaned together
 class TokenWords:
     """The words of distinct tokens.
 
-    `words`: the distinct words in the order of their first use. `of_tokens`: one bag of indices into `words` for each
+    `words`: the distinct words in the order of their first use. `bags`: one bag of indices into `words` for each
     token. `counts`: how often each word occurs, [words] int64.
     """
 
     words: list[str]
-    of_tokens: Bags
+    bags: Bags
     counts: np.ndarray
 
     @property
@@ -41,7 +41,7 @@ class TokenWords:
 
     def numbered(self, vocabulary: WordVocabulary) -> Bags:
         """One bag of word indices in `vocabulary` for each token, -1 for unknown words."""
-        return Bags(vocabulary.indices(self.words)[self.of_tokens.ids], self.of_tokens.offsets)
+        return Bags(vocabulary.indices(self.words)[self.bags.ids], self.bags.offsets)
 
 
 def token_words(tokens: Iterable[str], token_counts: np.ndarray, preprocessor: TextPreprocessor) -> TokenWords:
@@ -53,9 +53,9 @@ def token_words(tokens: Iterable[str], token_counts: np.ndarray, preprocessor: T
         words, words_per_token = preprocessor.words_of_all(block)
         numbers.append(np.fromiter((index.setdefault(word, len(index)) for word in words), np.int32, len(words)))
         lengths.append(words_per_token)
-    of_tokens = Bags(np.concatenate(numbers), offsets_of(np.concatenate(lengths)))
-    counts = np.bincount(of_tokens.ids, np.repeat(token_counts, of_tokens.lengths), minlength=len(index))
-    return TokenWords(list(index), of_tokens, counts.astype(np.int64))
+    bags = Bags(np.concatenate(numbers), offsets_of(np.concatenate(lengths)))
+    counts = np.bincount(bags.ids, np.repeat(token_counts, bags.lengths), minlength=len(index))
+    return TokenWords(list(index), bags, counts.astype(np.int64))
 
 
 def all_words(parts: Sequence[TokenWords]) -> TokenWords:
@@ -65,6 +65,6 @@ def all_words(parts: Sequence[TokenWords]) -> TokenWords:
     counts = np.zeros(len(index), dtype=np.int64)
     for one, places in zip(parts, numbers, strict=True):
         counts[places] += one.counts
-    ids = [places[one.of_tokens.ids] for one, places in zip(parts, numbers, strict=True)]
-    lengths = np.concatenate([one.of_tokens.lengths for one in parts])
+    ids = [places[one.bags.ids] for one, places in zip(parts, numbers, strict=True)]
+    lengths = np.concatenate([one.bags.lengths for one in parts])
     return TokenWords(list(index), Bags(np.concatenate(ids), offsets_of(lengths)), counts)

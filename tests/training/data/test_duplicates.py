@@ -41,7 +41,7 @@ def test_a_batch_is_what_its_texts_are(corpus):
     store = corpus.groups
     for place in range(0, 300, 37):
         text = store.texts[int(store.rows.bag(batch.groups[place].item())[0])]
-        expected = data.features.of_words(corpus.preprocessor.words(text)).ids
+        expected = data.features.word_bags(corpus.preprocessor.words(text)).ids
         start, end = batch.bags.offsets[place : place + 2].tolist()
         assert batch.bags.ids[start:end].tolist() == sorted(expected.tolist())
 

@@ -136,7 +136,7 @@ def _copied(encoder: BagEncoder, places: np.ndarray, first_of_start: int, first:
 
 def _words_by_themselves(encoder: BagEncoder, features: Features) -> _KnownRows:
     """The sum of the start's rows for each word of which it knows something."""
-    bags = encoder.features.of_words(features.vocabulary.words)
+    bags = encoder.features.word_bags(features.vocabulary.words)
     known = np.flatnonzero(bags.lengths)
     unscaled = BagEncoder(encoder.preprocessor, encoder.features, encoder.bag.weight.detach(), pooling="sum")
     return _KnownRows(torch.from_numpy(known), torch.from_numpy(unscaled.embed(bags.take(known))))
