@@ -333,7 +333,7 @@ def test_the_script_writes_the_built_in_sample(tmp_path: Path, sample: dict[str,
         ([], "out"),
         (["out=made", "rows=0"], "rows=0: must be at least 1"),
         (["out=made", "rows=many"], "rows=many: must be a whole number"),
-        (["out=file"], "out=file: is a file"),
+        (["out=file"], "out=file: this is a file"),
     ],
 )
 def test_the_script_answers_a_mistake_with_one_line_and_status_2(
