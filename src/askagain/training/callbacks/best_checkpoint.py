@@ -45,11 +45,6 @@ class BestCheckpoint(ModelCheckpoint):
         self.best_epoch: int | None = None
         self.metrics: dict[str, float] = {}
 
-    @property
-    def encoder_folder(self) -> Path:
-        """Where the best encoder is."""
-        return self.folder / "encoder"
-
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes over the files of the resumed run's best epoch; if its encoder is gone, starts without a best one."""
         if self.best_epoch is None or trainer.ckpt_path is None:
@@ -68,7 +63,7 @@ class BestCheckpoint(ModelCheckpoint):
             return False
         if run.resolve() == self.folder.resolve():
             return True
-        save_encoder(encoder, self.encoder_folder)
+        save_encoder(encoder, self.folder / "encoder")
         if checkpoint.is_file():
             with atomic_write(Path(self.best_model_path)) as temporary:
                 shutil.copyfile(checkpoint, temporary)
@@ -84,7 +79,7 @@ class BestCheckpoint(ModelCheckpoint):
             self.best_epoch = trainer.current_epoch  # before the checkpoint is written, which holds it
             self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
             if trainer.is_global_zero:
-                save_encoder(pl_module.encoder, self.encoder_folder)  # type: ignore[arg-type]
+                save_encoder(pl_module.encoder, self.folder / "encoder")  # type: ignore[arg-type]
         super().on_train_epoch_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:

@@ -22,17 +22,10 @@ class DistillationDataModule(BagDataModule):
     Either file suffices. Single texts are held out.
 
     Args:
-        corpus: the texts.
-        teacher: embeds them, see `teacher_vectors`.
-        teacher_dtype: of the vectors in the cache, `float16` or `float32`.
+        corpus, validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of texts.
+        teacher, teacher_dtype: see `teacher_vectors`.
         features: which features are counted, on both files.
         max_pairs_per_group: bound on the random pairs of a group, see `pairs_of_groups`.
-        validation_fraction: see `BagDataModule`; so are the rest.
-        batch_size: texts in a batch, for each device.
-        seed: fixes the split, the duplicates and the order.
-
-    Raises:
-        InputError: see `BagDataModule`.
     """
 
     def __init__(
@@ -58,7 +51,7 @@ class DistillationDataModule(BagDataModule):
         labelled = None if self.corpus.files.train is None else self.corpus.groups
         stores = [store for store in (labelled, self.corpus.unlabelled) if store is not None]
         if not stores:
-            raise InputError("neither train.tsv nor corpus.txt in data.dir; a teacher needs texts to embed")
+            raise InputError("neither train.tsv nor corpus.txt in the corpus; a teacher needs texts to embed")
         return TextUnion(stores)
 
     @cached_property

@@ -24,18 +24,11 @@ class DuplicatesDataModule(BagDataModule):
     """Pairs of duplicate questions from the groups of a corpus; whole groups are held out.
 
     Args:
-        corpus: the groups, the ranking sets, and `corpus.txt` if there is one.
+        corpus, validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of pairs.
         features: which features are counted, on the texts of the groups.
         count_unlabelled: count features on `corpus.txt` as well. A feature that occurs only there is never trained,
             but it tells texts that share it from those that do not.
-        pairs: how a group becomes pairs, see `pairs_of_groups`.
-        max_pairs_per_group: see `pairs_of_groups`.
-        validation_fraction: see `BagDataModule`; so are the rest.
-        batch_size: pairs in a batch, for each device.
-        seed: fixes the split, the pairs and their order.
-
-    Raises:
-        InputError: see `BagDataModule`.
+        pairs, max_pairs_per_group: how a group becomes pairs, see `pairs_of_groups`.
     """
 
     def __init__(

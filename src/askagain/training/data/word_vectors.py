@@ -25,17 +25,12 @@ class WordVectorsDataModule(BagDataModule):
     """Words with a pretrained vector, which is to be predicted from their letter n-grams; words are held out.
 
     Args:
-        corpus: the ranking sets, whose unknown words get a predicted vector.
+        corpus, validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of words.
         vectors: the pretrained vectors.
         words: which of their words to learn from. `top`: the `limit` most frequent plain ones (ASCII letters only);
             `evaluation`: those in the validation ranking set; `all`.
         limit: bound on `top`, None for none.
-        max_trigrams: see `FeatureSettings`; so are the next two.
-        ngram_sizes: letters in an n-gram.
-        ngram_buckets: number of hash buckets, None to count n-grams.
-        validation_fraction: see `BagDataModule`; so are the rest.
-        batch_size: words in a batch, for each device.
-        seed: fixes the split and the order.
+        max_trigrams, ngram_sizes, ngram_buckets: see `FeatureSettings`.
 
     Raises:
         InputError: later, if no word is left to learn from.
