@@ -39,10 +39,9 @@ def section(base: type[Settings] = Settings, check: Callable[[Any], object] | No
             check(settings)
         return settings
 
-    fields = {name: kind if isinstance(kind, tuple) else (kind, ...) for name, kind in keys.items()}
-    return create_model(
-        "Section", __base__=base, __validators__={"check": model_validator(mode="after")(checked)}, **fields
-    )
+    fields: Any = {name: kind if isinstance(kind, tuple) else (kind, ...) for name, kind in keys.items()}
+    validators: Any = {"check": model_validator(mode="after")(checked)}
+    return create_model("Section", __base__=base, __validators__=validators, **fields)
 
 
 def maybe(kind: Any) -> tuple[Any, None]:
