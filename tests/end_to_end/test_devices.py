@@ -67,6 +67,10 @@ def noted(run: Path, rank: int) -> dict:
     return json.loads((run / f"rank-{rank}.json").read_text())
 
 
+def rank_pids(run: Path) -> list[int]:
+    return [noted(run, rank)["pid"] for rank in (0, 1)]
+
+
 def weights(run: Path) -> torch.Tensor:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["bag.weight"]
 
@@ -108,33 +112,40 @@ def test_two_devices_leave_one_run_and_print_what_one_device_does(command, words
 
 
 @pytest.mark.slow
-def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, cache_folder):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, cache_folder, rank):
     run, log = tmp_path / "run", tmp_path / "log"
     words += (*NOTE, "trainer.devices=2", ENDLESS, f"hydra.run.dir={run}")
     with started(words, cache_folder, log) as process:
         wait_for((run / "checkpoints" / "last.ckpt").is_file, process)
-        other = noted(run, 1)["pid"]
-        os.kill(other, signal.SIGKILL)
+        pids = rank_pids(run)
+        os.kill(pids[rank], signal.SIGKILL)
         assert process.wait(A_MINUTE) == 1
     last = log.read_text().splitlines()[-1]
-    assert last == "error: rank 1 of 2 was ended by SIGKILL"
-    assert not alive(other)
+    assert last == f"error: rank {rank} of 2 was ended by SIGKILL"
+    assert not any(map(alive, pids))
 
 
 @pytest.mark.slow
-def test_the_other_ranks_end_with_the_first_however_it_ends(words, tmp_path, cache_folder):
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+    ids=["ctrl-c", "terminated", "killed"],
+)
+def test_all_ranks_end_with_the_command_however_it_ends(words, tmp_path, cache_folder, sent, status):
     run, log = tmp_path / "run", tmp_path / "log"
     words += (*NOTE, "trainer.devices=2", ENDLESS, f"hydra.run.dir={run}")
-    for sent, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
-        with started(words, cache_folder, log) as process:
-            wait_for((run / "checkpoints" / "last.ckpt").is_file, process)
-            other = noted(run, 1)["pid"]
-            process.send_signal(sent)
-            assert process.wait(A_MINUTE) == status, log.read_text()
-            wait_for(lambda other=other: not alive(other))
-        assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] > 0
-        (run / "checkpoints" / "last.ckpt").unlink()
-        (run / "rank-1.json").unlink()
+    with started(words, cache_folder, log) as process:
+        wait_for((run / "checkpoints" / "last.ckpt").is_file, process)
+        pids = rank_pids(run)
+        process.send_signal(sent)
+        assert process.wait(A_MINUTE) == status, log.read_text()
+        wait_for(lambda: not any(map(alive, pids)))
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] > 0
+    if status > 0:
+        (line,) = [line for line in log.read_text().splitlines() if "stopped in epoch" in line]
+        assert f"ckpt_path={run} goes on from its last checkpoint" in line
+        assert line in (run / "train.log").read_text()
 
 
 @pytest.mark.slow
@@ -191,6 +202,39 @@ def test_two_nodes_started_by_torchrun_train_the_weights_of_one_device(command, 
     one = succeeded(command("train.py", *words, "data.batch_size=64", "name=one"))
     torch.testing.assert_close(weights(run), weights(one), rtol=0, atol=1e-5)
     assert printed(run, "val/mrr") == printed(one, "val/mrr")
+
+
+def under_torchrun(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """`train.py WORDS...` in two processes of torchrun's on this machine."""
+    agent = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"]
+    settings = {"ASKAGAIN_CACHE": str(cache), "HYDRA_FULL_ERROR": "0"}
+    return subprocess.run(
+        [*agent, *words], cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=180
+    )
+
+
+@pytest.mark.slow
+def test_a_sweep_under_torchrun_is_refused_in_a_line_that_names_the_launchers(words, tmp_path, cache_folder):
+    result = under_torchrun(cache_folder, "-m", *words, "seed=0,1", f"paths.runs_dir={tmp_path}")
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    for launcher in ("submitit_slurm", "submitit_local", "ray", "joblib"):
+        assert launcher in line
+    assert result.returncode != 0 and "exitcode  : 2" in result.stderr  # torchrun itself exits with 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("word", "status"), [("--help", 0), ("model.dim=no", 1)])
+def test_torchruns_other_ranks_end_where_the_first_ends_without_a_run(words, tmp_path, cache_folder, word, status):
+    result = under_torchrun(cache_folder, *words, word, f"paths.runs_dir={tmp_path}")
+    assert result.returncode == status, result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == status
+
+
+@pytest.mark.slow
+def test_a_mistake_that_only_ranks_meet_is_one_line(command, words, tmp_path):
+    assert "trainer:" in refused(command("train.py", *words, "trainer.devices=2", "trainer.precision=8-true"))
 
 
 @pytest.mark.parametrize(

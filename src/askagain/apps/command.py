@@ -21,11 +21,12 @@ from omegaconf.errors import OmegaConfBaseException
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
 from askagain.apps.command_line import explained, ordered
 from askagain.apps.sweep import NoteSweep, print_comparison, sweep_runs
-from askagain.distributed.launch import end_found_team, place
+from askagain.distributed.launch import cluster_environment, send_no_run
 from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
+MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
@@ -70,17 +71,17 @@ def run(main: Callable[[], object]) -> None:
 
     After a sweep its runs are compared, also where some of them failed. The exit status is then that of the first run
     that failed; under Optuna, where a failed trial is a finding as well, it is 0 as long as one trial succeeded.
-    Where torchrun or srun has started several processes, only the first of them does all this, and the others work for
-    it.
+    Where torchrun or srun has started several ranks, rank 0 does all this, and the others wait for the config that it
+    trains. A sweep cannot be run in this way.
     """
-    there = place()
-    if there is not None and there.rank > 0:
-        from askagain.apps.worker import serve
+    environment = cluster_environment()
+    if environment is not None and environment.global_rank() > 0:
+        from askagain.apps.devices import follow_first_rank
 
-        sys.exit(serve())
+        sys.exit(follow_first_rank(environment.global_rank()))
     # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
     os.environ[FULL_ERROR] = "1"
-    _answered(_compared, main)
+    _answered(_compared if environment is None else _run_with_followers, main)
 
 
 def _compared(main: Callable[[], object]) -> None:
@@ -100,8 +101,19 @@ def _compared(main: Callable[[], object]) -> None:
             raise
         raise InputError(message) from error
     finally:
-        end_found_team()
         print_comparison()
+
+
+def _run_with_followers(main: Callable[[], object]) -> None:
+    try:
+        if not MULTIRUN.isdisjoint(sys.argv):
+            raise InputError(
+                "-m: torchrun and srun start one run; for a sweep type `python train.py -m`, with hydra/launcher="
+                "submitit_slurm, submitit_local, ray or joblib for runs side by side"
+            )
+        _compared(main)
+    finally:
+        send_no_run()
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:
@@ -149,7 +161,7 @@ def _as_run(function: Callable[..., Result], args: tuple[Any, ...], traceback_wa
     except BrokenPipeError:
         raise
     except Exception as error:
-        line = _one_line(error)
+        line = one_line(error)
         message = f"{type(error).__name__}: {_joined(str(error))}" if line is None else line
         log.error("failed: %s", message, exc_info=traceback_wanted or line is None)
         raise RunError(message, 1 if line is None else _status(error)) from error
@@ -165,7 +177,7 @@ def _answered(function: Callable[..., Result], *args: Any) -> Result:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        line = None if TRACEBACK_WANTED else _one_line(error)
+        line = None if TRACEBACK_WANTED else one_line(error)
         if line is None:
             raise
         print(f"error: {line}", file=sys.stderr)
@@ -179,7 +191,7 @@ def _status(error: Exception) -> int:
     return 1 if isinstance(error, RankError) else 2
 
 
-def _one_line(error: BaseException) -> str | None:
+def one_line(error: BaseException) -> str | None:
     """The message for the user, on one line, or None where the traceback is wanted."""
     if isinstance(error, RankError | RunError):
         return _joined(str(error))

@@ -1,5 +1,6 @@
 """`train.py`: trains a rung, ranks the validation set before, while and after, and keeps the best encoder."""
 
+import json
 import logging
 import math
 import sys
@@ -18,6 +19,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import build, build_all, build_corpus, data_name
+from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices, world_size
 from askagain.apps.process_setup import keep_freed_memory, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_metrics, write_metrics
@@ -26,8 +28,8 @@ from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
-from askagain.distributed.launch import Team, device_count, device_type, team, world_size
-from askagain.distributed.strategy import Replicas, RunningProcesses
+from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
+from askagain.distributed.strategy import ReplicatedStrategy
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
 from askagain.evaluation.worst_ranked import as_table, worst_ranked
@@ -57,6 +59,7 @@ def train(cfg: DictConfig) -> float:
     Raises InputError for a mistake in the config or in the data.
     """
     _prepare_process()
+    use_launchers_threads()
     (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     group_in_wandb(cfg)
     corpus = build_corpus(cfg)
@@ -65,16 +68,20 @@ def train(cfg: DictConfig) -> float:
     if cfg.get("model") is None:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
+        check_devices(cfg)
         resolve_checkpoint(cfg)
         if cfg.trainer.precision == "auto":  # loggers show what it came to
             cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * world_size(cfg))
-        with team(cfg) as processes:
-            if processes is None:
+        environment = cluster_environment()
+        if environment is None:
+            metrics = _train(cfg, corpus) if device_count(cfg) == 1 else train_on_devices(cfg)
+        else:
+            rank = environment.global_rank()
+            if rank == 0:
+                send_config(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
+            with process_group(device_type(cfg)):
                 metrics = _train(cfg, corpus)
-            elif processes.place.rank == 0:
-                metrics = processes.run(cfg, lambda: _train(cfg, corpus, processes), device_type(cfg))
-            else:  # a launcher of Hydra's has given this rank its config
-                processes.take_part(lambda: _train(cfg, corpus, processes), device_type(cfg))
+            if rank > 0:  # one of Hydra's launchers has given this rank its config
                 return math.nan
     write_metrics(Path(cfg.paths.run_dir), metrics)
     if cfg.metric.name not in metrics:
@@ -82,19 +89,19 @@ def train(cfg: DictConfig) -> float:
     return metrics[cfg.metric.name]
 
 
-def take_part(cfg: DictConfig, processes: Team) -> None:
-    """Does the part of another rank than the first in a run whose config was checked there.
+def train_rank(cfg: DictConfig) -> Figures:
+    """Does this process's part of a run that was checked and is shared by several ranks; rank 0 has all metrics.
 
     Raises InputError as `train` does.
     """
     _prepare_process()
-    processes.take_part(lambda: _train(cfg, build_corpus(cfg), processes), device_type(cfg))
+    with process_group(device_type(cfg)):
+        return _train(cfg, build_corpus(cfg))
 
 
 def _prepare_process() -> None:
     _quieten()
     keep_freed_memory()
-    use_launchers_threads()
 
 
 def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
@@ -122,7 +129,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
     return metrics
 
 
-def _train(cfg: DictConfig, corpus: Corpus, processes: Team | None = None) -> Figures:
+def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule: BagDataModule = build(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
@@ -130,7 +137,7 @@ def _train(cfg: DictConfig, corpus: Corpus, processes: Team | None = None) -> Fi
     module: RetrievalModule = build(cfg, "model")(**datamodule.model_inputs(), **learning)
     counts |= module.counts()
     rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
-    trainer = _trainer(cfg, processes)
+    trainer = _trainer(cfg)
     exit_code = 1
     try:
         _log_config(trainer.loggers, cfg, counts, corpus)
@@ -200,7 +207,7 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     return metrics
 
 
-def _trainer(cfg: DictConfig, processes: Team | None) -> pl.Trainer:
+def _trainer(cfg: DictConfig) -> pl.Trainer:
     loggers = build_all(cfg, "logger")
     # HitsAtK must come before the callbacks that look at its figures.
     callbacks = sorted(build_all(cfg, "callbacks"), key=lambda callback: not isinstance(callback, HitsAtK))
@@ -211,14 +218,15 @@ def _trainer(cfg: DictConfig, processes: Team | None) -> pl.Trainer:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
     settings["plugins"] = [AtomicCheckpointIO()]
-    if processes is None:
+    environment = cluster_environment()
+    if environment is None:
         settings["strategy"] = "auto"
     else:
-        there = processes.place
-        settings["strategy"] = Replicas(cluster_environment=RunningProcesses(there.local_rank, there.local_size))
-        settings["num_nodes"] = there.size // there.local_size
-        if device_count(cfg) != there.local_size:
-            settings["devices"] = there.local_size  # torchrun and srun say how many there are
+        settings["strategy"] = ReplicatedStrategy(cluster_environment=environment)
+        settings["num_nodes"] = node_count()
+        devices = environment.world_size() // node_count()
+        if device_count(cfg) != devices:
+            settings["devices"] = devices  # torchrun and srun say how many
     if cfg.trainer.get("profiler") is None:
         settings["profiler"] = NoProfiler()
     trainer = build(cfg, "trainer")

@@ -1,0 +1,119 @@
+"""A run on several devices: how many there are, and what its ranks do."""
+
+import json
+import logging
+import os
+import warnings
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, setup_globals
+from omegaconf import DictConfig, OmegaConf
+
+from askagain.apps.command import heavy_imports, one_line
+from askagain.distributed.launch import (
+    cluster_environment,
+    is_lost_connection,
+    receive_config,
+    run_ranks,
+)
+from askagain.errors import InputError, RankError
+
+STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
+
+
+def device_type(cfg: DictConfig) -> str:
+    """`cuda`, `cpu`, ...: what `trainer.accelerator` comes to here."""
+    accelerator = str(cfg.trainer.accelerator)
+    if accelerator in ("gpu", "cuda", "auto"):
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return accelerator
+
+
+def device_count(cfg: DictConfig) -> int:
+    """How many devices of this machine `trainer.devices` asks for; raises InputError for a value of no use."""
+    from pytorch_lightning.accelerators import CPUAccelerator, CUDAAccelerator
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    devices = OmegaConf.to_container(cfg).get("trainer", {}).get("devices")  # type: ignore[union-attr]
+    try:
+        if device_type(cfg) == "cuda":
+            return len(CUDAAccelerator.parse_devices(-1 if devices == "auto" else devices) or [0])
+        if device_type(cfg) == "cpu":
+            return 1 if devices in ("auto", -1, "-1") else CPUAccelerator.parse_devices(devices)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise InputError(f"trainer.devices={devices}: must be a number of devices from 1, or auto ({error})") from error
+    return 1
+
+
+def world_size(cfg: DictConfig) -> int:
+    """How many devices train together."""
+    environment = cluster_environment()
+    return device_count(cfg) if environment is None else environment.world_size()
+
+
+def check_devices(cfg: DictConfig) -> None:
+    """Raises InputError for a strategy other than replication, and for several nodes without a process on each."""
+    if cfg.trainer.strategy not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise InputError(f"trainer.strategy={cfg.trainer.strategy}: every device has the whole table; one of {known}")
+    if cluster_environment() is None and cfg.trainer.num_nodes != 1:
+        raise InputError(
+            f"trainer.num_nodes={cfg.trainer.num_nodes}: start a process a device on each node, with torchrun or srun; "
+            "see docs/scaling.md"
+        )
+
+
+def train_on_devices(cfg: DictConfig) -> dict[str, float]:
+    """Trains on several devices of this machine, each in a process of its own; returns the metrics."""
+    count = device_count(cfg)
+    threads = max(1, torch.get_num_threads() // count)
+    return run_ranks(count, _train_as_rank, cfg, HydraConfig.instance().cfg, threads)
+
+
+def _train_as_rank(cfg: DictConfig, hydra: DictConfig, threads: int) -> dict[str, float]:
+    """Trains in a process of `run_ranks`, set up as Hydra has set up the one that started it.
+
+    Raises InputError for all that a command answers by a line and status 2.
+    """
+    with heavy_imports():
+        from askagain.apps.train import train_rank
+    setup_globals()  # Hydra's resolvers
+    HydraConfig.instance().cfg = hydra  # type: ignore[assignment]
+    rank = int(os.environ["RANK"])
+    if rank == 0:
+        configure_log(hydra.hydra.job_logging, hydra.hydra.verbose)
+    else:
+        _be_quiet(rank)
+    torch.set_num_threads(threads)
+    try:
+        return train_rank(cfg)
+    except Exception as error:
+        line = one_line(error)
+        if line is None or isinstance(error, RankError):
+            raise
+        raise InputError(line) from error
+
+
+def follow_first_rank(rank: int) -> int:
+    """Trains what rank 0 sends, if it does, in a process of torchrun's or srun's; returns the exit status."""
+    _be_quiet(rank)
+    with heavy_imports():
+        from askagain.apps.train import train_rank
+    try:
+        config = receive_config()
+        if config is not None:
+            train_rank(OmegaConf.create(json.loads(config)))
+    except InputError:
+        return 0  # rank 0 says it
+    except RuntimeError as error:
+        if not isinstance(error, RankError) and not is_lost_connection(error):
+            raise
+        return 1  # the rank that failed says more
+    return 0
+
+
+def _be_quiet(rank: int) -> None:
+    """Leaves warnings and all but errors to rank 0."""
+    logging.basicConfig(level=logging.ERROR, format=f"rank {rank}: %(message)s")
+    warnings.simplefilter("ignore")
