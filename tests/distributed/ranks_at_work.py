@@ -1,19 +1,18 @@
-"""What a rank computes for test_world.py: `python -m tests.distributed.ranks_at_work RANK SIZE FOLDER`."""
+"""What the ranks of test_collectives.py compute."""
 
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import distributed
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.distributed.collectives import World
-from askagain.distributed.strategy import Replicas, RunningProcesses
+from askagain.distributed.launch import cluster_environment, process_group
+from askagain.distributed.strategy import ReplicatedStrategy
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.callbacks.hits_at_k import HitsAtK
@@ -90,12 +89,11 @@ def with_additions(world: World, pairs: int, gather: bool) -> dict[str, torch.Te
 
 def trained(module: pl.LightningModule, data: pl.LightningDataModule, size: int, folder: Path) -> dict:
     """The weights, losses and figures after some epochs."""
-    place = RunningProcesses(distributed.get_rank() if size > 1 else 0, size)
     trainer = pl.Trainer(
         default_root_dir=folder,
         accelerator="cpu",
         devices=size,
-        strategy=Replicas(cluster_environment=place) if size > 1 else "auto",
+        strategy=ReplicatedStrategy(cluster_environment=cluster_environment()) if size > 1 else "auto",
         max_epochs=EPOCHS,
         callbacks=[Throughput(), HitsAtK([1, 10], "expected")],
         logger=False,
@@ -143,21 +141,17 @@ def trainings(size: int, folder: Path) -> dict[str, dict]:
     return found
 
 
-def main(rank: int, size: int, folder: Path) -> None:
+def work(size: int, folder: Path) -> None:
+    """All that a rank computes, saved as `folder/rank-R.pt`."""
     torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", store=distributed.FileStore(str(folder / "store"), size), rank=rank, world_size=size
-    )
-    world = World.current()
-    found: dict = {"losses": losses(world), "shares": [(world.shard(n).start, world.shard(n).stop) for n in range(10)]}
-    halves = torch.rand(100, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found["agreement"] = [world.agrees_on(halves), world.agrees_on(halves + rank), world.agrees_on(halves * torch.nan)]
-    found["whole"] = world.all_gather(np.arange(7)[world.shard(7)], 7).tolist()
-    if size == 2:
-        found["trainings"] = trainings(size, folder)
-    torch.save(found, folder / f"rank-{rank}.pt")
-    distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    with process_group("cpu"):
+        world = World.current()
+        shares = [world.shard(n) for n in range(10)]
+        results: dict = {"losses": losses(world), "shares": [(share.start, share.stop) for share in shares]}
+        halves = torch.rand(100, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        shifted = halves + world.rank
+        results["agreement"] = [world.agrees_on(numbers) for numbers in (halves, shifted, halves * torch.nan)]
+        results["whole"] = world.all_gather(np.arange(7)[world.shard(7)], 7).tolist()
+        if size == 2:
+            results["trainings"] = trainings(size, folder)
+        torch.save(results, folder / f"rank-{world.rank}.pt")

@@ -1,28 +1,24 @@
 """Several ranks, each a process, compute what one does alone."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from askagain.distributed.collectives import World
+from askagain.distributed.launch import run_ranks
 from askagain.synthetic.sample import write_sample
 from askagain.training.losses.nt_xent_fused import nt_xent
 from tests.distributed import ranks_at_work
 
 pytestmark = pytest.mark.xdist_group("ranks")  # what they compute is computed once
-ROOT = Path(__file__).resolve().parents[2]
 PRINTED = 4  # digits
 ADDITIONS = ("loss", "gradient", "of temperature")
 
 
 def worked(folder: Path, size: int) -> list[dict]:
     """What each rank found."""
-    words = [sys.executable, "-m", "tests.distributed.ranks_at_work"]
-    ranks = [subprocess.Popen([*words, str(rank), str(size), str(folder)], cwd=ROOT) for rank in range(size)]
-    assert [rank.wait(timeout=300) for rank in ranks] == [0] * size
+    run_ranks(size, ranks_at_work.work, size, folder)
     return [torch.load(folder / f"rank-{rank}.pt", weights_only=True) for rank in range(size)]
 
 

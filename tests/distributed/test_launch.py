@@ -1,61 +1,146 @@
-import json
+"""Ranks that end badly. They are processes of this machine; what they train is tested with the commands."""
+
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
-from torch.distributed import TCPStore
+import torch
+from torch import distributed
 
-from askagain.distributed import launch as processes
-from askagain.distributed.launch import Place, Team
-from askagain.errors import RankError
+from askagain.distributed import launch
+from askagain.distributed.launch import process_group, run_ranks
+from askagain.errors import InputError, RankError
 
 
-def test_a_run_is_interrupted_and_not_the_sweep_where_a_rank_fails_that_nobody_waits_for(monkeypatch):
-    monkeypatch.setattr(processes, "TORN", 0.1)
-    team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
-    monkeypatch.setattr(team, "_joined", lambda number, device_type: nullcontext())
+def rank() -> int:
+    return int(os.environ["RANK"])
 
-    def busy() -> None:
-        team._store.set("failed/0/1", json.dumps(["no memory left", "Traceback ..."]))
-        time.sleep(60)
 
+def add_up() -> tuple[int, int]:
+    """The process id, and the sum of all ranks' numbers."""
+    with process_group("cpu"):
+        total = torch.tensor(rank() + 1)
+        distributed.all_reduce(total)
+    return os.getpid(), int(total)
+
+
+def fail(error: Exception, failing: int) -> None:
+    """One rank raises; the others wait for it in a collective."""
+    with process_group("cpu"):
+        if rank() == failing:
+            raise error
+        distributed.barrier()
+
+
+def end_by(number: int, last_words: str, failing: int) -> None:
+    """One rank is ended by a signal; the others are busy by themselves."""
+    print(last_words, file=sys.stderr, flush=True)
+    if rank() == failing:
+        os.kill(os.getpid(), number)
+    time.sleep(600)
+
+
+def note_and_sleep(folder: Path) -> None:
+    (folder / f"{rank()}.part").write_text(str(os.getpid()))
+    (folder / f"{rank()}.part").rename(folder / str(rank()))
+    time.sleep(600)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_the_result_is_rank_0s_and_signals_and_environment_are_afterwards_as_before():
+    handlers = [signal.getsignal(number) for number in launch.STOPPING_SIGNALS]
+    pid, total = run_ranks(3, add_up)
+    assert total == 1 + 2 + 3 and pid != os.getpid() and not alive(pid)
+    assert [signal.getsignal(number) for number in launch.STOPPING_SIGNALS] == handlers
+    assert "RANK" not in os.environ and launch.cluster_environment() is None
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_the_rank_that_fails_is_named_and_its_traceback_logged_once(caplog, failing):
+    with pytest.raises(RankError, match=f"^rank {failing} of 2 failed: MemoryError: no memory left$"):
+        run_ranks(2, fail, MemoryError("no memory left"), failing)
+    assert caplog.text.count("Traceback") == 1 and "raise error" in caplog.text
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, failing):
+    with pytest.raises(InputError, match=r"^data\.dir=nowhere: no such folder$"):
+        run_ranks(2, fail, InputError("data.dir=nowhere: no such folder"), failing)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40")])
+def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_waits_for_it(number, name):
     began = time.monotonic()
-    with pytest.raises(RankError, match="rank 1 of 2 failed: no memory left"):
-        team.run(OmegaConf.create({}), busy, "cpu")
-    assert time.monotonic() - began < 30
-    assert team.run(OmegaConf.create({}), lambda: "the next run", "cpu") == "the next run"
+    with pytest.raises(RankError, match=f"^rank 1 of 2 was ended by {name}: no memory left$"):
+        run_ranks(2, end_by, number, "no memory left", 1)
+    assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "signal 40")])
-def test_a_rank_that_a_signal_ended_is_told_of(monkeypatch, tmp_path, number, name):
-    team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
-    process = subprocess.Popen([sys.executable, "-c", f"import os; os.kill(os.getpid(), {number})"])
-    process.wait(60)
-    with (tmp_path / "output").open("w+") as output:
-        monkeypatch.setattr(team, "_workers", {1: (process, output)})
-        with pytest.raises(RankError, match=f"rank 1 of 2 was ended by {name}"):
-            team._wait_for(["something that is never set"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_rank_outlives_the_process_that_started_it(tmp_path, sent):
+    lines = (
+        "from pathlib import Path",
+        "from askagain.distributed.launch import run_ranks",
+        "from tests.distributed.test_launch import note_and_sleep",
+        f"run_ranks(2, note_and_sleep, Path({str(tmp_path)!r}))",
+    )
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], cwd=root)
+    try:
+        wait_for(lambda: all((tmp_path / str(number)).is_file() for number in (0, 1)))
+        pids = [int((tmp_path / str(number)).read_text()) for number in (0, 1)]
+        process.send_signal(sent)
+        status = process.wait(60)
+        assert status == (-sent if sent == signal.SIGKILL else 128 + sent)
+        wait_for(lambda: not any(map(alive, pids)))
+    finally:
+        process.kill()
 
 
-def test_ctrl_c_stays_what_it_is(monkeypatch):
-    team = Team(Place(0, 2, 0, 2), TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
-    monkeypatch.setattr(team, "_joined", lambda number, device_type: nullcontext())
+def test_a_rank_whose_parent_ended_while_it_started_ends_by_itself(tmp_path):
+    """The parent ends when both processes are there, long before they have imported what they work with."""
+    lines = (
+        "import multiprocessing, os, threading, time",
+        "from pathlib import Path",
+        "from askagain.distributed.launch import run_ranks",
+        "from tests.distributed.test_launch import note_and_sleep",
+        "def end():",
+        "    while len(multiprocessing.active_children()) < 2: time.sleep(0.01)",
+        "    print(*(child.pid for child in multiprocessing.active_children()), flush=True)",
+        "    os.kill(os.getpid(), 9)",
+        "threading.Thread(target=end).start()",
+        f"run_ranks(2, note_and_sleep, Path({str(tmp_path)!r}))",
+    )
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=root, capture_output=True, text=True)
+    pids = [int(number) for number in re.findall(r"\d+", process.stdout)]
+    assert process.returncode == -signal.SIGKILL and len(pids) == 2
+    wait_for(lambda: not any(map(alive, pids)))
 
-    def interrupted() -> None:
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        team.run(OmegaConf.create({}), interrupted, "cpu")
-
-
-def test_a_rank_whose_first_one_has_ended_while_it_started_ends_by_itself():
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    there = dict(zip(processes.PLACE, ("1", "2", "1", "2"), strict=True))
-    environment = os.environ | there | {processes.STORE: "127.0.0.1:9", processes.PARENT: str(gone.pid)}
-    rank = [sys.executable, "-m", "askagain.apps.worker"]
-    assert subprocess.run(rank, env=environment, timeout=60, capture_output=True).returncode == 1
+def test_signals_that_are_ignored_stay_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with launch._stop_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -35,7 +35,8 @@ GRACE = 10.0  # seconds in which a launcher ends the ranks that have lost anothe
 POLL_INTERVAL = 0.1  # seconds
 INPUT_ERROR = f"{InputError.__name__}: "  # how torchelastic reports one
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NOISY_LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing")  # they print what RankError says in a line
+# They print in many lines what RankError says in one.
+NOISY_LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing", "torchelastic-events-null")
 
 
 def cluster_environment() -> "ClusterEnvironment | None":
@@ -106,14 +107,14 @@ def process_group(device_type: str) -> Iterator[None]:
     from askagain.distributed.strategy import backend
 
     environment = _required_environment()
-    distributed.init_process_group(
-        backend(device_type),
-        store=distributed.PrefixStore("process_group", _store()),
-        rank=environment.global_rank(),
-        world_size=environment.world_size(),
-        timeout=COLLECTIVE_TIMEOUT,
-    )
     try:
+        distributed.init_process_group(
+            backend(device_type),
+            store=distributed.PrefixStore("process_group", _store()),
+            rank=environment.global_rank(),
+            world_size=environment.world_size(),
+            timeout=COLLECTIVE_TIMEOUT,
+        )
         yield
     except RuntimeError as error:
         if not is_lost_connection(error):
@@ -124,7 +125,8 @@ def process_group(device_type: str) -> Iterator[None]:
             f"another rank has ended, or the connection to it; its own output says more ({error})"
         ) from error
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def is_lost_connection(error: Exception) -> bool:
