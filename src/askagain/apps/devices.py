@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import warnings
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -68,10 +69,11 @@ def train_on_devices(cfg: DictConfig) -> dict[str, float]:
     """Trains on several devices of this machine, each in a process of its own; returns the metrics."""
     count = device_count(cfg)
     threads = max(1, torch.get_num_threads() // count)
-    return run_ranks(count, _train_as_rank, cfg, HydraConfig.instance().cfg, threads)
+    hydra = OmegaConf.to_container(HydraConfig.get())  # plain: not all its classes can be pickled
+    return run_ranks(count, _train_as_rank, cfg, hydra, threads)
 
 
-def _train_as_rank(cfg: DictConfig, hydra: DictConfig, threads: int) -> dict[str, float]:
+def _train_as_rank(cfg: DictConfig, hydra: dict[str, Any], threads: int) -> dict[str, float]:
     """Trains in a process of `run_ranks`, set up as Hydra has set up the one that started it.
 
     Raises InputError for all that a command answers by a line and status 2.
@@ -79,10 +81,11 @@ def _train_as_rank(cfg: DictConfig, hydra: DictConfig, threads: int) -> dict[str
     with heavy_imports():
         from askagain.apps.train import train_rank
     setup_globals()  # Hydra's resolvers
-    HydraConfig.instance().cfg = hydra  # type: ignore[assignment]
+    whole = OmegaConf.create({**OmegaConf.to_container(cfg), "hydra": hydra})  # type: ignore[dict-item]
+    HydraConfig.instance().cfg = whole  # type: ignore[assignment]
     rank = int(os.environ["RANK"])
     if rank == 0:
-        configure_log(hydra.hydra.job_logging, hydra.hydra.verbose)
+        configure_log(whole.hydra.job_logging, whole.hydra.verbose)
     else:
         _be_quiet(rank)
     torch.set_num_threads(threads)

@@ -12,6 +12,9 @@ class ReplicatedStrategy(DDPStrategy):
     `askagain.distributed.collectives.World`). Reducing gradients once more would send tensors of the table's size.
     """
 
+    def _configure_launcher(self) -> None:
+        self._launcher = None  # the processes are running; Lightning's launcher would change their number of threads
+
     def configure_ddp(self) -> None:
         """Gives all devices the first one's weights."""
         for tensor in (*self.lightning_module.parameters(), *self.lightning_module.buffers()):  # type: ignore[union-attr]
