@@ -240,7 +240,7 @@ def test_a_mistake_that_only_ranks_meet_is_one_line(command, words, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("trainer.strategy=fsdp", "trainer.strategy=fsdp: every device has the whole table"),
+        ("trainer.strategy=fsdp", "trainer.strategy=fsdp: must be 'auto', 'ddp'"),
         ("trainer.num_nodes=2", "with torchrun or srun"),
         ("trainer.devices=many", "trainer.devices=many: must be a number of devices"),
         ("trainer.devices=0", "trainer.devices=0: must be a number of devices"),

@@ -151,6 +151,19 @@ def test_submitit_gives_a_run_its_threads_which_its_ranks_divide_under_every_nam
     assert compared.count(f"{metrics_of(runs[0])['val/mrr']:.4f}") == 2 and "trainer.strategy=ddp_fork" in compared
 
 
+@pytest.mark.parametrize("launcher", ["joblib", "ray"])
+def test_runs_side_by_side_each_have_two_devices(command, words, tmp_path, launcher):
+    side_by_side = (f"hydra/launcher={launcher}", "trainer.devices=2", "seed=0,1")
+    result = command("train.py", *words, *QUICK, *side_by_side, HOME=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    pids = set()
+    for run in runs_of(tmp_path):
+        assert (run / "metrics.json").is_file()
+        assert [rank["world_size"] for rank in noted_by(run)] == [2, 2]
+        pids |= {rank["pid"] for rank in noted_by(run)}
+    assert len(pids) == 4
+
+
 def test_a_sweep_goes_through_slurm_on_two_nodes(command, words, tmp_path):
     write_commands(tmp_path / "bin")
     slurm = ("hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=3", "trainer.num_nodes=2", "seed=1")

@@ -20,8 +20,6 @@ from askagain.distributed.launch import (
 )
 from askagain.errors import InputError, RankError
 
-STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
-
 
 def device_type(cfg: DictConfig) -> str:
     """`cuda`, `cpu`, ...: what `trainer.accelerator` comes to here."""
@@ -54,10 +52,7 @@ def world_size(cfg: DictConfig) -> int:
 
 
 def check_devices(cfg: DictConfig) -> None:
-    """Raises InputError for a strategy other than replication, and for several nodes without a process on each."""
-    if cfg.trainer.strategy not in STRATEGIES:
-        known = ", ".join(STRATEGIES)
-        raise InputError(f"trainer.strategy={cfg.trainer.strategy}: every device has the whole table; one of {known}")
+    """Raises InputError where several nodes are asked for, and nothing has started processes on them."""
     if cluster_environment() is None and cfg.trainer.num_nodes != 1:
         raise InputError(
             f"trainer.num_nodes={cfg.trainer.num_nodes}: start a process a device on each node, with torchrun or srun; "
