@@ -244,7 +244,7 @@ def test_a_mistake_that_only_ranks_meet_is_one_line(command, words, tmp_path):
         ("trainer.num_nodes=2", "with torchrun or srun"),
         ("trainer.devices=many", "trainer.devices=many: must be a number of devices"),
         ("trainer.devices=0", "trainer.devices=0: must be a number of devices"),
-        ("checkpoint_every_n_steps=0", "must be at least 1, or null"),
+        ("checkpoint_every_n_steps=0", "must be at least 1"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(command, words, setting, said):
