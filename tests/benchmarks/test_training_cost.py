@@ -5,7 +5,7 @@ import torch
 from askagain.benchmarks.training_cost import Rates, Size, Step, distinct_words
 from askagain.distributed.collectives import World
 from askagain.synthetic.scaled import JOINERS, OPENINGS, ScaledLanguage, invented_words
-from askagain.training.losses.nt_xent_fused import nt_xent
+from askagain.training.losses.nt_xent import NTXentLoss
 
 
 class Counted(World):
@@ -19,7 +19,7 @@ class Counted(World):
 @pytest.mark.parametrize(("pairs", "dim"), [(8, 16), (24, 20)])
 def test_what_is_said_to_cross_is_what_the_loss_gives_away(pairs, dim):
     world = Counted(0, 2)
-    nt_xent(torch.randn(2 * pairs, dim, requires_grad=True), None, 0.1, 1e-8, world)
+    NTXentLoss()(*torch.randn(2 * pairs, dim, requires_grad=True).split(pairs), world=world)
     assert Step(Size(1000, dim, pairs // 2, 2), 20.0, 11.0).crossed_bytes == world.bytes_crossed
 
 

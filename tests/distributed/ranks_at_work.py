@@ -17,20 +17,17 @@ from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.callbacks.throughput import Throughput
-from askagain.training.losses.nt_xent_fused import nt_xent
-from askagain.training.modules.dssm import DSSM
+from askagain.training.losses.nt_xent import NTXentLoss, ReferenceNTXentLoss
 from askagain.training.modules.trigram_regressor import TrigramRegressor
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
-from askagain.training.optim.schedules import warmup_decay
 from askagain.vectors.word_vectors import WordVectors
-from tests.training.conftest import DSSM_SETTINGS, duplicates, known_words
+from tests.training.conftest import SCHEDULE, dssm_module, duplicates, known_words
 
 OPTIMIZERS = {
     "row": partial(RowwiseAdagrad, lr=0.05, eps=1e-10, second_moment="row"),
     "full": partial(RowwiseAdagrad, lr=0.05, eps=1e-10, second_moment="full"),
     "adam": partial(torch.optim.Adam, lr=0.003),
 }
-SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
 GLOBAL_BATCH = 64
 EPOCHS = 8  # more than 50 steps
 NEGATIVES = 5
@@ -43,48 +40,52 @@ def corpus_in(folder: Path) -> Corpus:
 
 
 def losses(world: World) -> dict[str, torch.Tensor]:
-    """NT-Xent and its gradient on random batches, shared by the ranks."""
-    found = {}
+    """NT-Xent and its gradient on random batches, shared by the ranks; and what the readable reference computes."""
+    results = {}
     for pairs in PAIRS:
         for temperature in (0.1, 0.01):
             for gather in (True, False):
-                torch.manual_seed(pairs)
-                vectors = torch.randn(2 * pairs, 12, requires_grad=True)
-                groups = torch.randint(0, 5, (pairs,))
-                loss = nt_xent(vectors, groups, temperature, 1e-8, world, gather)
-                loss.backward()
-                name = f"{pairs} pairs, {temperature}, {gather}"
-                found |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
+                loss = NTXentLoss(temperature, gather=gather)
+                results |= loss_and_gradient(f"{pairs} pairs, {temperature}, {gather}", loss, pairs, 0, world)
         for gather in (True, False):
-            found |= with_additions(world, pairs, gather)
-    return found | rounded(world)
+            for kind in (NTXentLoss, ReferenceNTXentLoss):
+                loss = kind(0.2, learn_temperature=True, label_smoothing=0.2, gather=gather)
+                name = f"{pairs} pairs and additions, {gather}"
+                name = name if kind is NTXentLoss else f"reference, {name}"
+                results |= loss_and_gradient(name, loss, pairs, NEGATIVES, world)
+                results[f"{name}: of temperature"] = loss.log_temperature.grad
+    return results | rounded(world)
+
+
+def loss_and_gradient(name: str, loss: NTXentLoss, pairs: int, hard: int, world: World) -> dict[str, torch.Tensor]:
+    """The loss of a random batch with `hard` hard negatives, and the gradient of all its vectors."""
+    vectors, groups = random_batch(pairs, hard)
+    queries, positives, negatives = vectors.split([pairs, pairs, hard])
+    value = loss(queries, positives, negatives=negatives if hard else None, groups=groups, world=world)
+    value.backward()
+    return {f"{name}: loss": value.detach(), f"{name}: gradient": vectors.grad}
+
+
+def random_batch(pairs: int, hard: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vectors, [2 pairs + hard, 12], and groups, [pairs + hard], the same on every rank."""
+    torch.manual_seed(pairs)
+    vectors = torch.randn(2 * pairs + hard, 12, requires_grad=True)
+    return vectors, torch.randint(0, 5, (pairs + hard,))
 
 
 def rounded(world: World) -> dict[str, torch.Tensor]:
     """Likewise with matrix products in bfloat16."""
-    found = {}
-    for negatives in (0, 40):
-        torch.manual_seed(negatives)
-        vectors = torch.randn(2 * ROUNDED_PAIRS + negatives, 32, requires_grad=True)
+    results = {}
+    for hard in (0, 40):
+        torch.manual_seed(hard)
+        vectors = torch.randn(2 * ROUNDED_PAIRS + hard, 32, requires_grad=True)
+        queries, positives, negatives = vectors.split([ROUNDED_PAIRS, ROUNDED_PAIRS, hard])
         with torch.autocast("cpu", torch.bfloat16):
-            loss = nt_xent(vectors, None, 0.1, 1e-8, world, pairs=ROUNDED_PAIRS)
+            loss = NTXentLoss()(queries, positives, negatives=negatives if hard else None, world=world)
         loss.backward()
-        name = f"rounded, {negatives} negatives"
-        found |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
-    return found
-
-
-def with_additions(world: World, pairs: int, gather: bool) -> dict[str, torch.Tensor]:
-    """Likewise with further negatives, smoothed labels and a temperature that is learned."""
-    torch.manual_seed(pairs)
-    vectors = torch.randn(2 * pairs + NEGATIVES, 12, requires_grad=True)
-    temperature = torch.tensor(0.2, requires_grad=True)
-    groups = torch.randint(0, 5, (pairs + NEGATIVES,))
-    loss = nt_xent(vectors, groups, temperature, 1e-8, world, gather, pairs, label_smoothing=0.2)
-    loss.backward()
-    name = f"{pairs} pairs and additions, {gather}"
-    found = {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
-    return found | {f"{name}: of temperature": temperature.grad}
+        name = f"rounded, {hard} negatives"
+        results |= {f"{name}: loss": loss.detach(), f"{name}: gradient": vectors.grad}
+    return results
 
 
 def trained(module: pl.LightningModule, data: pl.LightningDataModule, size: int, folder: Path) -> dict:
@@ -120,13 +121,12 @@ def trainings(size: int, folder: Path) -> dict[str, dict]:
     for name, optimizer in OPTIMIZERS.items():
         torch.manual_seed(0)
         data = duplicates(corpus, batch_size=GLOBAL_BATCH // size)
-        module = DSSM(**data.model_inputs(), optimizer=optimizer, scheduler=SCHEDULE, **DSSM_SETTINGS | {"dim": 16})
+        module = dssm_module(data, optimizer, dim=16)
         found[f"dssm, {name}"] = trained(module, data, size, folder)
     for name in ("row", "adam"):
         torch.manual_seed(0)
         data = duplicates(corpus, batch_size=GLOBAL_BATCH // size)
-        settings = DSSM_SETTINGS | {"dim": 16, "feature_weights": "learned"}
-        module = DSSM(**data.model_inputs(), optimizer=OPTIMIZERS[name], scheduler=SCHEDULE, **settings)
+        module = dssm_module(data, OPTIMIZERS[name], dim=16, feature_weights="learned")
         found[f"weighted dssm, {name}"] = trained(module, data, size, folder)
     words = sorted(corpus.ranking("validation").words(corpus.preprocessor).words)
     rng = np.random.default_rng(0)

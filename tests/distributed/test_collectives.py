@@ -8,7 +8,7 @@ import torch
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import run_ranks
 from askagain.synthetic.sample import write_sample
-from askagain.training.losses.nt_xent_fused import nt_xent
+from askagain.training.losses.nt_xent import NTXentLoss
 from tests.distributed import ranks_at_work
 
 pytestmark = pytest.mark.xdist_group("ranks")  # what they compute is computed once
@@ -73,7 +73,7 @@ def test_shares_become_a_whole_on_every_rank(ranks):
 
 def test_loss_and_gradient_are_those_of_one_rank_and_the_same_bits_on_all(ranks):
     expected = ranks_at_work.losses(World())
-    compared = [name for name in expected if ", True: " in name]
+    compared = [name for name in expected if ", True: " in name and not name.startswith("reference")]
     assert len(compared) == (2 * 2 + 3) * len(ranks_at_work.PAIRS)
     for name in compared:
         for rank in ranks:
@@ -94,55 +94,59 @@ def test_in_bfloat16_it_does_not_show_how_many_ranks_there_are(ranks, negatives)
 
 
 def test_without_gather_all_ranks_have_the_same_gradients_too(ranks):
-    names = [name for name in ranks[0]["losses"] if ", False: " in name]
+    names = [name for name in ranks[0]["losses"] if ", False: " in name and not name.startswith("reference")]
     assert any("of temperature" in name for name in names)
     for name in names:
         assert all(torch.equal(rank["losses"][name], ranks[0]["losses"][name]) for rank in ranks), name
 
 
 def test_without_gather_pairs_are_compared_with_those_of_their_own_rank(ranks):
-    world = World(0, len(ranks))
+    loss = NTXentLoss()
     for pairs in ranks_at_work.PAIRS:
-        torch.manual_seed(pairs)
-        vectors = torch.randn(2 * pairs, 12, requires_grad=True)
-        groups = torch.randint(0, 5, (pairs,))
-        sides = vectors.unflatten(0, (2, pairs))
-        parts = [World(rank, world.size).shard(pairs) for rank in range(world.size)]
-        loss = sum(
-            nt_xent(sides[:, part].flatten(0, 1), groups[part], 0.1, 1e-8) * (part.stop - part.start) / pairs
+        vectors, groups = ranks_at_work.random_batch(pairs, 0)
+        queries, positives = vectors.split(pairs)
+        parts = [World(rank, len(ranks)).shard(pairs) for rank in range(len(ranks))]
+        expected = sum(
+            loss(queries[part], positives[part], groups=groups[part]) * (part.stop - part.start) / pairs
             for part in parts
             if part.stop > part.start
         )
-        loss.backward()
+        expected.backward()
         for rank in ranks:
-            found = rank["losses"]
-            torch.testing.assert_close(found[f"{pairs} pairs, 0.1, False: loss"], loss.detach())
-            torch.testing.assert_close(found[f"{pairs} pairs, 0.1, False: gradient"], vectors.grad)
+            results = rank["losses"]
+            torch.testing.assert_close(results[f"{pairs} pairs, 0.1, False: loss"], expected.detach())
+            torch.testing.assert_close(results[f"{pairs} pairs, 0.1, False: gradient"], vectors.grad)
 
 
-def test_without_gather_pairs_are_compared_with_all_further_negatives(ranks):
-    world = World(0, len(ranks))
+def test_without_gather_pairs_are_compared_with_all_hard_negatives(ranks):
     for pairs in ranks_at_work.PAIRS:
-        torch.manual_seed(pairs)
-        vectors = torch.randn(2 * pairs + ranks_at_work.NEGATIVES, 12, requires_grad=True)
-        temperature = torch.tensor(0.2, requires_grad=True)
-        groups = torch.randint(0, 5, (pairs + ranks_at_work.NEGATIVES,))
-        sides, negatives = vectors[: 2 * pairs].unflatten(0, (2, pairs)), vectors[2 * pairs :]
+        vectors, groups = ranks_at_work.random_batch(pairs, ranks_at_work.NEGATIVES)
+        queries, positives, negatives = vectors.split([pairs, pairs, ranks_at_work.NEGATIVES])
+        loss = NTXentLoss(0.2, learn_temperature=True, label_smoothing=0.2)
         losses = []
-        for rank in range(world.size):
-            part = World(rank, world.size).shard(pairs)
+        for rank in range(len(ranks)):
+            part = World(rank, len(ranks)).shard(pairs)
             count = part.stop - part.start
             if count:
-                share = torch.cat([sides[:, part].flatten(0, 1), negatives])
-                of_share = torch.cat([groups[:pairs][part], groups[pairs:]])
-                loss = nt_xent(share, of_share, temperature, 1e-8, pairs=count, label_smoothing=0.2)
-                losses.append(loss * count / pairs)
+                own_groups = torch.cat([groups[:pairs][part], groups[pairs:]])
+                shard = loss(queries[part], positives[part], negatives=negatives, groups=own_groups)
+                losses.append(shard * count / pairs)
         sum(losses).backward()
         for rank in ranks:
-            found = {name: rank["losses"][f"{pairs} pairs and additions, False: {name}"] for name in ADDITIONS}
-            torch.testing.assert_close(found["loss"], sum(losses).detach())
-            torch.testing.assert_close(found["gradient"], vectors.grad)
-            torch.testing.assert_close(found["of temperature"], temperature.grad)
+            results = {name: rank["losses"][f"{pairs} pairs and additions, False: {name}"] for name in ADDITIONS}
+            torch.testing.assert_close(results["loss"], sum(losses).detach())
+            torch.testing.assert_close(results["gradient"], vectors.grad)
+            torch.testing.assert_close(results["of temperature"], loss.log_temperature.grad)
+
+
+@pytest.mark.parametrize("gather", [True, False])
+def test_the_reference_gives_every_rank_the_same_loss_and_gradients(ranks, gather):
+    for pairs in ranks_at_work.PAIRS:
+        for name in ADDITIONS:
+            name = f"{pairs} pairs and additions, {gather}: {name}"
+            for rank in ranks:
+                results = rank["losses"]
+                torch.testing.assert_close(results[f"reference, {name}"], results[name], rtol=1e-5, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class NoteRank(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         noted = {
             "pid": os.getpid(),
-            "temperature": float(pl_module.temperature),
+            "temperature": float(pl_module.loss.temperature),
             "lr": trainer.optimizers[0].param_groups[0]["initial_lr"],
             "batch_size": trainer.datamodule.batch_size,
             "dim": pl_module.encoder.dim,

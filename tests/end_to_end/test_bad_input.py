@@ -57,7 +57,7 @@ def test_an_encoder_that_is_wider_than_the_model_is_refused(command, small):
     words = ("train.py", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
     run = succeeded(command(*words))
     line = refused(command(*words, "start=encoder", f"start.path={run}", "model.dim=8"))
-    assert f"{run}: its vectors have 16 numbers, more than dim=8; set dim=16 or" in line
+    assert f"{run}: its vectors have 16 columns, more than dim=8; set dim=16 or" in line
 
 
 def test_diverged_training_gives_no_figures(command, small):
@@ -114,8 +114,8 @@ SETTINGS = {
         "https://code.google.com/archive/p/word2vec",
     ),
     "unknown words": (("experiment=trigram", "words=some"), "words=some: no such config; choose one of these"),
-    "temperature of zero": (("model.temperature=0",), "model.temperature=0: must be at least 0.0015"),
-    "unknown setting added": (("+model.depth=3",), "model.depth: no such setting; there are dim, eps"),
+    "temperature of zero": (("loss.temperature=0",), "loss.temperature=0: must be at least 0.0015"),
+    "unknown setting added": (("+model.depth=3",), "model.depth: no such setting; there are dim, feature_weights"),
     "letters of no use": (("features.ngram_sizes=[1,3]",), "features.ngram_sizes=[1, 3]: must be"),
     "text for a number of rows": (("features.ngram_buckets=many",), "features.ngram_buckets=many: must be"),
     "unknown setting of features": (("+features.depth=3",), "features.depth: no such setting; there are kind"),

@@ -82,9 +82,10 @@ def printed(run: Path, name: str) -> list[str]:
 # All that the loss and its batches can have beside pairs; hard negatives are sought by all devices together.
 ADDITIONS = (
     "callbacks.hard_negatives.per_text=2",
-    "model.matryoshka=[8]",
-    "model.learn_temperature=true",
-    "model.label_smoothing=0.1",
+    "loss=matryoshka",
+    "loss.dims=[8]",
+    "loss.loss.learn_temperature=true",
+    "loss.loss.label_smoothing=0.1",
     "model.feature_weights=learned",
 )
 

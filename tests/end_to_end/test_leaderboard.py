@@ -81,7 +81,7 @@ def test_metrics_are_means_over_seeds_and_what_is_trained_already_is_not_trained
         "metrics": without_seconds(mine),
     }
 
-    result = command(*two_seeds, rankers("model.temperature=0.3"))
+    result = command(*two_seeds, rankers("loss.temperature=0.3"))
     assert result.returncode == 0 and "already in" not in result.stderr, result.stderr
     assert [metrics_of(run)["val/mrr"] for run in runs] != [one["val/mrr"] for one in found]
 

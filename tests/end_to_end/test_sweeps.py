@@ -67,11 +67,11 @@ def test_every_rank_trains_a_trials_own_values_and_a_trial_that_crashes_does_not
         assert len(ranks) == 2 and ranks[0]["pid"] != ranks[1]["pid"]
         for rank in ranks:
             assert rank["world_size"] == 2
-            assert rank["temperature"] == float(given["model.temperature"])
+            assert rank["temperature"] == float(given["loss.temperature"])
             assert rank["lr"] == float(given["optimizer.lr"])
             assert rank["batch_size"] == int(given["data.batch_size"])
             assert rank["dim"] == int(given["model.dim"])
-    assert len({given_to(run)["model.temperature"] for run in runs}) == 3
+    assert len({given_to(run)["loss.temperature"] for run in runs}) == 3
 
     assert [(run / "metrics.json").is_file() for run in runs] == [False, True, True]
     assert "rank 1 of 2 failed: MemoryError" in (runs[0] / "train.log").read_text()
@@ -99,7 +99,7 @@ def test_every_setting_that_a_search_varies_is_one_that_its_experiment_has(searc
 
 
 def test_a_grid_has_every_combination_and_what_is_typed_takes_the_place_of_what_it_varies(command, words, tmp_path):
-    one = ("model.dim=16", "model.temperature=0.1", "optimizer.lr=0.03,0.1", "data.batch_size=64")
+    one = ("model.dim=16", "loss.temperature=0.1", "optimizer.lr=0.03,0.1", "data.batch_size=64")
     result = command("train.py", *words, "hparams_search=dssm_grid", *one)
     assert result.returncode == 0, result.stderr
     ranks = [rank for run in runs_of(tmp_path) for rank in noted_by(run)]
@@ -109,13 +109,13 @@ def test_a_grid_has_every_combination_and_what_is_typed_takes_the_place_of_what_
 
 def test_a_search_in_which_no_trial_succeeds_says_so_in_one_line(command, words, tmp_path):
     search = ("hparams_search=dssm_optuna", "hydra.sweeper.n_trials=1")
-    result = command("train.py", *words, *search, "model.temperature=choice(0,-1)")
+    result = command("train.py", *words, *search, "loss.temperature=choice(0,-1)")
     assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: no run of the sweep succeeded")
     assert not (runs_of(tmp_path)[0].parent / "optimization_results.yaml").exists()
     (run,) = runs_of(tmp_path)
-    temperature = given_to(run)["model.temperature"]
-    assert f"model.temperature={temperature}: must be at least" in (run / "train.log").read_text()
+    temperature = given_to(run)["loss.temperature"]
+    assert f"loss.temperature={temperature}: must be at least" in (run / "train.log").read_text()
 
 
 def test_joblib_divides_threads_builds_each_cache_entry_once_and_a_crash_is_shown_once(command, words, tmp_path):

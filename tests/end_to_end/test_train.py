@@ -138,26 +138,24 @@ def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_re
 
 def test_a_two_value_multirun_leaves_a_folder_a_run_and_ranks_them(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv")
-    result = command("train.py", "-m", *words, "model.temperature=0.05,0.5", "seed=1")
+    result = command("train.py", "-m", *words, "loss.temperature=0.05,0.5", "seed=1")
     last = succeeded(result)
     (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
     runs = [sweep / "0", sweep / "1"]
     assert last == runs[1]
-    temperatures = [
-        yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["model"]["temperature"] for run in runs
-    ]
+    temperatures = [yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["loss"]["temperature"] for run in runs]
     assert temperatures == [0.05, 0.5]
     assert metrics_of(runs[0])["train/loss"] != metrics_of(runs[1])["train/loss"]
     assert metrics_of(runs[0])["start/mrr"] == metrics_of(runs[1])["start/mrr"]  # the same first weights
     mrr = [f"{metrics_of(run)['val/mrr']:.4f}" for run in runs]
     compared = result.stderr[result.stderr.index("Runs of the sweep, best first") :]
-    assert compared.index(max(mrr)) < compared.index(min(mrr)) and "model.temperature=0.05" in compared
+    assert compared.index(max(mrr)) < compared.index(min(mrr)) and "loss.temperature=0.05" in compared
 
 
 def test_a_bad_run_does_not_end_a_sweep(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
-    result = command("train.py", "-m", *words, "model.temperature=0.1,0,0.2")
-    assert result.returncode == 2 and "model.temperature=0: must be at least" in result.stderr
+    result = command("train.py", "-m", *words, "loss.temperature=0.1,0,0.2")
+    assert result.returncode == 2 and "loss.temperature=0: must be at least" in result.stderr
     (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
     assert [(sweep / number / "metrics.json").is_file() for number in "012"] == [True, False, True]
     assert "failed" in result.stderr

@@ -145,14 +145,14 @@ def test_the_worst_ranked_questions_are_a_table_with_what_was_ranked_above(run, 
 
 
 def test_the_runs_of_a_sweep_are_a_group(command, small, tmp_path):
-    words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=wandb", "model.temperature=0.05,0.5")
+    words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=wandb", "loss.temperature=0.05,0.5")
     succeeded(command("train.py", "-m", *words, WANDB_MODE="offline"))
     (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
     first, second = (written(sweep / number) for number in "01")
     assert first.about.run_group == second.about.run_group == sweep.name
     assert first.about.run_id != second.about.run_id
     assert [first.about.display_name, second.about.display_name] == ["dssm_0", "dssm_1"]
-    assert [first.config["model"]["temperature"], second.config["model"]["temperature"]] == [0.05, 0.5]
+    assert [first.config["loss"]["temperature"], second.config["loss"]["temperature"]] == [0.05, 0.5]
 
 
 def test_wandbs_agent_trains_with_the_settings_of_the_sweep_file(small, tmp_path, cache_folder):

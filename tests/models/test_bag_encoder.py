@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 import askagain
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import save_encoder
+from askagain.models.folder import checkpoint_entry, save_encoder
 from askagain.models.mean_of_vectors import mean_of_vectors
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
@@ -97,17 +97,10 @@ def with_pairs() -> BagEncoder:
 
 def test_an_encoder_with_word_pairs_knows_the_order_of_words_also_when_it_is_read_back(tmp_path):
     save_encoder(with_pairs(), tmp_path / "encoder")
-    assert json.loads((tmp_path / "encoder" / "encoder.json").read_text())["format"] == 2
     texts = ["usb disk", "disk usb?", "disk how usb disk", "disk"]
     expected = [[1, 1, 0, 1], [1, 1, 1, 0], [2, 1, 1, 1], [1, 0, 0, 0]]
     for one in (with_pairs(), askagain.load(tmp_path), pickle.loads(pickle.dumps(with_pairs()))):
         assert one.encode(texts).tolist() == expected
-
-
-def test_an_encoder_without_pairs_is_written_as_before_there_were_any_and_is_read(tmp_path):
-    save_encoder(encoder(), tmp_path / "encoder")
-    assert json.loads((tmp_path / "encoder" / "encoder.json").read_text())["format"] == 1
-    assert np.array_equal(askagain.load(tmp_path).encode(["mount disk"]), encoder().encode(["mount disk"]))
 
 
 @pytest.mark.parametrize(
@@ -115,13 +108,10 @@ def test_an_encoder_without_pairs_is_written_as_before_there_were_any_and_is_rea
     [NgramTokenizer.from_words(["disk", "mount"], sizes=(2, 4)), NgramTokenizer(sizes=(3, 5), buckets=20)],
     ids=["sizes", "buckets"],
 )
-def test_an_encoder_with_other_ngrams_than_known_trigrams_is_written_in_a_format_of_its_own_and_read(
-    tmp_path, tokenizer
-):
+def test_an_encoder_with_other_ngrams_than_known_trigrams_is_written_and_read(tmp_path, tokenizer):
     features = Features("words_trigrams", WordVocabulary(["disk"]), tokenizer)
     one = BagEncoder(CLEAN, features, torch.randn(features.size, 4))
     save_encoder(one, tmp_path / "encoder")
-    assert json.loads((tmp_path / "encoder" / "encoder.json").read_text())["format"] == 3
     texts = ["mounted disks", "unheard", "disk"]
     assert np.array_equal(askagain.load(tmp_path).encode(texts), one.encode(texts))
     (tmp_path / "encoder" / "ngrams.json").write_text("{}")
@@ -205,24 +195,50 @@ def test_one_string_is_not_taken_for_a_list_of_texts():
         encoder().encode("mount disk")
 
 
+def write_checkpoint(path, table, row_weights=None, **changes):
+    """What a training checkpoint holds of `encoder()`."""
+    state = {"bag.weight": table} | ({} if row_weights is None else {"weights": row_weights})
+    entry = checkpoint_entry(encoder(), "bag.weight", None if row_weights is None else "weights")
+    torch.save({"state_dict": state, "encoder": entry | changes}, path)
+
+
+def test_a_checkpoint_alone_is_an_encoder_with_its_own_weights(tmp_path):
+    table = torch.randn(encoder().features.size, 4)
+    write_checkpoint(tmp_path / "moved.ckpt", table)
+    expected = BagEncoder(CLEAN, encoder().features, table, normalize=encoder().normalize)
+    texts = ["mount the disk", "disk?", "xyz"]
+    assert np.array_equal(askagain.load(tmp_path / "moved.ckpt").encode(texts), expected.encode(texts))
+
+
 def test_weights_of_features_in_a_checkpoint_scale_its_rows(tmp_path):
-    save_encoder(encoder(), tmp_path / "encoder")
-    (tmp_path / "checkpoints").mkdir()
-    path = tmp_path / "checkpoints" / "last.ckpt"
     rows = encoder().features.size
-    for name in ("idf", "learned_weights"):
-        torch.save({"state_dict": {"bag.weight": torch.ones(rows, 4), name: torch.arange(rows).float()}}, path)
-        assert torch.equal(askagain.load(path).bag.weight, torch.arange(rows).float()[:, None].expand(rows, 4))
+    write_checkpoint(tmp_path / "last.ckpt", torch.ones(rows, 4), torch.arange(rows).float())
+    table = askagain.load(tmp_path / "last.ckpt").bag.weight
+    assert torch.equal(table, torch.arange(rows).float()[:, None].expand(rows, 4))
 
 
-def test_a_checkpoint_with_weights_of_another_shape_is_refused(tmp_path):
-    save_encoder(encoder(), tmp_path / "encoder")
-    (tmp_path / "checkpoints").mkdir()
-    path = tmp_path / "checkpoints" / "last.ckpt"
-    for shape in ((3, 4), (encoder().features.size, 1)):
-        torch.save({"state_dict": {"encoder.bag.weight": torch.zeros(shape)}}, path)
-        with pytest.raises(InputError, match="not a checkpoint of the run"):
+def test_a_checkpoint_with_weights_of_another_shape_or_damaged_files_is_refused(tmp_path):
+    path = tmp_path / "last.ckpt"
+    rows = encoder().features.size
+    for shape in ((3, 4), (rows, 1)):
+        write_checkpoint(path, torch.zeros(shape))
+        with pytest.raises(InputError, match="not a checkpoint"):
             askagain.load(path)
+    write_checkpoint(path, torch.zeros(rows, 4), files={"encoder.json": torch.zeros(3, dtype=torch.uint8)})
+    with pytest.raises(InputError, match="not a checkpoint"):
+        askagain.load(path)
+    torch.save({"state_dict": {"bag.weight": torch.zeros(rows, 4)}}, path)
+    with pytest.raises(InputError, match="not a checkpoint"):
+        askagain.load(path)
+
+
+def test_a_file_in_a_checkpoint_cannot_be_written_elsewhere(tmp_path):
+    path = tmp_path / "last.ckpt"
+    entry = checkpoint_entry(encoder(), "bag.weight", None)
+    entry["files"][str(tmp_path / "stray.json")] = torch.zeros(3, dtype=torch.uint8)
+    write_checkpoint(path, torch.zeros(encoder().features.size, 4), files=entry["files"])
+    askagain.load(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 class Malicious:
@@ -231,11 +247,9 @@ class Malicious:
 
 
 def test_a_checkpoint_is_never_unpickled(tmp_path):
-    save_encoder(encoder(), tmp_path / "encoder")
-    (tmp_path / "checkpoints").mkdir()
-    path = tmp_path / "checkpoints" / "last.ckpt"
+    path = tmp_path / "last.ckpt"
     path.write_bytes(pickle.dumps({"state_dict": Malicious()}))
-    with pytest.raises(InputError, match="not a checkpoint of the run"):
+    with pytest.raises(InputError, match="not a checkpoint"):
         askagain.load(path)
 
 

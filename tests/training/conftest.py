@@ -1,7 +1,12 @@
 """A small corpus, and word vectors in which words with like letters have like vectors."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
+from torch import nn
+from torch.optim import Optimizer
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
@@ -11,22 +16,12 @@ from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.data.duplicates import DuplicatesDataModule
 from askagain.training.data.word_vectors import WordVectorsDataModule
+from askagain.training.losses.nt_xent import NTXentLoss
+from askagain.training.modules.dssm import DSSM
+from askagain.training.optim.schedules import warmup_decay
 from askagain.vectors.word_vectors import WordVectors
 
-# Settings of a rung that trains a whole table, but for `dim`.
-TABLE = {
-    "init_std": 0.05,
-    "feature_weights": "none",
-    "pooling": "sum",
-    "temperature": 0.1,
-    "learn_temperature": False,
-    "label_smoothing": 0.0,
-    "eps": 1e-8,
-    "mask_same_group": True,
-    "matryoshka": [],
-    "matryoshka_weight": 0.1,
-}
-DSSM_SETTINGS = TABLE | {"dim": 32, "gather": True}
+SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +71,12 @@ def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> WordVectors
         "seed": 0,
     }
     return WordVectorsDataModule(corpus, vectors, **defaults | settings)
+
+
+def dssm_module(
+    data: DuplicatesDataModule, optimizer: Callable[..., Optimizer], loss: nn.Module | None = None, **settings
+) -> DSSM:
+    """A DSSM of 32 columns with settings for tests."""
+    defaults = {"dim": 32, "init_std": 0.05}
+    learning = {"loss": loss or NTXentLoss(), "optimizer": optimizer, "scheduler": SCHEDULE}
+    return DSSM.from_settings(**data.model_inputs(), **learning, **defaults | settings)

@@ -62,7 +62,7 @@ def test_validate_ranks_also_where_nothing_is_held_out(corpus, vectors, tmp_path
 
 def test_test_ranks_the_test_set_with_given_weights_and_with_the_best_checkpoint(corpus, tmp_path):
     data = duplicates(corpus)
-    module = dssm(data, lr=0.05)
+    module = dssm(data, partial(torch.optim.Adam, lr=0.05))
     best = BestCheckpoint(str(tmp_path), "val/mrr", "min")  # the first epoch is the worst
     fit = plain_trainer(tmp_path, hits_at_k(), best, max_epochs=3)
     fit.fit(module, datamodule=data)

@@ -2,7 +2,7 @@
 
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -13,6 +13,10 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
 from askagain.errors import InputError
 from askagain.synthetic.sample import generator_digest, write_sample
+
+if TYPE_CHECKING:  # commands that train nothing do not wait for Lightning
+    from askagain.training.data.datamodule import BagDataModule
+    from askagain.training.modules.base import RetrievalModule
 
 PATHS = ("dir", "train_path", "validation_path", "test_path", "corpus_path")
 
@@ -54,6 +58,15 @@ def in_section(section: str, node: DictConfig, error: InputError) -> str:
     message = str(error)
     name = message.partition("=")[0]
     return f"{section}.{message}" if name in node else message
+
+
+def build_module(cfg: DictConfig, datamodule: "BagDataModule") -> "RetrievalModule":
+    """The module of `cfg.model`, made from the datamodule's features, the optimizer and the loss, if it takes one."""
+    model = build(cfg, "model")
+    parts = {"optimizer": build(cfg, "optimizer"), "scheduler": build(cfg, "scheduler")}
+    if "loss" in signature(model).parameters:
+        parts["loss"] = build(cfg, "loss")
+    return model(**datamodule.model_inputs(), **parts)
 
 
 def build_corpus(cfg: DictConfig) -> Corpus:

@@ -132,17 +132,16 @@ def _shortest_first(ranker: Any) -> None:
         raise ValueError(f"letters={ranker.letters}: must be the shortest and the longest n-gram, such as [3,5]")
 
 
-def _can_be_learned(model: Any) -> None:
-    if model.learn_temperature and model.temperature < 0.025:  # below it float32 would not do
-        raise ValueError(f"temperature={model.temperature}: must be at least 0.025 with learn_temperature")
+def _can_be_learned(loss: Any) -> None:
+    if loss.learn_temperature and loss.temperature < 0.025:  # below it float32 would not do
+        raise ValueError(f"temperature={loss.temperature}: must be at least 0.025 with learn_temperature")
 
 
-def _has_a_loss(model: Any) -> None:
-    _can_be_learned(model)
-    if not model.vector_weight and not model.similarity_weight:
+def _has_a_weight(loss: Any) -> None:
+    if not loss.vector_weight and not loss.similarity_weight:
         raise ValueError("vector_weight=0: must be above 0 where similarity_weight is 0")
-    if model.learn_temperature and not model.nt_xent_weight:
-        raise ValueError("learn_temperature=true: without nt_xent_weight there is no temperature to learn")
+    if getattr(loss.nt_xent, "learn_temperature", False) and not loss.nt_xent_weight:
+        raise ValueError("nt_xent_weight=0: must be above 0 with nt_xent.learn_temperature")
 
 
 def _ends(trainer: Any) -> None:
@@ -156,14 +155,15 @@ BAG_ENCODER: dict[str, Any] = {
     "init_std": NotNegative,
     "feature_weights": Literal["none", "idf", "learned"],
     "pooling": Literal["sum", "mean"],
+    "start": maybe(Target | None),
+}
+NT_XENT: dict[str, Any] = {
     "temperature": Temperature,
     "learn_temperature": bool,
     "label_smoothing": Share,
     "eps": AboveZero,
     "mask_same_group": bool,
-    "matryoshka": list[Positive],
-    "matryoshka_weight": NotNegative,
-    "start": maybe(Target | None),
+    "gather": bool,
 }
 
 TARGETS: dict[str, type[Settings]] = {
@@ -239,19 +239,26 @@ TARGETS: dict[str, type[Settings]] = {
         ngram_sizes=list[int],
         ngram_buckets=int | None,
     ),
-    "askagain.training.modules.dssm.DSSM": section(Settings, _can_be_learned, **BAG_ENCODER, dim=Positive, gather=bool),
-    "askagain.training.modules.distillation.Distillation": section(
+    "askagain.training.modules.dssm.DSSM.from_settings": section(**BAG_ENCODER, dim=Positive),
+    "askagain.training.modules.distillation.Distillation.from_settings": section(**BAG_ENCODER),
+    "askagain.training.modules.trigram_regressor.TrigramRegressor": section(init_std=NotNegative),
+    "askagain.training.modules.initialization.from_word_vectors": section(vectors=Target),
+    "askagain.training.modules.initialization.from_encoder": section(path=EncoderPath),
+    "askagain.training.losses.nt_xent.NTXentLoss": section(Settings, _can_be_learned, **NT_XENT),
+    "askagain.training.losses.nt_xent.ReferenceNTXentLoss": section(Settings, _can_be_learned, **NT_XENT),
+    "askagain.training.losses.matryoshka.MatryoshkaLoss": section(loss=Target, dims=list[Positive], weight=NotNegative),
+    "askagain.training.losses.distillation.DistillationLoss": section(
         Settings,
-        _has_a_loss,
-        **BAG_ENCODER,
+        _has_a_weight,
+        nt_xent=Target,
         vector_weight=NotNegative,
         similarity_weight=NotNegative,
         similarity_temperature=Temperature,
         nt_xent_weight=NotNegative,
+        matryoshka_dims=list[Positive],
+        matryoshka_weight=NotNegative,
+        eps=AboveZero,
     ),
-    "askagain.training.modules.trigram_regressor.TrigramRegressor": section(init_std=NotNegative),
-    "askagain.training.modules.initialization.from_word_vectors": section(vectors=Target),
-    "askagain.training.modules.initialization.from_encoder": section(path=EncoderPath),
     "askagain.training.optim.rowwise_adagrad.RowwiseAdagrad": section(
         lr=NotNegative, eps=AboveZero, second_moment=Literal["row", "full"]
     ),
@@ -343,7 +350,7 @@ COMMANDS: dict[str, type[Settings]] = {
         words=maybe(section(choice=WordChoice, limit=Positive | None, max_trigrams=Positive | None)),
         teacher=maybe(Target),
         start=maybe(Target | None),
-        loss=maybe(section(gather=bool)),
+        loss=maybe(Target),
         datamodule=maybe(Target),
         model=maybe(Target),
         optimizer=maybe(Target),

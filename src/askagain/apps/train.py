@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from askagain.apps.build import build, build_all, build_corpus, data_name
+from askagain.apps.build import build, build_all, build_corpus, build_module, data_name
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices, world_size
 from askagain.apps.process_setup import keep_freed_memory, use_launchers_threads
 from askagain.apps.provenance import provenance
@@ -42,7 +42,6 @@ from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
-from askagain.training.modules.base import RetrievalModule
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +132,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule: BagDataModule = build(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
-    learning = {"optimizer": build(cfg, "optimizer"), "scheduler": build(cfg, "scheduler")}
-    module: RetrievalModule = build(cfg, "model")(**datamodule.model_inputs(), **learning)
+    module = build_module(cfg, datamodule)
     counts |= module.counts()
     rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
     trainer = _trainer(cfg)

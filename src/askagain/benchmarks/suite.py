@@ -137,7 +137,7 @@ class Benchmarks:
             "preprocessor.lowercase=true",
             "data.pairs=star",
             "data.validation_fraction=0.0",
-            "model.temperature=0.05",
+            "loss.temperature=0.05",
             f"model.dim={self.sizes.dim}",
             f"data.batch_size={self.sizes.batch_size}",
             f"trainer.max_steps={self.sizes.steps}",

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.synthetic.scaled import SECOND_WORD_SHARE, WORDS_A_CONCEPT, ZIPF_SHIFT
-from askagain.training.losses.nt_xent_fused import KEPT_LOGITS, WIDTH
+from askagain.training.losses.nt_xent_fused import WIDTH, Blocking
 
 FLOAT = 4  # bytes
 # Rows of optimizer state for each table row; Adam's include its dense gradient. Row-wise Adagrad adds one number a row.
@@ -91,7 +91,7 @@ class Step:
         size = self.size
         table = size.vocabulary * (size.dim * (1 + STATE_ROWS[size.optimizer]) + 1)
         vectors = (5 * 2 * self.pairs + self.distinct_rows) * size.dim
-        return FLOAT * (table + vectors + min(size.batch_size * self.pairs, KEPT_LOGITS))
+        return FLOAT * (table + vectors + min(size.batch_size * self.pairs, Blocking().kept_logits))
 
     def seconds(self, rates: Rates) -> float:
         """The predicted time of the step."""

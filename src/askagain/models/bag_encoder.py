@@ -1,4 +1,4 @@
-"""The encoder of all three rungs: the sum or mean of table rows, one row a word or letter n-gram of the text."""
+"""The encoder of all three rungs: the sum or mean of table rows, one for each word or letter n-gram of the text."""
 
 from collections.abc import Sequence
 
@@ -21,8 +21,15 @@ SHORTEST = 1e-12  # shorter vectors are divided by this, so that zero stays zero
 class BagEncoder(nn.Module):
     """Cleans a text, looks up the table rows of its features and pools them; satisfies `Encoder`.
 
-    `table`: [features.size, dim] float32. `pooling`: `sum` or `mean` over the features of a text. `normalize`: scale
-    vectors to length 1 (zero vectors stay zero).
+    Args:
+        preprocessor: Splits a text into words.
+        features: Maps words to rows of the table.
+        table: [features.size, dim] float32.
+        pooling: `sum` or `mean` over the features of a text.
+        normalize: Scale vectors to length 1; zero vectors stay zero.
+
+    Raises:
+        InputError: Another pooling, or a table with another number of rows than the features need.
     """
 
     def __init__(
@@ -34,8 +41,7 @@ class BagEncoder(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        if pooling not in POOLINGS:
-            raise InputError(f"pooling={pooling}: not one of {', '.join(POOLINGS)}")
+        check_pooling(pooling)
         if len(table) != features.size:
             raise InputError(f"the table has {len(table)} rows, the features need {features.size}")
         self.preprocessor = preprocessor
@@ -60,7 +66,7 @@ class BagEncoder(nn.Module):
         return BagEncoder(preprocessor, self.features, self.bag.weight.data, self.pooling, self.normalize)
 
     def truncated(self, dim: int) -> "BagEncoder":
-        """The encoder of the first `dim` numbers of a vector; raises InputError where there are not so many."""
+        """The encoder of the first `dim` columns; raises InputError where there are fewer."""
         if not 1 <= dim <= self.dim:
             raise InputError(f"dim={dim}: must be from 1 to {self.dim}, the length of the encoder's vectors")
         table = self.bag.weight.data[:, :dim].contiguous()
@@ -97,11 +103,17 @@ class BagEncoder(nn.Module):
         """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), TEXTS_AT_A_TIME):
-            some = texts[start : start + TEXTS_AT_A_TIME]
-            self._embed_into(vectors[start : start + len(some)], self.tokenize(some))
+            part = texts[start : start + TEXTS_AT_A_TIME]
+            self._embed_into(vectors[start : start + len(part)], self.tokenize(part))
         return vectors
 
 
+def check_pooling(pooling: str) -> None:
+    """Raises InputError for a pooling that is not one of `POOLINGS`."""
+    if pooling not in POOLINGS:
+        raise InputError(f"pooling={pooling}: not one of {', '.join(POOLINGS)}")
+
+
 def _lengths(vectors: torch.Tensor) -> torch.Tensor:
-    """What to divide vectors by, [bags, 1]."""
+    """The length of each vector, [bags, 1], but at least `SHORTEST`."""
     return torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min_(SHORTEST)

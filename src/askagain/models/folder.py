@@ -1,8 +1,13 @@
-"""An encoder as a folder: JSON for what is text, safetensors for the table. Nothing in it is ever unpickled."""
+"""An encoder as a folder: JSON for what is text, safetensors for the table. Nothing in it is ever unpickled.
+
+A training checkpoint of a bag encoder holds the same files beside its weights, so that it can be used by itself.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -15,108 +20,160 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 
+FORMAT = 1
 SETTINGS = "encoder.json"
 TABLE = "table.safetensors"
-FORMAT = 3
-# The formats before there were letter n-grams other than known trigrams, and before there were word pairs; they are
-# written still where there are none.
-WITHOUT_NGRAMS, WITHOUT_PAIRS = 2, 1
+PACKED_FILES = (
+    SETTINGS,
+    "words.json",
+    "trigrams.json",
+    "ngrams.json",
+    "pairs.safetensors",
+)  # that may be in a checkpoint
 
-# In a checkpoint, where a run weighs features: the weights of the table's rows, those of inverse document frequency or
-# those that are trained.
-FIXED_WEIGHTS, LEARNED_WEIGHTS = "idf", "learned_weights"
+CHECKPOINT_KEY = "encoder"
+
+
+class EncoderParts(NamedTuple):
+    """All of a saved encoder but its table. `dim`: the length of a vector."""
+
+    preprocessor: TextPreprocessor
+    features: Features
+    dim: int
+    pooling: str
+    normalize: bool
+
+    def with_table(self, table: torch.Tensor) -> BagEncoder:
+        """The encoder with a table, [features.size, dim] float32; raises ValueError for any other."""
+        if table.dtype != torch.float32 or table.shape != (self.features.size, self.dim):
+            raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}")
+        return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
 
 
 def save_encoder(encoder: BagEncoder, folder: Path) -> None:
-    """Writes `encoder.json`, `table.safetensors` and what `Features.save` does, atomic_write `folder` in one step."""
+    """Writes `encoder.json`, `table.safetensors` and the files of `Features.save`; replaces `folder` in one step."""
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        _write_parts(encoder, temporary)
+        save_file({"table": encoder.bag.weight.detach().cpu().contiguous()}, temporary / TABLE)
+
+
+def load_encoder(path: str | Path, dim: int | None = None) -> BagEncoder:
+    """Loads the encoder saved in `path`.
+
+    Args:
+        path: An encoder folder, a run folder with one in it, or a checkpoint. A checkpoint of a DSSM or of a distilled
+            encoder needs no other file. One of the trigram regressor holds its letter n-grams only, and must stay in
+            its run folder, `RUN/checkpoints/last.ckpt`: the known words and their vectors come from `RUN/encoder`.
+        dim: Keep the first `dim` columns of the vectors only (None: all).
+
+    Raises:
+        InputError: There is no encoder in `path`, or a damaged one, or its vectors have fewer than `dim` columns.
+    """
+    path = Path(path)
+    encoder = _load_from_checkpoint(path) if path.suffix == ".ckpt" else _load_from_folder(path)
+    return encoder if dim is None else encoder.truncated(dim)
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Reads a checkpoint, tensors and plain values only; raises InputError where there is none or it is damaged."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch.load raises whatever a damaged file makes it raise
+        raise _damaged_checkpoint(path, error) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise _damaged_checkpoint(path, ValueError("no state_dict"))
+    return checkpoint
+
+
+def checkpoint_entry(encoder: BagEncoder, table: str, row_weights: str | None) -> dict[str, Any]:
+    """What a checkpoint says of its encoder under `CHECKPOINT_KEY`, for an encoder whose whole table is trained.
+
+    Args:
+        encoder: The encoder.
+        table: Name of the table in the checkpoint's state_dict.
+        row_weights: Name of the weights of its rows there; None where all rows weigh the same.
+    """
+    with TemporaryDirectory() as folder:
+        _write_parts(encoder, Path(folder))
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    packed = {name: torch.frombuffer(bytearray(content), dtype=torch.uint8) for name, content in files.items()}
+    return {"files": packed, "table": table, "row_weights": row_weights}
+
+
+def unpack_parts(files: Mapping[str, torch.Tensor]) -> EncoderParts:
+    """The parts whose files `checkpoint_entry` packed; raises InputError or ValueError where they are damaged."""
+    with TemporaryDirectory() as folder:
+        for name in PACKED_FILES:  # other names might lead out of the folder
+            if name in files:
+                (Path(folder) / name).write_bytes(bytes(files[name].cpu().numpy()))
+        return _read_parts(Path(folder))
+
+
+def scale_rows(table: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Multiplies each row by its weight: [rows, dim] and [rows] give [rows, dim]."""
+    return table * weights.unsqueeze(1)
+
+
+def _load_from_folder(path: Path) -> BagEncoder:
+    folder = path if (path / SETTINGS).is_file() else path / "encoder"
+    if not (folder / SETTINGS).is_file():
+        raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
+    try:
+        return _read_parts(folder).with_table(load_file(folder / TABLE)["table"])
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        raise InputError(f"{folder}: damaged encoder folder ({error}); save the encoder again") from error
+
+
+def _load_from_checkpoint(path: Path) -> BagEncoder:
+    checkpoint = read_checkpoint(path)
+    try:
+        entry, state = checkpoint[CHECKPOINT_KEY], checkpoint["state_dict"]
+        trained = state[entry["table"]]
+        if entry["row_weights"] is not None:
+            trained = scale_rows(trained, state[entry["row_weights"]])
+        if entry["files"] is not None:
+            return unpack_parts(entry["files"]).with_table(trained)
+        encoder = _load_from_folder(path.parent.parent)
+        if trained.shape != (encoder.features.tokenizer.vocab_size, encoder.dim):
+            raise ValueError(f"its weights are {tuple(trained.shape)}, those of {path.parent.parent} others")
+        with torch.no_grad():
+            encoder.bag.weight[-len(trained) :] = trained
+        return encoder
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, SafetensorError, RuntimeError) as error:
+        raise _damaged_checkpoint(path, error) from error
+
+
+def _damaged_checkpoint(path: str | Path, error: Exception) -> InputError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(f"{path}: not a checkpoint of train.py, or a damaged one ({reason})")
+
+
+def _write_parts(encoder: BagEncoder, folder: Path) -> None:
+    """Writes all files of an encoder but its table."""
     settings = {
-        "format": _format(encoder.features),
+        "format": FORMAT,
         "dim": encoder.dim,
         "pooling": encoder.pooling,
         "normalize": encoder.normalize,
         "features": encoder.features.kind,
         "preprocessor": encoder.preprocessor.to_dict(),
     }
-    with atomic_write(folder) as temporary:
-        temporary.mkdir()
-        write_json(temporary / SETTINGS, settings, indent=2)
-        encoder.features.save(temporary)
-        save_file({"table": encoder.bag.weight.detach().cpu().contiguous()}, temporary / TABLE)
+    write_json(folder / SETTINGS, settings, indent=2)
+    encoder.features.save(folder)
 
 
-def _format(features: Features) -> int:
-    """The lowest format that holds these features, so that versions before this one read what they can."""
-    if not features.tokenizer.known_trigrams_only:
-        return FORMAT
-    return WITHOUT_NGRAMS if len(features.pairs) else WITHOUT_PAIRS
-
-
-def load_encoder(path: str | Path, dim: int | None = None) -> BagEncoder:
-    """The encoder saved in `path`: an encoder folder, a run folder with one in it, or a checkpoint of such a run.
-
-    A checkpoint (`RUN/checkpoints/last.ckpt`) gives its own weights; the words come from the run's encoder folder.
-    `dim`: keep so many first numbers of a vector only (None: all). Raises InputError for a path that holds no encoder
-    or a damaged one, and for a `dim` that it has not.
-    """
-    encoder = _load_whole(Path(path))
-    return encoder if dim is None else encoder.truncated(dim)
-
-
-def _load_whole(path: Path) -> BagEncoder:
-    if path.suffix == ".ckpt":
-        return _from_checkpoint(path)
-    folder = path if (path / SETTINGS).is_file() else path / "encoder"
-    if not (folder / SETTINGS).is_file():
-        raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
-    try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        _check_settings(settings)
-        features = Features.load(folder, settings["features"])
-        table = load_file(folder / TABLE)["table"]
-        if table.dtype != torch.float32 or table.shape != (features.size, settings["dim"]):
-            raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}")
-        preprocessor = TextPreprocessor(**settings["preprocessor"])
-        return BagEncoder(preprocessor, features, table, settings["pooling"], settings["normalize"])
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
-        raise InputError(f"{folder}: damaged encoder folder ({error}); save the encoder again") from error
-
-
-def _check_settings(settings: dict[str, Any]) -> None:
-    """Raises ValueError or KeyError where `encoder.json` is not as `save_encoder` writes it."""
-    if settings["format"] not in (WITHOUT_PAIRS, WITHOUT_NGRAMS, FORMAT):
-        raise ValueError(f"format {settings['format']}, but this version reads up to {FORMAT}")
+def _read_parts(folder: Path) -> EncoderParts:
+    """Reads what `_write_parts` wrote; raises ValueError, KeyError or the like where it is something else."""
+    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    if settings["format"] != FORMAT:
+        raise ValueError(f"format {settings['format']}, but this version reads {FORMAT}")
     if type(settings["normalize"]) is not bool or type(settings["dim"]) is not int:
         raise ValueError("normalize must be true or false, and dim a whole number")
     if not isinstance(settings["preprocessor"]["stopwords"], list):
         raise ValueError("stopwords must be a list")  # a name or a path would be read from somewhere else
-
-
-def _from_checkpoint(path: Path) -> BagEncoder:
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint")
-    encoder = load_encoder(path.parent.parent)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        trained = next(weights for name, weights in state.items() if name.endswith("bag.weight"))
-        if trained.shape[1:] != (encoder.dim,) or len(trained) not in _trainable_rows(encoder):
-            raise ValueError(f"its weights are {tuple(trained.shape)}")
-        for name in (FIXED_WEIGHTS, LEARNED_WEIGHTS):
-            if name in state:
-                trained = weighted(trained, state[name])
-        # What a run trains are the last rows of its encoder's table; the trigram regressor's known words stay fixed.
-        with torch.no_grad():
-            encoder.bag.weight[-len(trained) :] = trained
-    except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: not a checkpoint of the run {path.parent.parent} ({reason})") from error
-    return encoder
-
-
-def weighted(table: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The table with each row times its weight: one that needs no weights. [rows, dim] and [rows] give [rows, dim]."""
-    return table * weights.unsqueeze(1)
-
-
-def _trainable_rows(encoder: BagEncoder) -> tuple[int, int]:
-    """How many of the table's last rows a run may have trained: all of them, or those of letter n-grams only."""
-    return encoder.features.size, encoder.features.tokenizer.vocab_size
+    features = Features.load(folder, settings["features"])
+    preprocessor = TextPreprocessor(**settings["preprocessor"])
+    return EncoderParts(preprocessor, features, settings["dim"], settings["pooling"], settings["normalize"])

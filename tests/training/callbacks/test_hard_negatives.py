@@ -97,9 +97,9 @@ def test_a_negative_is_pushed_away_from_the_query_and_one_of_its_own_group_is_no
         of_pool = small.groups_of_pool.copy()
         of_pool[negative] = group
         hard = HardNegatives(small.pool_bags, np.full(len(small.corpus.groups.texts), negative), of_pool)
-        return module.loss(DuplicateCollator(small.pool_bags, lambda: hard)((texts, groups))).item()
+        return module.batch_loss(DuplicateCollator(small.pool_bags, lambda: hard)((texts, groups))).item()
 
-    plain = module.loss(DuplicateCollator(small.pool_bags)((texts, groups))).item()
+    plain = module.batch_loss(DuplicateCollator(small.pool_bags)((texts, groups))).item()
     assert loss(7, -8) > plain
     assert plain < loss(7, 0) < loss(7, -8)  # it is a negative of the other pair only
 

@@ -6,17 +6,13 @@ import pytorch_lightning as pl
 import torch
 
 from askagain.training.callbacks.throughput import Throughput
-from askagain.training.modules.dssm import DSSM
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
-from askagain.training.optim.schedules import warmup_decay
-from tests.training.conftest import DSSM_SETTINGS, duplicates
-
-SCHEDULE = partial(warmup_decay, warmup_share=0.1, decay="linear")
+from tests.training.conftest import dssm_module, duplicates
 
 
 def dssm(data, optimizer):
     pl.seed_everything(0, verbose=False)
-    return DSSM(**data.model_inputs(), optimizer=optimizer, scheduler=SCHEDULE, **DSSM_SETTINGS | {"dim": 16})
+    return dssm_module(data, optimizer, dim=16)
 
 
 def fit(data, module, *callbacks, **settings):
@@ -81,7 +77,7 @@ def test_gradients_are_clipped_sparse_or_dense(corpus, algorithm, optimizer):
             self.values = []
 
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-            gradient = pl_module.bag.weight.grad
+            gradient = pl_module.trainable.bag.weight.grad
             assert gradient.is_sparse == (type(optimizer) is RowwiseAdagrad)
             dense = gradient.to_dense()
             self.values.append(dense.norm().item() if algorithm == "norm" else dense.abs().max().item())

@@ -1,4 +1,4 @@
-"""NT-Xent against a plain transcription of its formula, in value and in gradients."""
+"""The fused NT-Xent against the readable reference, in value and in gradients."""
 
 import math
 import subprocess
@@ -7,31 +7,19 @@ import sys
 import pytest
 import torch
 
-from askagain.training.losses import nt_xent_fused as module
+from askagain.training.losses.nt_xent import SMALLEST_TEMPERATURE, NTXentLoss, ReferenceNTXentLoss
+from askagain.training.losses.nt_xent_fused import Blocking, fused_nt_xent
 
 SEED = 5
 
 
-def nt_xent(queries, positives, groups=None, temperature=0.1, eps=1e-8):
-    return module.nt_xent(torch.cat([queries, positives]), groups, temperature, eps)
+def nt_xent(queries, positives, groups=None, temperature=0.1, eps=1e-8, **settings):
+    return fused_nt_xent(queries, positives, temperature, eps, groups=groups, **settings)
 
 
-def transcription(queries, positives, groups, temperature):
-    """L = mean_i of -1/2 log softmax_row(Q D'/t)_ii - 1/2 log softmax_row(D Q'/t)_ii, one term at a time."""
-    b = len(queries)
-    unit_queries = [query / query.norm() for query in queries]
-    unit_positives = [positive / positive.norm() for positive in positives]
-
-    def one_direction(i, anchors, others):
-        kept = [j for j in range(b) if j == i or groups is None or groups[j] != groups[i]]
-        exponentials = [((anchors[i] * others[j]).sum() / temperature).exp() for j in kept]
-        return -((anchors[i] * others[i]).sum() / temperature).exp().div(sum(exponentials)).log()
-
-    terms = [
-        one_direction(i, unit_queries, unit_positives) / 2 + one_direction(i, unit_positives, unit_queries) / 2
-        for i in range(b)
-    ]
-    return sum(terms) / b
+def reference(queries, positives, groups=None, temperature=0.1, eps=1e-8, negatives=None, smoothing=0.0):
+    loss = ReferenceNTXentLoss(temperature, eps=eps, label_smoothing=smoothing)
+    return loss(queries, positives, negatives=negatives, groups=groups)
 
 
 def batch(b, dim=6):
@@ -42,27 +30,16 @@ def batch(b, dim=6):
     ]
 
 
-@pytest.fixture(params=["rows are sought", "nothing waits for a device"])
-def masking(request, monkeypatch):
+def assert_same_gradients(loss, expected, inputs, **tolerances):
+    gradients = torch.autograd.grad(loss, inputs)
+    for gradient, wanted in zip(gradients, torch.autograd.grad(expected, inputs), strict=True):
+        torch.testing.assert_close(gradient, wanted, **tolerances)
+
+
+@pytest.fixture(params=[True, False], ids=["rows to mask are sought", "whole blocks are masked"])
+def by_rows(request):
     """Both ways of masking: that of a CPU, and that of a GPU."""
-    monkeypatch.setattr(module, "_waits", lambda tensor: request.param != "rows are sought")
-
-
-def with_negatives(queries, positives, negatives, groups, temperature, smoothing=0.0):
-    """`transcription` with further negatives in the softmax rows of both sides, and smoothed labels."""
-    units = [torch.nn.functional.normalize(side, dim=1) for side in (queries, positives, negatives)]
-    count = len(queries)
-    terms = []
-    for anchors, others in ((units[0], units[1]), (units[1], units[0])):
-        logits = anchors @ torch.cat([others, units[2]]).T / temperature
-        if groups is not None:
-            same = groups[:count, None] == groups
-            same[:, :count].fill_diagonal_(False)
-            logits = logits.masked_fill(same, -math.inf)
-        for i, row in enumerate(logits):
-            logs = row.log_softmax(0)
-            terms.append(-(1 - smoothing) * logs[i] - smoothing * logs[row > -math.inf].mean())
-    return sum(terms) / len(terms)
+    return request.param
 
 
 GROUPS = {"no masking": None, "masking": [0, 1, 0, 2, 1, 0, 3], "all one group": [4] * 7}
@@ -70,17 +47,13 @@ GROUPS = {"no masking": None, "masking": [0, 1, 0, 2, 1, 0, 3], "all one group":
 
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
-def test_value_and_gradients_equal_the_formula(groups, temperature, masking):
+def test_value_and_gradients_equal_the_reference(groups, temperature, by_rows):
     queries, positives = batch(7)
-    loss = nt_xent(queries, positives, None if groups is None else torch.tensor(groups), temperature)
-    expected = transcription(queries, positives, groups, temperature)
+    ids = None if groups is None else torch.tensor(groups)
+    loss = nt_xent(queries, positives, ids, temperature, blocking=Blocking(mask_by_rows=by_rows))
+    expected = reference(queries, positives, ids, temperature)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
-    for found, wanted in zip(
-        torch.autograd.grad(loss, (queries, positives)),
-        torch.autograd.grad(expected, (queries, positives)),
-        strict=True,
-    ):
-        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+    assert_same_gradients(loss, expected, (queries, positives), rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
@@ -93,32 +66,19 @@ def test_gradients_pass_gradcheck(groups):
 @pytest.mark.parametrize("kept", [0, 2**30], ids=["computed twice", "kept"])
 @pytest.mark.parametrize("groups", [None, [0, 1, 0, 2, 1, 0, 3, 0, 5, 3]], ids=["no masking", "masking"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_further_negatives_and_the_temperature_get_the_gradients_of_the_formula(
-    groups, kept, smoothing, masking, monkeypatch
-):
-    monkeypatch.setattr(module, "BLOCK_LOGITS", 3 * 7)
-    monkeypatch.setattr(module, "KEPT_LOGITS", kept)
+def test_negatives_and_the_temperature_get_the_gradients_of_the_reference(groups, kept, smoothing, by_rows):
     queries, positives = batch(7)
     negatives = batch(3)[1].detach().neg().requires_grad_()
-    temperature = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
     ids = None if groups is None else torch.tensor(groups)
-    vectors = torch.cat([queries, positives, negatives])
-    loss = module.nt_xent(vectors, ids, temperature, 1e-8, pairs=7, label_smoothing=smoothing)
-    expected = with_negatives(queries, positives, negatives, ids, temperature, smoothing)
+    blocking = Blocking(block_logits=3 * 7, kept_logits=kept, mask_by_rows=by_rows)
+    temperature = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+    settings = {"negatives": negatives, "label_smoothing": smoothing, "blocking": blocking}
+    loss = nt_xent(queries, positives, ids, temperature, **settings)
+    plain = ReferenceNTXentLoss(0.3, label_smoothing=smoothing)
+    plain._temperature = temperature
+    expected = plain(queries, positives, negatives=negatives, groups=ids)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
-    inputs = (queries, positives, negatives, temperature)
-    for found, wanted in zip(torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
-
-
-def test_smoothed_labels_are_those_of_cross_entropy():
-    queries, positives = batch(7)
-    loss = module.nt_xent(torch.cat([queries, positives]), None, 0.2, 1e-8, label_smoothing=0.1)
-    units = [torch.nn.functional.normalize(side, dim=1) for side in (queries, positives)]
-    logits = units[0] @ units[1].T / 0.2
-    own = torch.arange(7)
-    expected = sum(torch.nn.functional.cross_entropy(some, own, label_smoothing=0.1) for some in (logits, logits.T)) / 2
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert_same_gradients(loss, expected, (queries, positives, negatives, temperature), rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("groups", [None, torch.tensor([9])])
@@ -155,19 +115,7 @@ def test_rows_shorter_than_eps_are_divided_by_eps():
     loss = nt_xent(queries, positives, eps=eps)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
     assert loss.item() != pytest.approx(nt_xent(queries, positives, eps=1e-12).item(), rel=1e-3)
-    sides = (queries, positives)
-    for found, wanted in zip(torch.autograd.grad(loss, sides), torch.autograd.grad(expected, sides), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
-
-
-def test_the_softmax_runs_along_rows_in_both_directions():
-    """An asymmetric case by hand: Q D' / t = [[2, 0], [2, 0]], whose rows and columns have different sums."""
-    queries = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    positives = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    z = math.exp(2)
-    rows = -math.log(z / (z + 1)) - math.log(1 / (z + 1))
-    columns = -math.log(z / (z + z)) - math.log(1 / 2)
-    assert nt_xent(queries, positives, temperature=0.5).item() == pytest.approx((rows + columns) / 4, rel=1e-6)
+    assert_same_gradients(loss, expected, (queries, positives), rtol=1e-9, atol=1e-11)
 
 
 def test_the_length_of_vectors_does_not_matter_and_a_lower_temperature_sharpens():
@@ -178,42 +126,37 @@ def test_the_length_of_vectors_does_not_matter_and_a_lower_temperature_sharpens(
 
 @pytest.mark.parametrize("kept", [0, 2**30], ids=["computed twice", "kept"])
 @pytest.mark.parametrize("groups", [None, [i // 3 for i in range(50)]], ids=["no masking", "masking"])
-def test_blocks_change_nothing(monkeypatch, kept, groups, masking):
+@pytest.mark.parametrize("cached", [3 * 50, 2**20], ids=["pieces", "whole blocks"])
+def test_blocks_change_nothing(kept, cached, groups, by_rows):
     queries, positives = batch(50)
     ids = None if groups is None else torch.tensor(groups)
     whole = nt_xent(queries, positives, ids)
-    gradients = torch.autograd.grad(whole, (queries, positives))
-    monkeypatch.setattr(module, "BLOCK_LOGITS", 7 * 50)
-    monkeypatch.setattr(module, "KEPT_LOGITS", kept)
-    in_blocks = nt_xent(queries, positives, ids)
+    blocking = Blocking(block_logits=7 * 50, cached_logits=cached, kept_logits=kept, mask_by_rows=by_rows)
+    in_blocks = nt_xent(queries, positives, ids, blocking=blocking)
     assert in_blocks.item() == pytest.approx(whole.item(), rel=1e-12)
-    for found, wanted in zip(torch.autograd.grad(in_blocks, (queries, positives)), gradients, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+    assert_same_gradients(in_blocks, whole, (queries, positives), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("temperature", [module.SMALLEST_TEMPERATURE, 0.01, 0.024, 0.026])
+@pytest.mark.parametrize("temperature", [SMALLEST_TEMPERATURE, 0.01, 0.024, 0.026])
 def test_low_temperatures_neither_overflow_nor_lose_what_is_small(temperature):
     queries, positives = (side.detach().float().requires_grad_() for side in batch(12))
     with torch.no_grad():
         positives[3] = -queries[3]  # a pair as far apart as can be
     loss = nt_xent(queries, positives, temperature=temperature)
     doubles = [side.detach().double().requires_grad_() for side in (queries, positives)]
-    units = [side / side.norm(dim=1, keepdim=True) for side in doubles]
-    logits = units[0] @ units[1].T / temperature
-    expected = -(logits.log_softmax(1).diagonal() + logits.T.log_softmax(1).diagonal()).mean() / 2
+    expected = reference(*doubles, temperature=temperature)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    for found, wanted in zip(
-        torch.autograd.grad(loss, (queries, positives)), torch.autograd.grad(expected, doubles), strict=True
-    ):
-        torch.testing.assert_close(found.double(), wanted, rtol=1e-3, atol=1e-4 * wanted.abs().max().item())
+    gradients = torch.autograd.grad(loss, (queries, positives))
+    for gradient, wanted in zip(gradients, torch.autograd.grad(expected, doubles), strict=True):
+        torch.testing.assert_close(gradient.double(), wanted, rtol=1e-3, atol=1e-4 * wanted.abs().max().item())
 
 
-@pytest.mark.parametrize("temperature", [0.01, module.SMALLEST_TEMPERATURE])
+@pytest.mark.parametrize("temperature", [0.01, SMALLEST_TEMPERATURE])
 def test_under_autocast_large_logits_are_not_rounded(temperature):
     queries, positives = (side.detach().float() for side in batch(50, dim=32))
     with torch.autocast("cpu", torch.bfloat16):
-        found = nt_xent(queries, positives, temperature=temperature)
-    assert found.item() == pytest.approx(nt_xent(queries, positives, temperature=temperature).item(), rel=1e-5)
+        loss = nt_xent(queries, positives, temperature=temperature)
+    assert loss.item() == pytest.approx(nt_xent(queries, positives, temperature=temperature).item(), rel=1e-5)
 
 
 def test_under_autocast_products_are_in_its_type_and_sums_in_float32():
@@ -225,8 +168,8 @@ def test_under_autocast_products_are_in_its_type_and_sums_in_float32():
     assert rounded.dtype == torch.float32
     assert rounded.item() != exact.item()
     assert rounded.item() == pytest.approx(exact.item(), rel=2e-3)
-    for found, wanted in zip(torch.autograd.grad(rounded, (queries, positives)), gradients, strict=True):
-        assert torch.nn.functional.cosine_similarity(found.flatten(), wanted.flatten(), dim=0) > 0.999
+    for gradient, wanted in zip(torch.autograd.grad(rounded, (queries, positives)), gradients, strict=True):
+        assert torch.nn.functional.cosine_similarity(gradient.flatten(), wanted.flatten(), dim=0) > 0.999
 
 
 def test_what_the_loss_is_multiplied_by_reaches_the_gradients():
@@ -236,14 +179,27 @@ def test_what_the_loss_is_multiplied_by_reaches_the_gradients():
     torch.testing.assert_close(scaled, once * 2.5)
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_loss_module_computes_what_its_reference_does(learned):
+    queries, positives = batch(9)
+    negatives, groups = batch(2)[0], torch.tensor([0, 1, 0, 2, 1, 0, 3, 4, 5, 3, 6])
+    settings = {"temperature": 0.2, "learn_temperature": learned, "label_smoothing": 0.1, "eps": 1e-6}
+    losses = [kind(**settings) for kind in (NTXentLoss, ReferenceNTXentLoss)]
+    values = [loss(queries, positives, negatives=negatives, groups=groups) for loss in losses]
+    torch.testing.assert_close(values[0], values[1])
+    if learned:
+        gradients = [torch.autograd.grad(v, loss.log_temperature)[0] for v, loss in zip(values, losses, strict=True)]
+        torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.slow
 def test_a_batch_of_32768_pairs_takes_less_than_a_gibibyte():
     """All logits at once would take four; this takes 0.4, and vectors of 300 numbers 0.6."""
     code = """
 import resource, torch
-from askagain.training.losses.nt_xent_fused import nt_xent
+from askagain.training.losses.nt_xent import NTXentLoss
 vectors = torch.randn(65536, 64, requires_grad=True)
-nt_xent(vectors, torch.arange(32768) // 2, 0.1, 1e-8).backward()
+NTXentLoss()(*vectors.split(32768), groups=torch.arange(32768) // 2).backward()
 assert torch.isfinite(vectors.grad).all()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

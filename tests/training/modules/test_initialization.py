@@ -17,12 +17,12 @@ from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 from askagain.text.word_pairs import WordPairs
+from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.dssm import DSSM
 from askagain.training.modules.initialization import Initializer, from_encoder, from_word_vectors
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 from askagain.training.optim.schedules import warmup_decay
 from askagain.vectors.word_vectors import WordVectors
-from tests.training.conftest import TABLE
 
 EARLIER = ["usb", "hard", "disk", "mount", "grub"]
 NOW = ["disk", "kernel", "hard", "usb", "disks"]
@@ -47,7 +47,7 @@ def filled(encoder: BagEncoder, features: Features, dim: int = 6) -> tuple[torch
     """A random table, the same once it was filled, and the number of rows that this names."""
     table = torch.randn(features.size, dim, generator=torch.Generator().manual_seed(2)) * STD
     before = table.clone()
-    return before, table, len(Initializer(encoder, "start.path=RUN").fill(table, features, STD))
+    return before, table, len(Initializer(encoder, "start RUN").fill(table, features, STD))
 
 
 def names(features: Features) -> list[str]:
@@ -122,9 +122,9 @@ def test_word_vectors_come_to_the_mean_length_of_random_rows_and_fill_the_first_
 
 def test_what_cannot_be_started_from_is_refused():
     features = features_of("words", NOW)
-    with pytest.raises(InputError, match=r"start\.path=RUN: its vectors have 6 numbers, more than dim=4; set"):
+    with pytest.raises(InputError, match="start RUN: its vectors have 6 columns, more than dim=4; set"):
         filled(encoder_of(features_of("words", EARLIER)), features, dim=4)
-    with pytest.raises(InputError, match=r"start\.path=RUN: knows none of the features to train"):
+    with pytest.raises(InputError, match="start RUN: knows none of the features to train"):
         filled(encoder_of(features_of("words", ["zebra"])), features)
     vectors = WordVectors(EARLIER, np.ones((5, 3), dtype=np.float32), "test")
     with pytest.raises(InputError, match=r"^test: .* set init_std above 0"):
@@ -139,13 +139,14 @@ def test_a_dssm_starts_from_a_saved_encoder_and_is_otherwise_the_random_one(tmp_
 
     def made(start=None):
         pl.seed_everything(0, verbose=False)
-        settings = TABLE | {"dim": 6, "init_std": STD, "gather": True, "feature_weights": weights}
+        settings = {"dim": 6, "init_std": STD, "feature_weights": weights}
         learning = {
+            "loss": NTXentLoss(),
             "optimizer": partial(RowwiseAdagrad, lr=0.1, eps=1e-10, second_moment="row"),
             "scheduler": partial(warmup_decay, warmup_share=0.1, decay="linear"),
             "idf": lambda: np.linspace(0.5, 1.5, features.size, dtype=np.float32),
         }
-        module = DSSM(preprocessor=TextPreprocessor(), features=features, **learning, **settings, start=start)
+        module = DSSM.from_settings(TextPreprocessor(), features, **learning, **settings, start=start)
         return module.encoder.bag.weight.detach(), module.counts()["started_rows"]
 
     random, none = made()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from askagain.text.bags import Bags
-from askagain.training.optim.embedding_bag import TensorBags, bag_sum
+from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum
 
 SEED = 11
 ROWS, DIM = 40, 5
@@ -34,7 +34,7 @@ def test_sums_and_gradients_are_those_of_an_embedding_bag(sparse):
     table = reference.weight.detach().clone().requires_grad_()
     of_sums = torch.randn(len(bags), DIM)
     expected = reference(torch.from_numpy(bags.ids).long(), torch.from_numpy(bags.offsets))
-    found = bag_sum(table, TensorBags.of(bags), sparse)
+    found = embedding_bag_sum(table, TensorBags.of(bags), sparse)
     torch.testing.assert_close(found, expected)
     expected.backward(of_sums)
     found.backward(of_sums)
@@ -60,7 +60,7 @@ def test_weighted_sums_and_gradients_are_those_of_a_table_whose_rows_are_scaled(
     expected = gradients(
         lambda t, w: nn.functional.embedding_bag(ids, t * w[:, None], offsets, mode="sum", include_last_offset=True)
     )
-    found = gradients(lambda t, w: bag_sum(t, TensorBags.of(bags), sparse, w))
+    found = gradients(lambda t, w: embedding_bag_sum(t, TensorBags.of(bags), sparse, w))
     torch.testing.assert_close(found[0], expected[0])
     for one, other in zip(found[1:], expected[1:], strict=True):
         assert (one is None) == (other is None)
@@ -72,7 +72,7 @@ def test_weighted_sums_and_gradients_are_those_of_a_table_whose_rows_are_scaled(
 def test_the_sparse_gradient_of_weights_holds_those_of_the_batch_and_no_others():
     table, weights = torch.randn(10**6, DIM), torch.ones(10**6, requires_grad=True)
     bags = TensorBags.of(some_bags())
-    bag_sum(table, bags, sparse=True, weights=weights).sum().backward()
+    embedding_bag_sum(table, bags, sparse=True, weights=weights).sum().backward()
     assert weights.grad._indices()[0].tolist() == bags.rows.tolist()
     assert weights.grad._values().shape == (len(bags.rows),)
 
@@ -80,14 +80,14 @@ def test_the_sparse_gradient_of_weights_holds_those_of_the_batch_and_no_others()
 def test_a_sparse_gradient_holds_the_rows_of_the_batch_once_each_and_no_others():
     table = torch.randn(10**6, DIM, requires_grad=True)
     bags = TensorBags.of(some_bags())
-    bag_sum(table, bags, sparse=True).sum().backward()
+    embedding_bag_sum(table, bags, sparse=True).sum().backward()
     assert table.grad._indices()[0].tolist() == sorted(set(bags.ids.tolist()))
     assert table.grad._values().numel() == len(bags.rows) * DIM
 
 
 def test_batches_without_a_single_token_have_a_gradient_without_rows():
     table = torch.randn(ROWS, DIM, requires_grad=True)
-    sums = bag_sum(table, TensorBags.of(Bags.from_lists([[], []])), sparse=True)
+    sums = embedding_bag_sum(table, TensorBags.of(Bags.from_lists([[], []])), sparse=True)
     assert not sums.any()
     sums.sum().backward()
     assert table.grad._nnz() == 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from askagain.text.bags import Bags
-from askagain.training.optim.embedding_bag import TensorBags, bag_sum
+from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 
 SEED = 13
@@ -58,7 +58,7 @@ def test_sparse_and_dense_gradients_of_a_batch_train_the_same_table(second_momen
         target = torch.from_numpy(rng.standard_normal((12, DIM)).astype(np.float32))
         for table, optimizer, sparse in zip(tables, optimizers, (True, False), strict=True):
             optimizer.zero_grad()
-            (bag_sum(table, bags, sparse) - target).square().sum().backward()
+            (embedding_bag_sum(table, bags, sparse) - target).square().sum().backward()
             assert table.grad.is_sparse == sparse
             optimizer.step()
     torch.testing.assert_close(tables[0], tables[1], rtol=0, atol=1e-6)
@@ -76,7 +76,7 @@ def test_a_row_that_stands_several_times_in_a_gradient_is_summed_first():
 @pytest.mark.parametrize("second_moment", ["row", "full"])
 def test_a_batch_without_a_single_token_changes_nothing(second_moment):
     table = torch.ones(ROWS, DIM, requires_grad=True)
-    bag_sum(table, TensorBags.of(Bags.from_lists([[], []])), sparse=True).sum().backward()
+    embedding_bag_sum(table, TensorBags.of(Bags.from_lists([[], []])), sparse=True).sum().backward()
     optimizer_of(table, second_moment).step()
     assert (table == 1).all()
 

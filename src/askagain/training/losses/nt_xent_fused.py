@@ -1,7 +1,8 @@
-"""NT-Xent: every question should be most alike to its own duplicate among all the duplicates of the batch."""
+"""NT-Xent in blocks: the loss of a large batch and its gradient, computed together, in memory that stays bounded."""
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -9,93 +10,77 @@ import torch
 
 from askagain.distributed.collectives import World
 
-BLOCK_LOGITS = 2**22  # logits computed at a time: 16 MiB in float32
-CACHED_LOGITS = 2**20  # logits worked on at a time on a processor, 4 MiB: they stay in its cache between operations
-KEPT_LOGITS = 2**26  # up to so many exponentials are kept for the gradient, 256 MiB in float32; more are computed twice
-LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside of float32
+LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside float32
 LN_2 = math.log(2)  # exponentials are powers of 2, which PyTorch computes three times as fast on some processors
 WIDTH = 16  # float32 numbers in a vector register: matrices of such widths are multiplied faster
-SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it is still inside of float64
 
 
-def nt_xent(
-    vectors: torch.Tensor,
-    groups: torch.Tensor | None,
-    temperature: float | torch.Tensor,
-    eps: float,
-    world: World | None = None,
-    gather: bool = True,
-    pairs: int | None = None,
-    label_smoothing: float = 0.0,
-) -> torch.Tensor:
-    """The symmetric NT-Xent loss of a batch of b pairs, a scalar.
+@dataclass(frozen=True)
+class Blocking:
+    """How the matrix of logits is cut up. It changes speed and memory, never the result.
 
-    With unit rows Q, D, N and temperature t it is the mean over i of
-    -1/2 log softmax_row([Q D', Q N'] / t)_ii - 1/2 log softmax_row([D Q', D N'] / t)_ii.
-
-    `vectors`: [2b + m, dim], the queries, their positives, then m further negatives; of any length: rows shorter than
-    `eps` are divided by `eps` instead of their length, so that zero rows stay zero and their gradients finite. `pairs`:
-    b (None: half of the rows, and there are no further negatives). `groups`: [b + m] integers; the other members of a
-    pair's own group, negatives among them, are left out of its softmax rows instead of being pushed away (None: nothing
-    is masked). `temperature`: `SMALLEST_TEMPERATURE` or more; where it is a tensor (one number), it has a gradient too,
-    and must be 1 / `LARGEST_FLOAT32_LOGIT` or more. `label_smoothing`: below 1; what is wanted of a softmax row is that
-    share spread evenly over all of the row that is not masked, and the rest on the pair itself.
-
-    Both directions share one matrix of exponentials. The gradient is computed beside the loss, from its closed form,
-    so it cannot be differentiated again. Under autocast the matrix products are in its type, and sums and exponentials
-    in float32. Where the temperature is below 1 / `LARGEST_FLOAT32_LOGIT`, large logits would be rounded too much and
-    exponentials would not fit: products are then in the type of `vectors`, sums and exponentials in float64. From
-    `KEPT_LOGITS` on, memory grows with b and not with its square.
-
-    `world`: the processes that share the work, all of which give the same arguments and get the same loss and gradient
-    (None: this one alone). Each computes a part of the rows of the matrix; 2b sums and the gradient cross. With
-    `gather` off each pair is compared with those of its own rank's share and the further negatives only, and a rank
-    multiplies less.
-
-    Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, with the
-    two directions of Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021.
+    Attributes:
+        block_logits: Logits computed at a time; 2^22 are 16 MiB in float32.
+        cached_logits: Logits worked on at a time on a processor; 4 MiB stay in its cache between operations.
+        kept_logits: Up to so many exponentials are kept for the gradient, 256 MiB; more are computed twice.
+        mask_by_rows: Mask only the rows whose group has another pair in the batch. None: wherever finding them does not
+            have to wait for a GPU.
     """
-    world = world or World()
-    pairs = len(vectors) // 2 if pairs is None else pairs
-    if world.size > 1 and not gather:
-        return _of_shares(vectors, groups, temperature, eps, world, pairs, label_smoothing)
-    gradient_wanted = torch.is_grad_enabled() and vectors.requires_grad
-    return _NTXent.apply(vectors, groups, temperature, eps, world, pairs, label_smoothing, gradient_wanted)
+
+    block_logits: int = 2**22
+    cached_logits: int = 2**20
+    kept_logits: int = 2**26
+    mask_by_rows: bool | None = None
 
 
-def _of_shares(
-    vectors: torch.Tensor,
-    groups: torch.Tensor | None,
+def fused_nt_xent(
+    queries: torch.Tensor,
+    positives: torch.Tensor,
     temperature: float | torch.Tensor,
     eps: float,
-    world: World,
-    pairs: int,
-    label_smoothing: float,
+    *,
+    negatives: torch.Tensor | None = None,
+    groups: torch.Tensor | None = None,
+    label_smoothing: float = 0.0,
+    world: World | None = None,
+    blocking: Blocking | None = None,
 ) -> torch.Tensor:
-    """The mean over all pairs of the loss that each has among those of its rank's share, and all further negatives."""
-    own = world.shard(pairs)
-    whole = world.all_reduce_grad(vectors)
-    sides = whole[: 2 * pairs].unflatten(0, (2, pairs))[:, own]  # [2, pairs, dim]
-    count = sides.shape[1]
-    if isinstance(temperature, torch.Tensor):
-        temperature = world.all_reduce_grad(temperature)
-    if count:
-        share = torch.cat([sides.flatten(0, 1), whole[2 * pairs :]])
-        of_group = None if groups is None else torch.cat([groups[:pairs][own], groups[pairs:]])
-        of_share = nt_xent(share, of_group, temperature, eps, pairs=count, label_smoothing=label_smoothing)
-    else:  # fewer pairs than ranks
-        of_share = sides.sum()
-        if isinstance(temperature, torch.Tensor):
-            of_share = of_share + 0 * temperature.sum()  # its gradient crosses on every rank
-    part = of_share * (count / pairs)
-    return part + (world.all_reduce(part.detach().clone()) - part.detach())
+    """What `ReferenceNTXentLoss` computes, a scalar, in blocks and with a gradient of its own.
+
+    Both directions share one matrix of exponentials. The gradient is computed beside the loss, from its closed form, so
+    it cannot be differentiated again. Under autocast the matrix products are in its type, and sums and exponentials in
+    float32. Below a temperature of 1 / `LARGEST_FLOAT32_LOGIT` large logits would be rounded too much and exponentials
+    would not fit: products are then in the type of `queries`, sums and exponentials in float64. Beyond
+    `Blocking.kept_logits`, memory grows with b and not with its square.
+
+    Args:
+        queries: [b, dim], of any length.
+        positives: [b, dim], the positive of each query.
+        temperature: A number; or a tensor with one number, of at least 1 / `LARGEST_FLOAT32_LOGIT`, which gets a
+            gradient too.
+        eps: Shorter vectors are divided by `eps` instead of by their length.
+        negatives: [m, dim], hard negatives of all pairs.
+        groups: [b + m] integers, of pairs and negatives. Other members of a pair's group are masked. None: no mask.
+        label_smoothing: Share of the target that is spread evenly over the unmasked logits of a row.
+        world: The ranks that share the work, all of which give the same arguments and get the same loss and gradient.
+            Each computes some rows of the matrix; 2b sums and the gradient are reduced.
+        blocking: How the matrix is cut up.
+    """
+    if negatives is None:
+        negatives = queries[:0]
+    inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
+    gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking or Blocking())
+    return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
 
 
-class _NTXent(torch.autograd.Function):
-    """The loss, with its gradient from the closed form: with E = exp(Q D'/t), its row sums r, its column sums c, and
+class _FusedNTXent(torch.autograd.Function):
+    """The loss with the closed form of its gradient.
+
+    With unit rows Q and D, E = exp(Q D'/t), its row sums r, its column sums c, and
     W_ij = (E_ij (1/r_i + 1/c_j) - 2 [i = j]) / 2b, the gradient of Q is W D / t, that of D is W' Q / t.
 
-    Further negatives add F = exp(Q N'/t) and G = exp(D N'/t): their row sums to r and to c, F_ij / (2b r_i) and
+    Negatives N add F = exp(Q N'/t) and G = exp(D N'/t): their row sums to r and to c, F_ij / (2b r_i) and
     G_ij / (2b c_i) to the gradients in the same way. Logits are products over t, so the gradient of t is minus the sum
     of each logit times its weight, over t; half the sum of the rows' products with their gradients is the same.
 
@@ -106,177 +91,190 @@ class _NTXent(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        vectors: torch.Tensor,
+        queries: torch.Tensor,
+        positives: torch.Tensor,
+        negatives: torch.Tensor,
         groups: torch.Tensor | None,
         temperature: float | torch.Tensor,
         eps: float,
-        world: World,
-        pairs: int,
         label_smoothing: float,
+        world: World,
+        blocking: Blocking,
         gradient_wanted: bool,
     ) -> torch.Tensor:
-        device = vectors.device.type
-        rounded = torch.is_autocast_enabled(device) and _fits(temperature)
-        product_type = torch.get_autocast_dtype(device) if rounded else vectors.dtype
+        device = queries.device.type
+        rounded = torch.is_autocast_enabled(device) and _fits_float32(temperature)
+        product_type = torch.get_autocast_dtype(device) if rounded else queries.dtype
+        pairs = len(queries)
         with torch.autocast(device, enabled=False):
-            units, lengths = _units(vectors.detach(), eps)
-            batch = _Logits(units, groups, temperature, product_type, pairs)
-            share = _Share(batch, world, label_smoothing, gradient_wanted)
-            share.sum_up()
+            units, lengths = _unit_rows([queries.detach(), positives.detach(), negatives.detach()], eps)
+            logits = _Logits(units, groups, temperature, product_type, pairs, blocking)
+            shard = _Shard(logits, world, label_smoothing, blocking, gradient_wanted)
+            shard.sum_exponentials()
             if gradient_wanted:
-                gradient = share.gradient(units)
-                along = (gradient * units).sum(dim=1)
-                of_temperature = None
+                gradient = shard.unit_gradient(units)
+                projection = (gradient * units).sum(dim=1)  # of the gradient of each row on the row
+                temperature_grad = None
                 if isinstance(temperature, torch.Tensor):
-                    logits_times_weights = (along[:pairs].sum() / temperature + along[pairs:].sum() * LN_2) / 2
-                    of_temperature = (-logits_times_weights / temperature).to(temperature.dtype).view_as(temperature)
-                along.masked_fill_(lengths <= eps, 0)  # such a row was divided by a constant
+                    weighted_logits = (projection[:pairs].sum() / temperature + projection[pairs:].sum() * LN_2) / 2
+                    temperature_grad = (-weighted_logits / temperature).to(temperature.dtype).view_as(temperature)
+                projection.masked_fill_(lengths <= eps, 0)  # such a row was divided by a constant
                 lengths[:pairs] *= temperature
                 lengths[pairs:] /= LN_2
-                ctx.save_for_backward(gradient, units, along, lengths, of_temperature)
-                ctx.dim = vectors.shape[1]
-            return share.losses().mean().to(vectors.dtype)
+                ctx.save_for_backward(gradient, units, projection, lengths, temperature_grad)
+                ctx.dim, ctx.sizes = queries.shape[1], (pairs, pairs, len(negatives))
+            return shard.pair_losses().mean().to(queries.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, of_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        gradient, units, along, divisors, of_temperature = ctx.saved_tensors
-        # What lies along a unit row changes nothing: it stays a unit row.
-        of_vectors = torch.addcmul(gradient[:, : ctx.dim], units[:, : ctx.dim], along.unsqueeze(1), value=-1)
-        of_vectors.mul_((of_loss / divisors).unsqueeze(1))
-        return of_vectors, None, None if of_temperature is None else of_temperature * of_loss, *[None] * 5
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradient, units, projection, divisors, temperature_grad = ctx.saved_tensors
+        # A step along a unit row changes nothing, since it is scaled to length 1 again.
+        row_grads = torch.addcmul(gradient[:, : ctx.dim], units[:, : ctx.dim], projection.unsqueeze(1), value=-1)
+        row_grads.mul_((grad_output / divisors).unsqueeze(1))
+        if temperature_grad is not None:
+            temperature_grad = temperature_grad * grad_output
+        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 5
 
 
-class _Share:
-    """A rank's share of the work on a batch: some rows of the matrix of logits, with all columns.
+class _Shard:
+    """A rank's shard of the work on a batch: some rows of the matrix of logits, with all columns.
 
-    `sum_up` before `losses` and `gradient`. `sums`: of the exponentials of each row, then of each column, [2, b].
-    `totals`, `counts`: likewise the sums and the numbers of logits that are not masked, which labels are smoothed with.
+    Call `sum_exponentials` before `pair_losses` and `unit_gradient`. `sums`: of the exponentials of each row, then of
+    each column, [2, b]. `logit_sums`, `logit_counts`: likewise the sums and numbers of unmasked logits, for smoothing.
     """
 
-    def __init__(self, batch: "_Logits", world: World, label_smoothing: float, gradient_wanted: bool) -> None:
-        self._batch = batch
+    def __init__(
+        self, logits: "_Logits", world: World, label_smoothing: float, blocking: Blocking, gradient_wanted: bool
+    ) -> None:
+        self._logits = logits
         self._world = world
         self._smoothing = label_smoothing
-        own = world.shard(batch.size)
-        self._blocks = list(batch.blocks(own))
-        self._keeps = gradient_wanted and (own.stop - own.start) * batch.logits_a_row <= KEPT_LOGITS
-        # Exponentials, by the start of their block; those of negatives by side and start.
+        rows = world.shard(logits.pairs)
+        self._blocks = list(logits.blocks(rows))
+        self._keeps = gradient_wanted and (rows.stop - rows.start) * logits.logits_per_row <= blocking.kept_logits
+        # Exponentials by the start of their block; those of negatives by side and start.
         self._kept: dict[int | tuple[int, int], torch.Tensor] = {}
-        self._of_logits = batch.diagonal.new_zeros(3, 2, batch.size)
-        self.sums, self.totals, self.counts = self._of_logits
+        self._statistics = logits.diagonal.new_zeros(3, 2, logits.pairs)
+        self.sums, self.logit_sums, self.logit_counts = self._statistics
 
-    def sum_up(self) -> None:
-        """Computes `sums` and what labels are smoothed with, over the shares of all ranks."""
-        batch = self._batch
+    def sum_exponentials(self) -> None:
+        """Computes `sums` and the statistics of smoothing, and reduces them over all ranks."""
         for block in self._blocks:
-            exponentials = batch.room(block)
-            for rows, logits in batch.logits(block, exponentials):
+            exponentials = self._logits.empty(block)
+            for rows, logits in self._logits.fill(block, exponentials):
                 if self._smoothing:
-                    for found, values in zip((self.totals, self.counts), _present(logits), strict=True):
-                        found[0, rows] += values.sum(dim=1)
-                        found[1] += values.sum(dim=0)
-                some = logits.exp2_()
-                self.sums[0, rows] = some.sum(dim=1)
-                self.sums[1] += some.sum(dim=0)
+                    unmasked, is_unmasked = _unmasked(logits)
+                    self.logit_sums[0, rows] += unmasked.sum(dim=1)
+                    self.logit_sums[1] += unmasked.sum(dim=0)
+                    self.logit_counts[0, rows] += is_unmasked.sum(dim=1)
+                    self.logit_counts[1] += is_unmasked.sum(dim=0)
+                logits.exp2_()
+                self.sums[0, rows] = logits.sum(dim=1)
+                self.sums[1] += logits.sum(dim=0)
             if self._keeps:
                 self._kept[block.start] = exponentials
-        for side, block in self._blocks_of_negatives():
-            exponentials = batch.of_negatives(side, block)
+        for side, block in self._blocks_with_negatives():
+            logits = self._logits.with_negatives(side, block)
             if self._smoothing:
-                for found, values in zip((self.totals, self.counts), _present(exponentials), strict=True):
-                    found[side, block] += values.sum(dim=1)
-            self.sums[side, block] += exponentials.exp2_().sum(dim=1)
+                unmasked, is_unmasked = _unmasked(logits)
+                self.logit_sums[side, block] += unmasked.sum(dim=1)
+                self.logit_counts[side, block] += is_unmasked.sum(dim=1)
+            self.sums[side, block] += logits.exp2_().sum(dim=1)
             if self._keeps:
-                self._kept[side, block.start] = exponentials
-        self._world.all_reduce(self._of_logits if self._smoothing else self.sums)
+                self._kept[side, block.start] = logits
+        self._world.all_reduce(self._statistics if self._smoothing else self.sums)
 
-    def losses(self) -> torch.Tensor:
-        """Of each pair, [b]."""
-        losses = self.sums.log2().mean(dim=0) - (1 - self._smoothing) * self._batch.diagonal
+    def pair_losses(self) -> torch.Tensor:
+        """The loss of each pair of the batch, [b]."""
+        losses = self.sums.log2().mean(dim=0) - (1 - self._smoothing) * self._logits.diagonal
         if self._smoothing:
-            losses -= self._smoothing * (self.totals / self.counts).mean(dim=0)
+            losses -= self._smoothing * (self.logit_sums / self.logit_counts).mean(dim=0)
         return losses * LN_2
 
-    def gradient(self, units: torch.Tensor) -> torch.Tensor:
-        """Of the unit rows, that of the queries times t and that of others over ln 2, over the shares of all ranks:
-        [2b + m, width].
+    def unit_gradient(self, units: torch.Tensor) -> torch.Tensor:
+        """The gradient of the unit rows, reduced over all ranks, [2b + m, width]: times t for queries, over ln 2 for
+        positives and negatives.
 
-        A positive's gradient is a sum over rows. Where blocks or ranks give parts of it, these are in float32 and the
-        sum is rounded as a product of all rows is: so it does not show how many parts there are. With further negatives
-        nothing is rounded; their own gradients are such sums, too.
+        A positive's gradient is a sum over rows. Where blocks or ranks add up parts of it, the parts are in float32 and
+        the sum is rounded as one product over all rows would be, so that the number of parts does not show. With
+        negatives nothing is rounded; their own gradients are such sums, too.
         """
-        batch = self._batch
+        logits = self._logits
         gradient = torch.empty_like(units)
         in_parts = self._world.size > 1 or len(self._blocks) > 1
-        if in_parts or batch.has_negatives:
+        if in_parts or logits.has_negatives:
             gradient.zero_()
-        of_queries, of_positives, of_negatives = gradient.tensor_split([batch.size, 2 * batch.size])
-        part_type = units.dtype if in_parts or batch.has_negatives else batch.product_type
+        query_grads, positive_grads, negative_grads = gradient.tensor_split([logits.pairs, 2 * logits.pairs])
+        part_type = units.dtype if in_parts or logits.has_negatives else logits.product_type
         for block in self._blocks:
             weights = self._weights(block)
-            _put_product(of_queries[block], weights, batch.positives, add=False)
-            _put_product(of_positives, weights.T.to(part_type), batch.queries[block].to(part_type), add=in_parts)
-        for side, block in self._blocks_of_negatives():
+            _put_product(query_grads[block], weights, logits.positives, add=False)
+            _put_product(positive_grads, weights.T.to(part_type), logits.queries[block].to(part_type), add=in_parts)
+        for side, block in self._blocks_with_negatives():
             weights = self._weights_of_negatives(side, block)
-            _put_product((of_queries, of_positives)[side][block], weights, batch.negatives[side], add=True)
-            _put_product(of_negatives, weights.T.to(part_type), batch.sides[side][block].to(part_type), add=True)
+            side_grads = (query_grads, positive_grads)[side]
+            _put_product(side_grads[block], weights, logits.negatives[side], add=True)
+            _put_product(negative_grads, weights.T.to(part_type), logits.sides[side][block].to(part_type), add=True)
         self._world.all_reduce(gradient)
-        if in_parts and not batch.has_negatives and batch.product_type != units.dtype:
-            of_positives.copy_(of_positives.to(batch.product_type))
+        if in_parts and not logits.has_negatives and logits.product_type != units.dtype:
+            positive_grads.copy_(positive_grads.to(logits.product_type))
         return gradient
 
     def _weights(self, block: slice) -> torch.Tensor:
         """W of some rows, [rows, b], in the type of the products."""
-        batch = self._batch
+        logits = self._logits
         exponentials = self._kept.pop(block.start, None)
         if exponentials is None:
-            exponentials = batch.room(block)
-            for _, logits in batch.logits(block, exponentials):
-                logits.exp2_()
-        shares, spread = self._shares, self._spread
-        weights = exponentials.new_empty(exponentials.shape, dtype=batch.product_type) if batch.rounds else exponentials
-        for part in _parts(exponentials):
-            rows = _shifted(part, block)
-            some = exponentials[part]
-            wanted = (some > 0) * (spread[0, rows, None] + spread[1]) if self._smoothing else None
-            some.mul_(shares[0, rows, None] + shares[1])
-            if wanted is not None:
-                some.sub_(wanted)
-            some.diagonal(rows.start).sub_((1 - self._smoothing) / batch.size)
-            if batch.rounds:
-                weights[part].copy_(some)
+            exponentials = logits.empty(block)
+            for _, part in logits.fill(block, exponentials):
+                part.exp2_()
+        factors, targets = self._softmax_factors, self._smoothed_targets
+        weights = exponentials
+        if logits.rounds:
+            weights = exponentials.new_empty(exponentials.shape, dtype=logits.product_type)
+        for piece in logits.pieces(exponentials):
+            rows = _rows_of_piece(piece, block)
+            part = exponentials[piece]
+            smoothed = (part > 0) * (targets[0, rows, None] + targets[1]) if self._smoothing else None
+            part.mul_(factors[0, rows, None] + factors[1])
+            if smoothed is not None:
+                part.sub_(smoothed)
+            part.diagonal(rows.start).sub_((1 - self._smoothing) / logits.pairs)
+            if logits.rounds:
+                weights[piece].copy_(part)
         return weights
 
     def _weights_of_negatives(self, side: int, block: slice) -> torch.Tensor:
-        """Those of further negatives for some queries (side 0) or positives (1), [rows, m], likewise."""
+        """The weights of negatives for some queries (side 0) or positives (side 1), [rows, m], in the same type."""
         exponentials = self._kept.pop((side, block.start), None)
         if exponentials is None:
-            exponentials = self._batch.of_negatives(side, block).exp2_()
-        wanted = (exponentials > 0) * self._spread[side, block, None] if self._smoothing else 0
-        return exponentials.mul_(self._shares[side, block, None]).sub_(wanted).to(self._batch.product_type)
+            exponentials = self._logits.with_negatives(side, block).exp2_()
+        smoothed = (exponentials > 0) * self._smoothed_targets[side, block, None] if self._smoothing else 0
+        weights = exponentials.mul_(self._softmax_factors[side, block, None]).sub_(smoothed)
+        return weights.to(self._logits.product_type)
 
     @cached_property
-    def _shares(self) -> torch.Tensor:
+    def _softmax_factors(self) -> torch.Tensor:
         """What the exponentials of a row, and of a column, are multiplied by, [2, b]."""
-        return (2 * self._batch.size * self.sums).reciprocal()
+        return (2 * self._logits.pairs * self.sums).reciprocal()
 
     @cached_property
-    def _spread(self) -> torch.Tensor:
-        """What is wanted of each logit of a row, and of a column, where labels are smoothed, [2, b]."""
-        return self._smoothing / (2 * self._batch.size * self.counts)
+    def _smoothed_targets(self) -> torch.Tensor:
+        """The smoothed part of the target of each logit of a row, and of a column, [2, b]."""
+        return self._smoothing / (2 * self._logits.pairs * self.logit_counts)
 
-    def _blocks_of_negatives(self) -> Iterator[tuple[int, slice]]:
-        """Sides and blocks; none where there are no further negatives."""
-        return ((side, block) for side in range(2) for block in self._blocks if self._batch.has_negatives)
+    def _blocks_with_negatives(self) -> Iterator[tuple[int, slice]]:
+        """Sides and blocks; none where there are no negatives."""
+        return ((side, block) for side in range(2) for block in self._blocks if self._logits.has_negatives)
 
 
 class _Logits:
-    """All logits of a batch of b = `size` pairs over ln 2, masked ones minus infinity, a block of rows at a time.
+    """All logits of a batch of b = `pairs` pairs, over ln 2 and masked ones minus infinity, a block of rows at a time.
 
-    They are products over t ln 2. `units`: [2b + m, width], unit rows. Those of the queries over t ln 2, `queries`, and
-    `positives`, both [b, width], are in the type of the products. Where there are further negatives, `sides` are
-    queries and positives, both over t ln 2, and `negatives` these [m, width] as they are and over t ln 2.
+    `units`: [2b + m, width], unit rows. `queries`, over t ln 2, and `positives`, both [b, width], are in the type of
+    the products. With negatives, `sides` are queries and positives, both over t ln 2, and `negatives` are these,
+    [m, width], as they are and over t ln 2.
     """
 
     def __init__(
@@ -286,89 +284,95 @@ class _Logits:
         temperature: float | torch.Tensor,
         product_type: torch.dtype,
         pairs: int,
+        blocking: Blocking,
     ) -> None:
-        self.size = pairs
+        self.pairs = pairs
         self.product_type = product_type
+        self._blocking = blocking
         queries, positives, negatives = units.tensor_split([pairs, 2 * pairs])
         divisor = temperature * LN_2
         queries = queries / divisor
-        self._sum_type = torch.promote_types(units.dtype, torch.float32 if _fits(temperature) else torch.float64)
+        self._sum_type = torch.promote_types(
+            units.dtype, torch.float32 if _fits_float32(temperature) else torch.float64
+        )
         # A pair's own logit counts most, so it is not rounded to the type of the products.
         self.diagonal = (queries * positives).sum(dim=1).to(self._sum_type)
         self.queries = queries.to(product_type)
         self.positives = positives.to(product_type)
         self.rounds = self._sum_type != product_type
-        self.logits_a_row = pairs + 2 * len(negatives)
+        self.logits_per_row = pairs + 2 * len(negatives)
         self.has_negatives = len(negatives) > 0
         if self.has_negatives:
             self.sides = (self.queries, (positives / divisor).to(product_type))
             self.negatives = tuple(factor.to(product_type) for factor in (negatives, negatives / divisor))
         self._groups = None if groups is None else groups[:pairs]
-        self._groups_of_negatives = None if groups is None else groups[pairs:]
-        # On a GPU the rows are not sought, since finding them would have to wait for it.
-        self._shared = None if groups is None or _waits(groups) else _rows_of_shared_groups(groups[:pairs])
+        self._negative_groups = None if groups is None else groups[pairs:]
+        self._rows_to_mask = None
+        if self._groups is not None and (not units.is_cuda if blocking.mask_by_rows is None else blocking.mask_by_rows):
+            self._rows_to_mask = _rows_of_shared_groups(self._groups)
 
     def blocks(self, rows: slice) -> Iterator[slice]:
-        """Slices of some rows, one after the other."""
-        length = max(1, BLOCK_LOGITS // self.size)
+        """Cuts a slice of rows into blocks."""
+        length = max(1, self._blocking.block_logits // self.pairs)
         return (slice(start, min(start + length, rows.stop)) for start in range(rows.start, rows.stop, length))
 
-    def room(self, block: slice) -> torch.Tensor:
-        """Room for the logits of some rows, [rows, b]."""
-        return self.diagonal.new_empty(block.stop - block.start, self.size)
+    def pieces(self, block: torch.Tensor) -> Iterator[slice]:
+        """Cuts the rows of a block into pieces that fit into a processor's cache; elsewhere all rows are one piece."""
+        count = len(block)
+        on_cpu = block.device.type == "cpu"
+        length = max(1, self._blocking.cached_logits // block.shape[1] if on_cpu else count)
+        return (slice(start, min(start + length, count)) for start in range(0, count, length))
 
-    def logits(self, block: slice, room: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Puts the logits of some rows into `room`; yields rows and their logits while these are in the cache."""
-        product = torch.mm(self.queries[block], self.positives.T, out=None if self.rounds else room)
+    def empty(self, block: slice) -> torch.Tensor:
+        """Memory for the logits of some rows, [rows, b]."""
+        return self.diagonal.new_empty(block.stop - block.start, self.pairs)
+
+    def fill(self, block: slice, memory: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Writes the logits of some rows into `memory`; yields rows and their logits while these are in the cache."""
+        product = torch.mm(self.queries[block], self.positives.T, out=None if self.rounds else memory)
         self._mask(product, block)
-        for part in _parts(room):
-            rows = _shifted(part, block)
-            logits = room[part]
+        for piece in self.pieces(memory):
+            rows = _rows_of_piece(piece, block)
+            logits = memory[piece]
             if self.rounds:
-                logits.copy_(product[part])
+                logits.copy_(product[piece])
             logits.diagonal(rows.start).copy_(self.diagonal[rows])
             yield rows, logits
 
-    def of_negatives(self, side: int, block: slice) -> torch.Tensor:
-        """The logits of some queries (side 0) or positives (1) with the further negatives, [rows, m]."""
+    def with_negatives(self, side: int, block: slice) -> torch.Tensor:
+        """The logits of some queries (side 0) or positives (side 1) with the negatives, [rows, m]."""
         logits = (self.sides[side][block] @ self.negatives[0].T).to(self._sum_type)
-        if self._groups is not None and self._groups_of_negatives is not None:
-            logits.masked_fill_(self._groups[block, None] == self._groups_of_negatives, -math.inf)
+        if self._groups is not None and self._negative_groups is not None:
+            logits.masked_fill_(self._groups[block, None] == self._negative_groups, -math.inf)
         return logits
 
     def _mask(self, logits: torch.Tensor, block: slice) -> None:
-        """Takes out the pairs of a pair's own group, itself among them."""
+        """Masks the pairs of a pair's own group, itself among them."""
         if self._groups is None:
             return
-        if self._shared is None:
+        if self._rows_to_mask is None:
             logits.masked_fill_(self._groups[block, None] == self._groups, -math.inf)
             return
-        rows = self._shared[(self._shared >= block.start) & (self._shared < block.stop)]
-        places = rows - block.start
-        logits[places] = logits[places].masked_fill_(self._groups[rows, None] == self._groups, -math.inf)
+        rows = self._rows_to_mask[(self._rows_to_mask >= block.start) & (self._rows_to_mask < block.stop)]
+        rows_in_block = rows - block.start
+        mask = self._groups[rows, None] == self._groups
+        logits[rows_in_block] = logits[rows_in_block].masked_fill_(mask, -math.inf)
 
 
-def _fits(temperature: float | torch.Tensor) -> bool:
-    """Whether exponentials of logits at this temperature fit into float32; a tensor is not asked for its value."""
+def _fits_float32(temperature: float | torch.Tensor) -> bool:
+    """Whether exponentials of logits at this temperature fit into float32; reading a tensor's value would wait."""
     return isinstance(temperature, torch.Tensor) or 1 / temperature <= LARGEST_FLOAT32_LOGIT
 
 
-def _present(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The logits that are not masked, 0 in the place of others; and 1 where one is not masked, else 0."""
+def _unmasked(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits with 0 in place of masked ones; and 1 where a logit is unmasked, else 0."""
     masked = logits.isneginf()
     return logits.masked_fill(masked, 0), masked.logical_not().to(logits.dtype)
 
 
-def _parts(matrix: torch.Tensor) -> Iterator[slice]:
-    """Slices of rows that fit into a processor's cache; on other devices all rows at once."""
-    count = len(matrix)
-    length = max(1, CACHED_LOGITS // matrix.shape[1]) if matrix.device.type == "cpu" else max(1, count)
-    return (slice(start, min(start + length, count)) for start in range(0, count, length))
-
-
-def _shifted(part: slice, block: slice) -> slice:
-    """Rows of the matrix, given their places in a block."""
-    return slice(block.start + part.start, block.start + part.stop)
+def _rows_of_piece(piece: slice, block: slice) -> slice:
+    """The rows of the matrix that a piece of a block holds."""
+    return slice(block.start + piece.start, block.start + piece.stop)
 
 
 def _put_product(target: torch.Tensor, first: torch.Tensor, second: torch.Tensor, add: bool) -> None:
@@ -381,23 +385,27 @@ def _put_product(target: torch.Tensor, first: torch.Tensor, second: torch.Tensor
         target.copy_(first @ second)
 
 
-def _waits(tensor: torch.Tensor) -> bool:
-    """Whether asking for values of a tensor waits for a device."""
-    return tensor.is_cuda
-
-
 def _rows_of_shared_groups(groups: torch.Tensor) -> torch.Tensor:
-    """The rows whose group has another pair in the batch, in no order and perhaps more than once."""
+    """The rows whose group has another pair in the batch, unordered and possibly repeated."""
     ordered, rows = groups.sort()
-    again = torch.nonzero(ordered[1:] == ordered[:-1]).squeeze(1)
-    return rows[torch.cat([again, again + 1])]
+    repeats = torch.nonzero(ordered[1:] == ordered[:-1]).squeeze(1)
+    return rows[torch.cat([repeats, repeats + 1])]
 
 
-def _units(vectors: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit rows, filled up with zeros to a width that is a multiple of `WIDTH`, and the [2b] lengths they had."""
-    dim = vectors.shape[1]
-    lengths = torch.linalg.vector_norm(vectors, dim=1).clamp_min_(eps)
-    units = vectors.new_empty(len(vectors), -(-dim // WIDTH) * WIDTH)
-    torch.div(vectors, lengths.unsqueeze(1), out=units[:, :dim])
+def _unit_rows(sides: list[torch.Tensor], eps: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit rows of all sides, one after the other, and the lengths that they had, [2b + m].
+
+    The rows are filled up with zeros to a multiple of `WIDTH` columns, [2b + m, width].
+    """
+    dim = sides[0].shape[1]
+    count = sum(map(len, sides))
+    lengths = sides[0].new_empty(count)
+    units = sides[0].new_empty(count, -(-dim // WIDTH) * WIDTH)
     units[:, dim:] = 0
+    start = 0
+    for side in sides:
+        rows = slice(start, start + len(side))
+        torch.linalg.vector_norm(side, dim=1, out=lengths[rows]).clamp_min_(eps)
+        torch.div(side, lengths[rows].unsqueeze(1), out=units[rows, :dim])
+        start = rows.stop
     return units, lengths

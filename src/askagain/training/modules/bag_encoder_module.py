@@ -1,8 +1,9 @@
-"""What rungs that train a whole bag encoder have in common: its table, and what NT-Xent over its vectors needs."""
+"""Modules that train a whole bag encoder: they pool bags into vectors and hand these to a loss."""
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,163 +12,140 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.errors import InputError
-from askagain.models.bag_encoder import POOLINGS, BagEncoder
-from askagain.models.folder import FIXED_WEIGHTS, LEARNED_WEIGHTS, weighted
+from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import CHECKPOINT_KEY, read_checkpoint
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.training.losses.nt_xent_fused import LARGEST_FLOAT32_LOGIT, SMALLEST_TEMPERATURE
+from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.base import RetrievalModule
 from askagain.training.modules.initialization import Initializer
+from askagain.training.modules.recorded import (
+    factory_from_settings,
+    factory_settings,
+    loss_from_settings,
+    loss_settings,
+)
+from askagain.training.modules.trainable_encoder import TrainableEncoder
 from askagain.training.optim.embedding_bag import TensorBags
-
-LOWEST_LEARNED_TEMPERATURE = 1 / LARGEST_FLOAT32_LOGIT
-
-BEFORE_WEIGHTS = "encoder.bag.weight"
-FEATURE_WEIGHTS = ("none", "idf", "learned")
 
 
 class BagEncoderModule(RetrievalModule):
-    """Trains every row of a `BagEncoder`'s table.
+    """Trains every row of a `BagEncoder`'s table; a subclass says what its loss is called with.
 
-    `idf`: gives what each feature weighs, see `inverse_document_frequencies`; asked only where `feature_weights` is
-    `idf`, by which a feature's row then counts, or `learned`, where that is what the trained weights start from; `none`
-    lets all rows count the same. `dim`: the length of a vector. `init_std`: standard deviation of the table's first
-    values. `pooling`: the encoder's. `temperature`, `label_smoothing`, `eps`, `mask_same_group`: see `nt_xent`; with
-    `learn_temperature` the temperature is where training starts from, and is trained as well. `matryoshka`: vectors cut
-    off after so many numbers (those below `dim`) are trained to be good ones too; `matryoshka_weight` times their mean
-    loss is added to that of whole vectors. `start`: what rows start from that it knows, see `Initializer.fill`; None:
-    all start random. `optimizer`, `scheduler`: see `RetrievalModule`. Raises InputError for a value out of range.
-    Source of `matryoshka`: Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022.
+    Args:
+        encoder: The encoder to train.
+        loss: The loss of unnormalised vectors; any `nn.Module`. Its parameters are trained as well.
+        optimizer: Takes the parameters, see `RetrievalModule`.
+        scheduler: Takes the optimizer and `total_steps`, see `RetrievalModule`.
     """
 
     def __init__(
         self,
+        encoder: TrainableEncoder,
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LambdaLR],
+    ) -> None:
+        super().__init__(encoder.features, optimizer, scheduler)
+        self.trainable = encoder
+        self.loss = loss
+        recorded = {"optimizer": factory_settings(optimizer), "scheduler": factory_settings(scheduler)}
+        self.save_hyperparameters(encoder.settings | {"loss": loss_settings(loss)} | recorded, logger=False)
+
+    @classmethod
+    def from_settings(
+        cls,
         preprocessor: TextPreprocessor,
         features: Features,
         idf: Callable[[], np.ndarray],
+        loss: nn.Module,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LambdaLR],
         dim: int,
         init_std: float,
-        feature_weights: str,
-        pooling: str,
-        temperature: float,
-        learn_temperature: bool,
-        label_smoothing: float,
-        eps: float,
-        mask_same_group: bool,
-        matryoshka: Sequence[int],
-        matryoshka_weight: float,
+        feature_weights: str = "none",
+        pooling: str = "sum",
         start: Initializer | None = None,
-    ) -> None:
-        super().__init__(features, optimizer, scheduler)
-        check_temperature("temperature", temperature)
-        if learn_temperature and temperature < LOWEST_LEARNED_TEMPERATURE:
-            least = LOWEST_LEARNED_TEMPERATURE
-            raise InputError(f"model.temperature={temperature}: must be at least {least} with model.learn_temperature")
-        if not 0 <= label_smoothing < 1:
-            raise InputError(f"model.label_smoothing={label_smoothing}: must be at least 0 and below 1")
-        if eps <= 0:
-            raise InputError(f"model.eps={eps}: must be above 0")
-        if dim < 1:
-            raise InputError(f"model.dim={dim}: must be at least 1")
-        if not all(width >= 1 for width in matryoshka):
-            raise InputError(f"model.matryoshka={list(matryoshka)}: each must be at least 1")
-        if matryoshka_weight < 0:
-            raise InputError(f"model.matryoshka_weight={matryoshka_weight}: must be at least 0")
-        if init_std < 0:
-            raise InputError(f"model.init_std={init_std}: must be at least 0")
-        if feature_weights not in FEATURE_WEIGHTS:
-            raise InputError(f"model.feature_weights={feature_weights}: not one of {', '.join(FEATURE_WEIGHTS)}")
-        if pooling not in POOLINGS:
-            raise InputError(f"model.pooling={pooling}: not one of {', '.join(POOLINGS)}")
-        table = torch.empty(features.size, dim).normal_(std=init_std)
-        self.bag = nn.EmbeddingBag(features.size, dim, mode=pooling, include_last_offset=True, _weight=table)
-        if feature_weights == "idf":
-            self.register_buffer(FIXED_WEIGHTS, torch.from_numpy(idf()))
-        elif feature_weights == "learned":
-            self.register_parameter(LEARNED_WEIGHTS, nn.Parameter(torch.from_numpy(idf())))
-        self.started_rows = 0 if start is None else self._start(start, init_std)
-        self.preprocessor = preprocessor
-        self._temperature = temperature
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature))) if learn_temperature else None
-        self.label_smoothing = label_smoothing
-        self.eps = eps
-        self.mask_same_group = mask_same_group
-        self.matryoshka = sorted({width for width in matryoshka if width < dim})
-        self.matryoshka_weight = matryoshka_weight
+    ) -> Self:
+        """The module of a new encoder; the arguments are those of `TrainableEncoder.from_settings` and of the class."""
+        settings = {"feature_weights": feature_weights, "pooling": pooling, "start": start}
+        encoder = TrainableEncoder.from_settings(preprocessor, features, idf, dim, init_std, **settings)  # type: ignore[arg-type]
+        return cls(encoder, loss, optimizer, scheduler)
 
-    def _start(self, start: Initializer, init_std: float) -> int:
-        """Fills rows so that they are those of the start when they have been weighted."""
-        with torch.no_grad():
-            rows = start.fill(self.bag.weight, self.features, init_std)
-            if self._weights is not None:
-                self.bag.weight[rows] /= self._weights[rows].unsqueeze(1)
-        return len(rows)
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = "cpu",
+        *,
+        loss: nn.Module | None = None,
+        optimizer: Callable[..., Optimizer] | None = None,
+        scheduler: Callable[..., LambdaLR] | None = None,
+    ) -> Self:
+        """The module that wrote a checkpoint; it needs no other file, wherever the checkpoint was moved to.
 
-    @property
-    def temperature(self) -> float | torch.Tensor:
-        """That of NT-Xent; a scalar tensor where it is learned."""
-        if self.log_temperature is None:
-            return self._temperature
-        return self.log_temperature.exp()
+        Args:
+            checkpoint_path: A .ckpt file.
+            map_location: Where to load the weights to.
+            loss: The loss, needed where it is a class of one's own (None: the checkpoint's).
+            optimizer: The optimizer to train on with (None: the checkpoint's).
+            scheduler: The scheduler to train on with (None: the checkpoint's).
 
-    def counts(self) -> dict[str, float]:
-        """Rows that started from an encoder or from word vectors, and not random."""
-        return {"started_rows": self.started_rows}
+        Raises:
+            InputError: There is no such checkpoint, it is damaged or of another module, or its loss is not known.
+        """
+        checkpoint = read_checkpoint(checkpoint_path, map_location)
+        try:
+            recorded = checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY]
+            module = cls(
+                TrainableEncoder.from_checkpoint(checkpoint),
+                loss or loss_from_settings(recorded["loss"]),
+                optimizer or factory_from_settings(recorded["optimizer"]),
+                scheduler or factory_from_settings(recorded["scheduler"]),
+            )
+            module.load_state_dict(checkpoint["state_dict"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{checkpoint_path}: not a checkpoint of {cls.__name__} ({reason})") from error
+        return module
 
     @property
     def encoder(self) -> BagEncoder:
-        """The encoder as it is now: without weights it shares the table that is trained; with weights it has a table of
-        its own, each row times its weight, so that it needs none.
-        """
-        table = self.bag.weight.detach()
-        if self._weights is not None:
-            table = weighted(table, self._weights.detach())
-        return BagEncoder(self.preprocessor, self.features, table, self.bag.mode, normalize=True)
+        """The encoder as it is now, see `TrainableEncoder.encoder`."""
+        return self.trainable.encoder()
 
-    @property
-    def _weights(self) -> torch.Tensor | None:
-        """What each row of the table counts by, [features.size]; None where all count the same."""
-        return getattr(self, FIXED_WEIGHTS, getattr(self, LEARNED_WEIGHTS, None))
+    def pool(self, bags: TensorBags) -> torch.Tensor:
+        """Unnormalised vectors of bags, [bags, dim]."""
+        self.note_rows(bags)
+        return self.trainable.pool(bags, self.sparse)
 
-    def sums(self, bags: TensorBags) -> torch.Tensor:
-        """Vectors that point where the encoder's do, of any length, [bags, dim]."""
-        return self.bag_sum(self.bag.weight, bags, self._weights)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """As in `RetrievalModule`; a checkpoint from before there were weights names its table otherwise."""
-        state = checkpoint["state_dict"]
-        if BEFORE_WEIGHTS in state:
-            state["bag.weight"] = state.pop(BEFORE_WEIGHTS)
-        super().on_load_checkpoint(checkpoint)
-
-    def matryoshka_loss(self, loss: Callable[[torch.Tensor], torch.Tensor], vectors: torch.Tensor) -> torch.Tensor:
-        """The loss of whole vectors, [n, dim], and the weighted mean of those of vectors that are cut off."""
-        whole = loss(vectors)
-        if not self.matryoshka:
-            return whole
-        return whole + self.matryoshka_weight * torch.stack([loss(vectors[:, :m]) for m in self.matryoshka]).mean()
+    def counts(self) -> dict[str, float]:
+        """Rows that started from an encoder or from word vectors instead of random."""
+        return {"started_rows": self.trainable.initialized_rows}
 
     def optimizer_step(self, *args: Any, **settings: Any) -> None:
-        """Keeps a temperature that is learned from falling so low that logits would not fit into float32."""
+        """Steps, then keeps a learned temperature in its range."""
         super().optimizer_step(*args, **settings)
-        if self.log_temperature is not None:
-            with torch.no_grad():
-                self.log_temperature.clamp_(min=math.log(LOWEST_LEARNED_TEMPERATURE))
+        for loss in self._nt_xent_losses:
+            loss.clamp_temperature()
 
     def on_train_epoch_end(self) -> None:
-        """As in `RetrievalModule`; logs the temperature as well where it is learned."""
+        """Logs what `RetrievalModule` does, and a learned temperature as `train/temperature`."""
         super().on_train_epoch_end()
-        if self.log_temperature is not None:
-            self.log("train/temperature", self.temperature)
+        for loss in self._nt_xent_losses:
+            if loss.log_temperature is not None:
+                self.log("train/temperature", loss.temperature)
 
-    def masked(self, groups: torch.Tensor) -> torch.Tensor | None:
-        """The groups that NT-Xent is told of; None where it masks nothing."""
-        return groups if self.mask_same_group else None
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the files of the encoder, so that a checkpoint can be used by itself."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[CHECKPOINT_KEY] = self._checkpoint_entry
 
+    @cached_property
+    def _checkpoint_entry(self) -> dict[str, Any]:
+        return self.trainable.checkpoint_entry("trainable.")
 
-def check_temperature(name: str, value: float) -> None:
-    """Raises InputError for a temperature at which a softmax cannot be computed."""
-    if value < SMALLEST_TEMPERATURE:
-        raise InputError(f"model.{name}={value}: must be at least {SMALLEST_TEMPERATURE}")
+    @cached_property
+    def _nt_xent_losses(self) -> tuple[NTXentLoss, ...]:
+        """The loss itself or those that it wraps, if they are NT-Xent; a tuple, so that none is registered twice."""
+        return tuple(loss for loss in self.loss.modules() if isinstance(loss, NTXentLoss))

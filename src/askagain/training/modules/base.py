@@ -1,8 +1,8 @@
-"""What the trained rungs have in common: a loss is logged and minimized, and there is an encoder to rank with."""
+"""What all trained modules have in common: they log and minimize a loss, and have an encoder to rank with."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,10 +13,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import embed
+from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.training.data.batches import RankingBatch
 from askagain.training.lightning_overhead import LeanModule, mark_coalesced
-from askagain.training.optim.embedding_bag import TensorBags, bag_sum
+from askagain.training.optim.embedding_bag import TensorBags
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 
 FEATURES = "features"  # a checkpoint's key
@@ -35,14 +36,16 @@ class Batch(Protocol):
 
 
 class RetrievalModule(LeanModule, ABC):
-    """A LightningModule that minimizes `loss`; a subclass gives `loss`, and `encoder` (a `BagEncoder`) to rank with.
-
-    `features`: what the rows of its embedding table stand for. `optimizer` takes the parameters; `scheduler` takes the
-    optimizer and `total_steps`, and moves every step.
+    """A LightningModule that minimizes `batch_loss`; a subclass gives this and the `encoder` to rank with.
 
     With several devices each of them has the whole table and the whole batch, and makes the whole update of the table
-    by itself; what they share is the work inside of `loss`, which must give the same loss and the same gradient on all
-    of them (see `World`). So no gradient is reduced by the strategy, and nothing of the table's size crosses.
+    by itself. What they share is the work inside `batch_loss`, which must give the same loss and the same gradient on
+    all of them (see `World`). So the strategy reduces no gradient, and nothing of the table's size is communicated.
+
+    Args:
+        features: What the rows of the embedding table stand for.
+        optimizer: Takes the parameters.
+        scheduler: Takes the optimizer and `total_steps`; it moves every step.
     """
 
     def __init__(
@@ -62,18 +65,35 @@ class RetrievalModule(LeanModule, ABC):
         self.world = World.current()
 
     def counts(self) -> dict[str, float]:
-        """What is to be told of the model before it is trained, by name."""
+        """What is printed of the model before it is trained, by name."""
         return {}
 
+    @property
     @abstractmethod
-    def loss(self, batch: Any) -> torch.Tensor:
+    def encoder(self) -> BagEncoder:
+        """The encoder as it is now."""
+
+    @abstractmethod
+    def batch_loss(self, batch: Any) -> torch.Tensor:
         """The loss of one batch, a scalar."""
 
-    def bag_sum(self, table: torch.Tensor, bags: TensorBags, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """The sums of table rows, weighted or not, [bags, dim]; gradients are sparse where the optimizer takes that."""
+    @torch.no_grad()
+    def forward(self, texts: Sequence[str] | TensorBags) -> torch.Tensor:
+        """The vectors that `encoder` gives to texts or to bags of feature ids, [texts, dim], on the module's device."""
+        encoder = self.encoder
+        bags = texts if isinstance(texts, TensorBags) else TensorBags.of(encoder.tokenize(texts))
+        device = encoder.bag.weight.device
+        return encoder(bags.ids.to(device), bags.offsets.to(device))
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the table's gradients are sparse: where the optimizer takes these."""
+        return self._optimizer_class is RowwiseAdagrad
+
+    def note_rows(self, bags: TensorBags) -> None:
+        """Notes how many distinct rows the gradient of a training step will have."""
         if self.training:
             self._distinct_rows = len(bags.rows)
-        return bag_sum(table, bags, sparse=self._optimizer_class is RowwiseAdagrad, weights=weights)
 
     @property
     def _optimizer_class(self) -> object:
@@ -81,7 +101,7 @@ class RetrievalModule(LeanModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Logs the loss of the batch as `train/loss`, at the steps that loggers write: logging takes a millisecond."""
-        loss = self.loss(batch)
+        loss = self.batch_loss(batch)
         self._epoch_loss = self._epoch_loss.to(loss.device) + loss.detach() * batch.size
         self._epoch_examples += batch.size
         logged_every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
@@ -111,14 +131,14 @@ class RetrievalModule(LeanModule, ABC):
     def validation_step(self, batch: Batch | RankingBatch, batch_idx: int) -> None:
         """Logs the mean loss over the held-out examples as `val/loss`; texts of a ranking set have no loss."""
         if not isinstance(batch, RankingBatch):
-            self.log("val/loss", self.loss(batch), prog_bar=True, batch_size=batch.size)
+            self.log("val/loss", self.batch_loss(batch), prog_bar=True, batch_size=batch.size)
 
     def test_step(self, batch: RankingBatch, batch_idx: int) -> None:
         """Does nothing: the `HitsAtK` callback ranks the whole test set when its last batch is through."""
 
     def predict_step(self, batch: RankingBatch, batch_idx: int) -> torch.Tensor:
         """The encoder's vectors of the texts of a batch, [texts, dim]."""
-        return torch.from_numpy(embed(self.encoder, batch.ranking, batch.texts))  # type: ignore[arg-type]
+        return torch.from_numpy(embed(self.encoder, batch.ranking, batch.texts))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Notes which features the weights belong to, what the optimizer's state is of, and what an epoch that is not

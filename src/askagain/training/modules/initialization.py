@@ -1,4 +1,4 @@
-"""What a bag encoder's table starts from instead of random rows: an encoder trained earlier, or word vectors."""
+"""What rows of a table start from instead of random values: an encoder trained earlier, or word vectors."""
 
 from dataclasses import dataclass
 
@@ -13,30 +13,37 @@ from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.vectors.word_vectors import WordVectors
 
-SECOND_WORD = (1 << 32) - 1  # of a pair's key
+SECOND_WORD = (1 << 32) - 1  # bits of a pair's key that hold its second word
 
 
 @dataclass(frozen=True, eq=False)
 class Initializer:
-    """An encoder whose rows a new table starts from, and `name`, what the user typed to choose it."""
+    """An encoder whose rows a new table starts from, and its `name` in messages."""
 
     encoder: BagEncoder
     name: str
 
     def fill(self, table: torch.Tensor, features: Features, init_std: float) -> torch.Tensor:
-        """Puts what the encoder knows of `features` into `table` [features.size, dim], and returns which rows, [n].
+        """Writes what the encoder knows of `features` into `table`.
 
-        Where the encoder is a sum of rows of the kinds that `features` has as well, features that both have get its
-        rows; else each word gets the vector that the encoder gives it by itself. Word pairs that both have get their
-        rows. Rows that the encoder knows nothing of stay as they are, and so do the last columns where its vectors are
-        shorter.
+        If the encoder sums rows of the same kinds as `features`, the features of both get its rows; else each word gets
+        the vector that the encoder gives to the word alone. Word pairs of both get their rows. Rows that the encoder
+        knows nothing of stay as they are, and so do the last columns where its vectors have fewer.
 
-        What was trained to give vectors of length 1 (a DSSM, a distilled encoder) keeps the lengths of its rows, which
-        say how much a feature weighs. Other vectors are scaled together, so that their mean length is that of random
-        rows of standard deviation `init_std`: the optimizer's steps are made for these, and features that start
-        random weigh as much.
+        An encoder that was trained to give unit vectors (a DSSM, a distilled encoder) keeps the lengths of its rows,
+        which say how much a feature weighs. Other vectors are scaled together to the mean length of random rows:
+        the optimizer's steps are made for these, and features that start random weigh as much.
 
-        Raises InputError for vectors longer than the table's, and where the encoder knows none of the features.
+        Args:
+            table: [features.size, dim], changed in place.
+            features: What the rows of the table stand for.
+            init_std: Standard deviation of random rows.
+
+        Returns:
+            The rows that were written, [n].
+
+        Raises:
+            InputError: The encoder's vectors have more columns than the table, or it knows none of the features.
         """
         self._check(table, init_std)
         known = _known_rows(self.encoder, features)
@@ -52,7 +59,7 @@ class Initializer:
         dim = table.shape[1]
         if self.encoder.dim > dim:
             raise InputError(
-                f"{self.name}: its vectors have {self.encoder.dim} numbers, more than dim={dim}; "
+                f"{self.name}: its vectors have {self.encoder.dim} columns, more than dim={dim}; "
                 f"set dim={self.encoder.dim} or choose a start with at most {dim}"
             )
         if init_std == 0 and not self.encoder.normalize:
@@ -73,7 +80,7 @@ def from_word_vectors(vectors: WordVectors) -> Initializer:
 
 @dataclass(frozen=True, eq=False)
 class _KnownRows:
-    """Rows of the table to fill, [n] int64, and what to fill them with, [n, dim of the start]."""
+    """Rows of the new table, [n] int64, and what to write into them, [n, dim of the start]."""
 
     rows: torch.Tensor
     vectors: torch.Tensor
@@ -83,21 +90,21 @@ def _known_rows(encoder: BagEncoder, features: Features) -> list[_KnownRows]:
     """What the encoder knows of words, letter n-grams and word pairs."""
     start = encoder.features
     words = start.vocabulary.indices(features.vocabulary.words)
-    pairs = _places_of_pairs(features, start, words)
-    found = [_copied(encoder, pairs, start.size - len(start.pairs), features.size - len(features.pairs))]
-    if _adds_the_same(start, features):
-        ngrams = _places_of_ngrams(features, start)
-        found.append(_copied(encoder, words, 0, 0))
-        found.append(_copied(encoder, ngrams, len(start.vocabulary), len(features.vocabulary)))
+    pairs = _start_pairs(features, start, words)
+    known = [_copied(encoder, pairs, start.size - len(start.pairs), features.size - len(features.pairs))]
+    if _sums_same_kinds(start, features):
+        ngrams = _start_ngrams(features, start)
+        known.append(_copied(encoder, words, 0, 0))
+        known.append(_copied(encoder, ngrams, len(start.vocabulary), len(features.vocabulary)))
     else:
-        found.append(_words_by_themselves(encoder, features))
-    return found
+        known.append(_words_alone(encoder, features))
+    return known
 
 
-def _adds_the_same(start: Features, features: Features) -> bool:
-    """Whether each row that the start adds up for a word is of a kind that is added up for it here as well.
+def _sums_same_kinds(start: Features, features: Features) -> bool:
+    """Whether each row that the start sums for a word is of a kind that is summed for it here as well.
 
-    N-grams that stand in for unknown words only are not: `else` is a part of its own. Nor are hashed n-grams those of
+    N-grams that only stand in for unknown words are another kind: `else` is a part of its own. So are hashed n-grams of
     another number of buckets.
     """
     hashed_alike = start.tokenizer.buckets == features.tokenizer.buckets
@@ -108,8 +115,8 @@ def _parts(features: Features) -> set[str]:
     return set(features.kind.split("_")) - {"pairs"}
 
 
-def _places_of_ngrams(features: Features, start: Features) -> np.ndarray:
-    """The number in the start of each letter n-gram, -1 where it has none."""
+def _start_ngrams(features: Features, start: Features) -> np.ndarray:
+    """The index in the start of each letter n-gram of `features`, -1 for those that it lacks."""
     if features.tokenizer.buckets is not None:
         return np.arange(features.tokenizer.buckets if start.tokenizer.vocab_size else 0)
     index = start.tokenizer.index
@@ -117,25 +124,29 @@ def _places_of_ngrams(features: Features, start: Features) -> np.ndarray:
     return np.fromiter((index.get(ngram, -1) for ngram in ngrams), dtype=np.int64, count=len(ngrams))
 
 
-def _places_of_pairs(features: Features, start: Features, words: np.ndarray) -> np.ndarray:
-    """Likewise of each word pair; `words` has the start's number of each word."""
+def _start_pairs(features: Features, start: Features, words: np.ndarray) -> np.ndarray:
+    """Likewise of each word pair; `words`: the index in the start of each word."""
     keys, known = features.pairs.keys, start.pairs.keys
     if not len(keys) or not len(known):
         return np.full(len(keys), -1)
     wanted = (words[keys >> 32] << 32) | words[keys & SECOND_WORD]  # negative where either word is unknown
-    places = np.searchsorted(known, wanted)
-    return np.where(known.take(places, mode="clip") == wanted, places, -1)
+    indices = np.searchsorted(known, wanted)
+    return np.where(known.take(indices, mode="clip") == wanted, indices, -1)
 
 
-def _copied(encoder: BagEncoder, places: np.ndarray, first_of_start: int, first: int) -> _KnownRows:
-    """The start's rows of features of one kind, whose first rows are `first_of_start` and `first`."""
-    known = torch.from_numpy(np.flatnonzero(places >= 0))
-    sources = torch.from_numpy(places)[known] + first_of_start
+def _copied(encoder: BagEncoder, indices: np.ndarray, first_in_start: int, first: int) -> _KnownRows:
+    """The start's rows for features of one kind.
+
+    `indices`: of each feature of that kind in the start, -1 where it lacks it. `first_in_start`, `first`: the row of
+    the first feature of that kind in the start and in the new table.
+    """
+    known = torch.from_numpy(np.flatnonzero(indices >= 0))
+    sources = torch.from_numpy(indices)[known] + first_in_start
     return _KnownRows(known + first, encoder.bag.weight.detach()[sources])
 
 
-def _words_by_themselves(encoder: BagEncoder, features: Features) -> _KnownRows:
-    """The sum of the start's rows for each word of which it knows something."""
+def _words_alone(encoder: BagEncoder, features: Features) -> _KnownRows:
+    """The sum of the start's rows for each word of which it knows a feature."""
     bags = encoder.features.word_bags(features.vocabulary.words)
     known = np.flatnonzero(bags.lengths)
     unscaled = BagEncoder(encoder.preprocessor, encoder.features, encoder.bag.weight.detach(), pooling="sum")

@@ -11,18 +11,29 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import CHECKPOINT_KEY
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.data.batches import RankingBatch, WordVectorBatch
 from askagain.training.modules.base import RetrievalModule
+from askagain.training.optim.embedding_bag import embedding_bag_sum
 from askagain.vectors.word_vectors import WordVectors
 
 
 class TrigramRegressor(RetrievalModule):
     """Predicts a word's vector as the sum of its letter n-grams' vectors, by the mean squared error over known words.
 
-    `init_std`: standard deviation of the n-gram vectors' first values. `optimizer`, `scheduler`: see `RetrievalModule`.
+    Its checkpoints hold the vectors of n-grams only: `load_encoder` takes the known words from the run's encoder
+    folder, and `load_from_checkpoint` needs all arguments below.
+
+    Args:
+        preprocessor: Splits a text into words.
+        vectors: The known words and their vectors.
+        tokenizer: The letter n-grams.
+        optimizer: Takes the parameters, see `RetrievalModule`.
+        scheduler: Takes the optimizer and `total_steps`, see `RetrievalModule`.
+        init_std: Standard deviation of the n-gram vectors' first values.
     """
 
     def __init__(
@@ -38,7 +49,7 @@ class TrigramRegressor(RetrievalModule):
         self.preprocessor = preprocessor
         self.bag = nn.EmbeddingBag(tokenizer.vocab_size, vectors.dim, mode="sum", include_last_offset=True)
         nn.init.normal_(self.bag.weight, std=init_std)
-        # The known words' rows stay as they are; the n-grams' rows are brought up to date when the encoder is wanted.
+        # The known words' rows stay as they are; the n-grams' rows are copied when the encoder is asked for.
         self._table = torch.empty(self.features.size, vectors.dim)
         self._table[: len(vectors)] = torch.from_numpy(np.asarray(vectors.table))
 
@@ -46,8 +57,8 @@ class TrigramRegressor(RetrievalModule):
     def encoder(self) -> BagEncoder:
         """The sum over a text's words of known words' own vectors and unknown words' predicted ones.
 
-        Its cosines are those of the mean: they do not see the length of a vector. Its table is brought up to date when
-        this property is read again.
+        Its cosines are those of the mean, since a cosine does not depend on the length of a vector. Its table changes
+        when this property is read again.
         """
         self._table[-len(self.bag.weight) :] = self.bag.weight.detach().cpu()
         return BagEncoder(self.preprocessor, self.features, self._table, pooling="sum")
@@ -58,33 +69,43 @@ class TrigramRegressor(RetrievalModule):
         weight = self.bag.weight.detach().cpu()
         return torch.stack([weight[row].sum(dim=0) for row in rows])
 
-    def loss(self, batch: WordVectorBatch) -> torch.Tensor:
+    def batch_loss(self, batch: WordVectorBatch) -> torch.Tensor:
         """The mean squared error over the batch's vectors, a scalar."""
-        return _MeanSquaredError.apply(self.bag_sum(self.bag.weight, batch.ngrams), batch.vectors)
+        return _MeanSquaredError.apply(self._predictions(batch), batch.vectors)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Logs, beside the loss, `val/cosine`: that of held-out words' predicted vectors to their true ones, the mean.
+        """Logs the loss, and `val/cosine`: the mean cosine of held-out words' predicted vectors with their true ones.
 
         A word without a known n-gram has a zero vector, and cosine 0.
         """
         super().validation_step(batch, batch_idx)
         if isinstance(batch, RankingBatch):
             return
-        predicted = self.bag_sum(self.bag.weight, batch.ngrams)
-        self.log("val/cosine", cosine_similarity(predicted, batch.vectors).mean(), batch_size=batch.size)
+        cosines = cosine_similarity(self._predictions(batch), batch.vectors)
+        self.log("val/cosine", cosines.mean(), batch_size=batch.size)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Notes which weights are the encoder's; see `load_encoder`."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[CHECKPOINT_KEY] = {"files": None, "table": "bag.weight", "row_weights": None}
+
+    def _predictions(self, batch: WordVectorBatch) -> torch.Tensor:
+        """The predicted vectors of a batch's words, [b, dim]."""
+        self.note_rows(batch.ngrams)
+        return embedding_bag_sum(self.bag.weight, batch.ngrams, self.sparse)
 
 
 class _MeanSquaredError(torch.autograd.Function):
-    """`mse_loss` that uses up what is predicted: the differences take its place, and the gradient takes theirs."""
+    """`mse_loss` in the memory of the predictions: the differences take their place, and the gradient takes theirs."""
 
     @staticmethod
-    def forward(ctx: Any, predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        difference = predicted.sub_(wanted)
+    def forward(ctx: Any, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        difference = predicted.sub_(target)
         ctx.save_for_backward(difference)
         return torch.dot(difference.view(-1), difference.view(-1)) / difference.numel()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, of_loss: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
         (difference,) = ctx.saved_tensors
-        return difference.mul_(of_loss * 2 / difference.numel()), None
+        return difference.mul_(grad_output * 2 / difference.numel()), None

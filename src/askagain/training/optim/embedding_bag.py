@@ -56,7 +56,9 @@ def _stable_order(ids: np.ndarray) -> np.ndarray:
     return order.take(np.argsort(high.take(order), kind="stable")) if high.any() else order
 
 
-def bag_sum(table: torch.Tensor, bags: TensorBags, sparse: bool, weights: torch.Tensor | None = None) -> torch.Tensor:
+def embedding_bag_sum(
+    table: torch.Tensor, bags: TensorBags, sparse: bool, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """The sum of the table rows of each bag, [bags, dim]; zero for an empty bag. With `weights`, one a row of the
     table, a row counts with its weight.
 

@@ -17,7 +17,7 @@ class RowwiseAdagrad(Optimizer):
 
     with s_i = 0 at the start. A row that a batch does not use has a zero gradient, which changes neither s_i nor w_i:
     so leaving it out is not an approximation, a sparse step and a dense one give the same table. A sparse gradient
-    (see `askagain.training.optim.embedding_bag.bag_sum`) is used up by the step: its values are scratch space
+    (see `askagain.training.optim.embedding_bag.embedding_bag_sum`) is used up by the step: its values are scratch space
     afterwards. A parameter with fewer than two dimensions always has full second moments.
 
     `lr`: 0 or more. `eps`: above 0.
