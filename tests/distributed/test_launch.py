@@ -65,7 +65,7 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def test_the_result_is_rank_0s_and_signals_and_environment_are_afterwards_as_before():
+def test_the_result_is_rank_0s_and_signals_and_environment_are_then_as_before():
     handlers = [signal.getsignal(number) for number in launch.STOPPING_SIGNALS]
     pid, total = run_ranks(3, add_up)
     assert total == 1 + 2 + 3 and pid != os.getpid() and not alive(pid)
@@ -73,6 +73,7 @@ def test_the_result_is_rank_0s_and_signals_and_environment_are_afterwards_as_bef
     assert "RANK" not in os.environ and launch.cluster_environment() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 1])
 def test_the_rank_that_fails_is_named_and_its_traceback_logged_once(caplog, failing):
     with pytest.raises(RankError, match=f"^rank {failing} of 2 failed: MemoryError: no memory left$"):
@@ -80,6 +81,7 @@ def test_the_rank_that_fails_is_named_and_its_traceback_logged_once(caplog, fail
     assert caplog.text.count("Traceback") == 1 and "raise error" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, failing):
     with pytest.raises(InputError, match=r"^data\.dir=nowhere: no such folder$"):
@@ -87,6 +89,7 @@ def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, fai
     assert not caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40")])
 def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_waits_for_it(number, name):
     began = time.monotonic()
@@ -95,7 +98,8 @@ def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_wa
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGKILL])
 def test_no_rank_outlives_the_process_that_started_it(tmp_path, sent):
     lines = (
         "from pathlib import Path",
@@ -116,6 +120,7 @@ def test_no_rank_outlives_the_process_that_started_it(tmp_path, sent):
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_rank_whose_parent_ended_while_it_started_ends_by_itself(tmp_path):
     """The parent ends when both processes are there, long before they have imported what they work with."""
     lines = (

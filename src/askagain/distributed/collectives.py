@@ -1,4 +1,4 @@
-"""What crosses processes: those that train one model together, and how they share work and add up its results."""
+"""Collectives: how the ranks that train one model together share work and combine its results."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,12 @@ from torch import distributed
 
 @dataclass
 class World:
-    """The processes that train together, each with a rank from 0 on; alone, there is one and nothing crosses.
+    """The ranks that train together, as one of them sees it; with one rank, no collective sends anything.
 
-    `bytes_crossed`: what this process has given to be added up so far.
+    Attributes:
+        rank: this process's number, from 0.
+        size: how many ranks there are.
+        bytes_crossed: what this rank has passed to `all_reduce` so far, in bytes.
     """
 
     rank: int = 0
@@ -21,24 +24,24 @@ class World:
 
     @classmethod
     def current(cls) -> "World":
-        """That of torch's process group; one process where there is none."""
+        """The world of torch's process group; a single rank without one."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return cls()
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def shard(self, count: int) -> slice:
-        """This rank's part of `count` things: neighbours, as many as any other rank has or one more or less."""
+        """This rank's contiguous slice of `count` items; the ranks' sizes differ by at most one."""
         return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def all_reduce(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Puts the sum over all ranks in place of `tensor`: the same bits on every rank."""
+        """Replaces `tensor` by its sum over all ranks, the same bits on every rank, and returns it."""
         if self.size > 1:
             self.bytes_crossed += tensor.nbytes
             distributed.all_reduce(tensor)
         return tensor
 
     def agrees_on(self, tensor: torch.Tensor) -> bool:
-        """Whether `tensor`, float64, has the same bits on all ranks."""
+        """True if `tensor`, float64, has the same bits on all ranks."""
         if self.size == 1:
             return True
         bits = tensor.view(torch.int64)
@@ -47,11 +50,11 @@ class World:
         return torch.equal(ends[0], ~ends[1])
 
     def all_reduce_grad(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The same tensor; its gradient is the sum of what reaches it on all ranks."""
+        """The same tensor, whose gradient is summed over all ranks."""
         return _AllReduceGradient.apply(tensor, self) if self.size > 1 else tensor
 
     def all_gather(self, own: np.ndarray, count: int) -> np.ndarray:
-        """The parts of all ranks, one after the other, [count, ...]; `own` is that of `shard(count)`."""
+        """The shards of all ranks in order of ranks, [count, ...]; `own` is this rank's, that of `shard(count)`."""
         if self.size == 1:
             return own
         parts = np.zeros((count, *own.shape[1:]), dtype=own.dtype)

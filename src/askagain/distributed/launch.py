@@ -158,6 +158,8 @@ def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
         logger = logging.getLogger(name)
         logger.propagate = False
         logger.handlers = [logging.NullHandler()]
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method(None, force=True)  # joblib's own, which new processes do not know
     with tempfile.TemporaryDirectory() as folder, _stop_on_signals() as received:
         config = LaunchConfig(
             min_nodes=1,
