@@ -1,4 +1,4 @@
-"""`train.py`: trains a rung, ranks the validation set before, while and after, and keeps the best encoder."""
+"""`train.py`: trains an encoder, ranks the validation set before, during and after, and keeps the best epoch."""
 
 import json
 import logging
@@ -46,14 +46,14 @@ from askagain.training.lightning_overhead import NoProfiler
 log = logging.getLogger(__name__)
 
 Kind = TypeVar("Kind", bound=pl.Callback)
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 RATE = "train/examples_per_second"
-STOPPED = {SIGTERMException: 143, SystemExit: 130}  # exit status: SIGTERM; Ctrl-C, which Lightning makes SystemExit
+STOPPED = {SIGTERMException: 143, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
 
 
 def train(cfg: DictConfig) -> float:
-    """Does what the config says, prints figures, writes metrics.json, and returns the metric `cfg.metric.name`.
+    """Trains as the config says, prints and writes the metrics, and returns the one that `metric.name` names.
 
     Raises InputError for a mistake in the config or in the data.
     """
@@ -63,13 +63,13 @@ def train(cfg: DictConfig) -> float:
     group_in_wandb(cfg)
     corpus = build_corpus(cfg)
     for split in _splits(corpus):
-        corpus.ranking(split)  # a mistake in a ranking file is said before anything is trained
+        corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
         resolve_checkpoint(cfg)
-        if cfg.trainer.precision == "auto":  # loggers show what it came to
+        if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
             cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * world_size(cfg))
         environment = cluster_environment()
         if environment is None:
@@ -80,7 +80,7 @@ def train(cfg: DictConfig) -> float:
                 send_config(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
             with process_group(device_type(cfg)):
                 metrics = _train(cfg, corpus)
-            if rank > 0:  # one of Hydra's launchers has given this rank its config
+            if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
     write_metrics(Path(cfg.paths.run_dir), metrics)
     if cfg.metric.name not in metrics:
@@ -88,8 +88,8 @@ def train(cfg: DictConfig) -> float:
     return metrics[cfg.metric.name]
 
 
-def train_rank(cfg: DictConfig) -> Figures:
-    """Does this process's part of a run that was checked and is shared by several ranks; rank 0 has all metrics.
+def train_rank(cfg: DictConfig) -> Metrics:
+    """Trains as one of several ranks of a run that rank 0 has checked; rank 0 returns all metrics.
 
     Raises InputError as `train` does.
     """
@@ -103,20 +103,20 @@ def _prepare_process() -> None:
     keep_freed_memory()
 
 
-def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
-    """Rung 1: nothing to train; the same encoder with and without preprocessing."""
+def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
+    """Ranks with an encoder that needs no training, with and without preprocessing."""
     encoder = build(cfg, "encoder")
     counts = corpus.ranking_counts(encoder.features.vocabulary)
     print_counts(f"data: {data_name(cfg, corpus.ranking('validation').path)}", counts)
     raw = encoder.with_preprocessor(build(cfg, "raw"))
-    columns: dict[str, Figures] = {}
+    columns: dict[str, Metrics] = {}
     metrics = prefixed("data", counts)
     chosen = HydraConfig.get().runtime.choices["preprocessor"]
-    for preprocessor, made, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
+    for preprocessor, variant, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
         for split in _splits(corpus):
-            found = ranking_metrics(made, corpus.ranking(split), cfg.ks, cfg.ties)
-            columns[f"{split}, preprocessor={preprocessor}"] = found
-            metrics |= prefixed(f"{prefix}{PREFIXES[split]}", found)
+            column = ranking_metrics(variant, corpus.ranking(split), cfg.ks, cfg.ties)
+            columns[f"{split}, preprocessor={preprocessor}"] = column
+            metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
     _log_config(loggers, cfg, counts, corpus)
     for logger in loggers:
@@ -128,7 +128,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Figures:
     return metrics
 
 
-def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
+def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     pl.seed_everything(cfg.seed, verbose=False)
     datamodule: BagDataModule = build(cfg, "datamodule")(corpus=corpus)
     counts = datamodule.counts()
@@ -140,7 +140,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
     try:
         _log_config(trainer.loggers, cfg, counts, corpus)
         _fit(cfg, trainer, module, datamodule)
-        metrics = prefixed("data", counts) | _epoch_figures(trainer.callback_metrics)
+        metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
         if trainer.is_global_zero:
             metrics |= _report(cfg, corpus, trainer, module)
@@ -153,66 +153,63 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Figures:
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:
     """Trains; exits with status 130 or 143 and a line where Ctrl-C or SIGTERM ends it."""
     try:
-        with logging_redirect_tqdm():  # a line is then written above the progress bar, not into it
+        with logging_redirect_tqdm():  # log lines appear above the progress bar
             trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
     except SystemExit as stopped:
         run = Path(cfg.paths.run_dir)
-        kept = (run / LAST_CHECKPOINT).is_file()
-        how = f"ckpt_path={run} goes on from its last checkpoint" if kept else "no checkpoint was written yet"
-        log.warning("stopped in epoch %d; %s", trainer.current_epoch, how)
+        has_checkpoint = (run / LAST_CHECKPOINT).is_file()
+        remedy = (
+            f"ckpt_path={run} goes on from its last checkpoint" if has_checkpoint else "no checkpoint was written yet"
+        )
+        log.warning("stopped in epoch %d; %s", trainer.current_epoch, remedy)
         sys.exit(STOPPED[type(stopped)])
     if trainer.should_stop:
         log.info("stopped early, after epoch %d of %s", trainer.current_epoch - 1, trainer.max_epochs)
 
 
-def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> Figures:
-    """Ranks with the encoder that was kept, prints it beside the start, and returns both."""
+def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> Metrics:
+    """Ranks with the encoder that was kept, prints its metrics beside those of the start, and returns both."""
     folder = _encoder_folder(cfg)
-    best = [
-        (callback.best_epoch, callback.metrics)
-        for callback in _callbacks(trainer, BestCheckpoint)
-        if callback.best_epoch is not None
-    ]
-    if not best:  # no epoch was trained, or no callback keeps the best encoder; one that is there is another run's
+    best = [callback for callback in _callbacks(trainer, BestCheckpoint) if callback.best_epoch is not None]
+    if not best:  # no epoch was trained or kept; an encoder in the folder would be that of another run
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
-    columns: dict[str, Figures] = {}
-    metrics: Figures = {}
-    for callback in _callbacks(trainer, HitsAtK):
-        columns["validation, before training" if cfg.ckpt_path is None else "validation, resumed"] = callback.start
-        metrics = prefixed("start", callback.start)
+    columns: dict[str, Metrics] = {}
+    metrics: Metrics = {}
+    for hits_at_k in _callbacks(trainer, HitsAtK):
+        columns["validation, before training" if cfg.ckpt_path is None else "validation, resumed"] = hits_at_k.start
+        metrics = prefixed("start", hits_at_k.start)
     kept = "trained" if trainer.global_step else "untrained"
-    for epoch, figures in best:
-        kept = f"best epoch ({epoch})"
-        metrics |= _epoch_figures(figures) | {"train/best_epoch": epoch}
-    metrics.pop(RATE, None)  # that of the run is the last epoch's, not the best one's
+    for checkpoint in best:
+        kept = f"best epoch ({checkpoint.best_epoch})"
+        metrics |= _epoch_metrics(checkpoint.metrics) | {"train/best_epoch": checkpoint.best_epoch}
+    metrics.pop(RATE, None)  # the run's rate is that of its last epoch
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
-            found = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties)
-            columns[f"{split}, {variant.heading}"] = found
-            metrics |= prefixed(variant.prefix + PREFIXES[split], found)
-        found, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
-        columns[f"{split}, {kept}"] = found
-        metrics |= prefixed(PREFIXES[split], found)
+            column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+            columns[f"{split}, {variant.heading}"] = column
+            metrics |= prefixed(variant.prefix + PREFIXES[split], column)
+        column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+        columns[f"{split}, {kept}"] = column
+        metrics |= prefixed(PREFIXES[split], column)
         if split == "validation":
             _log_worst_ranked(cfg, trainer, encoder, corpus.ranking(split), ranks)
+    encoder_metrics = {name: value for name, value in metrics.items() if not name.startswith("start/")}
     for logger in trainer.loggers:
-        of_encoder = {name: value for name, value in metrics.items() if not name.startswith("start/")}
-        logger.log_metrics(prefixed("best", of_encoder), step=trainer.global_step)
+        logger.log_metrics(prefixed("best", encoder_metrics), step=trainer.global_step)
         logger.finalize("success")
-    save_encoder(encoder, _encoder_folder(cfg))
     _show(cfg, corpus, columns)
     return metrics
 
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:
     loggers = build_all(cfg, "logger")
-    # HitsAtK must come before the callbacks that look at its figures.
+    # HitsAtK comes before the callbacks that read its metrics.
     callbacks = sorted(build_all(cfg, "callbacks"), key=lambda callback: not isinstance(callback, HitsAtK))
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     on_terminal = sys.stderr.isatty()
-    if not on_terminal:  # a bar drawn into a file is noise; HitsAtK logs a line an epoch
+    if not on_terminal:  # HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
     settings["plugins"] = [AtomicCheckpointIO()]
@@ -239,16 +236,16 @@ def _splits(corpus: Corpus) -> list[str]:
     return ["validation"] if corpus.files.test is None else ["validation", "test"]
 
 
-def _epoch_figures(figures: Mapping[str, Any]) -> Figures:
-    """What was logged in an epoch: losses, and figures on the validation set."""
-    return {name: float(value) for name, value in figures.items() if name.startswith(("train/", "val/"))}
+def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
+    """The losses and validation metrics among what was logged in an epoch."""
+    return {name: float(value) for name, value in logged.items() if name.startswith(("train/", "val/"))}
 
 
 def _callbacks(trainer: pl.Trainer, kind: type[Kind]) -> list[Kind]:
     return [callback for callback in trainer.callbacks if isinstance(callback, kind)]  # type: ignore[attr-defined]
 
 
-def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Figures]) -> None:
+def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics]) -> None:
     print_metrics(f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}", columns, cfg.ties)
     print(f"encoder: {_encoder_folder(cfg)}")
 
@@ -258,7 +255,7 @@ def _encoder_folder(cfg: DictConfig) -> Path:
 
 
 @rank_zero_only
-def _log_config(loggers: Sequence[Logger], cfg: DictConfig, counts: Figures, corpus: Corpus) -> None:
+def _log_config(loggers: Sequence[Logger], cfg: DictConfig, counts: Metrics, corpus: Corpus) -> None:
     if not loggers:
         return
     about = {"data_counts": counts, "provenance": provenance(corpus)}
@@ -285,7 +282,7 @@ def _close_wandb(loggers: Sequence[Logger], exit_code: int) -> None:
 
 
 def _quieten() -> None:
-    """Leaves out what Lightning says of hardware, loggers and workers; batches are cut too fast for workers to help."""
+    """Silences Lightning's notes on hardware, loggers and workers, and warnings that do not hold here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
