@@ -18,11 +18,6 @@ def load_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def load_strings(path: Path) -> list[str]:
-    """A JSON list of distinct strings; raises ValueError where the file holds anything else."""
-    return distinct_strings(load_json(path), path.name)
-
-
 def distinct_strings(strings: Any, name: str) -> list[str]:
     """Returns `strings` if it is a list of distinct strings, else raises ValueError with the file's `name`."""
     if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):

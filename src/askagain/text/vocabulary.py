@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from askagain.files.json_files import load_strings, write_json
+from askagain.files.json_files import distinct_strings, load_json, write_json
 
 
 class WordVocabulary:
@@ -50,4 +50,4 @@ class WordVocabulary:
     @classmethod
     def load(cls, path: Path) -> "WordVocabulary":
         """Reads what `save` wrote; raises ValueError for anything else."""
-        return cls(load_strings(path))
+        return cls(distinct_strings(load_json(path), path.name))
