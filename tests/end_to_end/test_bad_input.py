@@ -211,3 +211,8 @@ def test_a_folder_that_may_not_be_written_to_is_named(command, tmp_path):
 def test_a_traceback_is_there_for_those_who_want_it(command):
     result = command("train.py", "data=tsv", "data.dir=nowhere", HYDRA_FULL_ERROR="1")
     assert result.returncode == 1 and "Traceback" in result.stderr and "no such folder" in result.stderr
+
+
+def test_a_metric_that_is_not_logged_is_named_as_it_is_typed(command):
+    line = refused(command("train.py", *QUICK, "metric.name=val/mmr"))
+    assert "metric.name=val/mmr: no such metric; there are" in line and "val/mrr" in line

@@ -155,6 +155,8 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
     try:
         with logging_redirect_tqdm():  # log lines appear above the progress bar
             trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+    except InputError as error:  # the best checkpoint's monitor is typed as metric.name
+        raise InputError(str(error).replace("monitor=", "metric.name=", 1)) from error
     except SystemExit as stopped:
         run = Path(cfg.paths.run_dir)
         has_checkpoint = (run / LAST_CHECKPOINT).is_file()
