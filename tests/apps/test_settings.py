@@ -104,7 +104,7 @@ def test_configs_are_in_order(command, words):
         (("trainer.strategy=fsdp",), "trainer.strategy=fsdp: must be 'auto', 'ddp'"),
         (("+model.dmi=3",), "model.dmi: no such setting; did you mean dim?"),
         (("+sede=3",), "sede: no such setting; did you mean seed?"),
-        (("+callbacks.mine={_target_: my.Callback, size: inf}",), "all numbers must be finite"),
+        (("+callbacks.mine={_target_: my.Callback, size: inf}",), "callbacks.mine: all numbers must be finite"),
         (("callbacks.hard_negatives.first_epoch=0",), "callbacks.hard_negatives.first_epoch=0: must be at least 1"),
         (
             ("callbacks.hard_negatives.every_n_epochs=0",),

@@ -123,11 +123,9 @@ def _mistake(details: Mapping[str, Any], typed: Any, values: Any) -> tuple[str |
     if details["type"] == "missing":
         return key, f"{key}: {wanted}"
     value = section[names[-1]] if names else values
-    if (
-        isinstance(value, dict) and details["type"] == "value_error"
-    ):  # the message begins with one of the section's keys
+    if isinstance(value, dict) and details["type"] == "value_error":  # of several keys; the message begins with one
         name = wanted.partition("=")[0].partition(":")[0]
-        return None, _as_typed((*names, name), typed) + wanted[len(name) :]
+        return None, _as_typed((*names, name), typed) + wanted[len(name) :] if name in value else f"{key}: {wanted}"
     return key, f"{key}={_as_yaml(value)}: {'each ' if in_list else ''}{wanted}"
 
 
