@@ -9,7 +9,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import ValidationError
 
-from askagain.apps.settings import COMMANDS
 from askagain.errors import InputError
 
 MISSING = "???"  # a value that OmegaConf wants to be given
@@ -83,6 +82,8 @@ def _check_with_hydra(cfg: DictConfig, swept: set[str] | None) -> None:
 
 def _mistakes(command: str, cfg: DictConfig) -> Iterator[tuple[str | None, str]]:
     """The key and the message of every mistake; the key is None where several values do not go together."""
+    from askagain.apps.settings import COMMANDS  # with NumPy, which --help and --cfg do without
+
     settings = COMMANDS.get(command)
     if settings is None:  # a config of the user's own
         return
