@@ -198,6 +198,6 @@ class RetrievalModule(LeanModule, ABC):
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             epochs = self.trainer.max_epochs
-            raise InputError(f"trainer.max_epochs={epochs}: without an end; set it, or trainer.max_steps, to a number")
+            raise InputError(f"max_epochs={epochs}: without an end; set it, or max_steps, to a number")
         schedule = self._scheduler(optimizer, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
