@@ -184,7 +184,8 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
     kept = "trained" if trainer.global_step else "untrained"
     for checkpoint in best:
         kept = f"best epoch ({checkpoint.best_epoch})"
-        metrics |= _epoch_metrics(checkpoint.metrics) | {"train/best_epoch": checkpoint.best_epoch}
+        metrics |= _epoch_metrics(checkpoint.metrics)
+        metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
     metrics.pop(RATE, None)  # the run's rate is that of its last epoch
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
