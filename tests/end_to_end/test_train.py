@@ -318,3 +318,14 @@ def test_two_devices_train_together_and_leave_one_run(command, small, tmp_path):
     metrics = metrics_of(run)
     assert len(column(run, "train/loss")) == metrics["data/pairs_an_epoch"] // 128 + 1
     assert metrics["val/mrr"] == pytest.approx(column(run, "val/mrr")[-1], abs=1e-6)
+
+
+def test_a_loss_of_ones_own_is_one_class_and_one_config(command, small, tmp_path):
+    (tmp_path / "loss").mkdir()
+    config = "_target_: tests.end_to_end.cosine_loss.CosineLoss\nenough: 0.9\n"
+    (tmp_path / "loss" / "cosine.yaml").write_text(config)
+    words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none", "loss=cosine", "loss.enough=0.95")
+    searched = f"hydra.searchpath=[file://{tmp_path}]"
+    run = succeeded(command("train.py", *words, searched, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "src")])))
+    assert 0 < metrics_of(run)["train/loss_epoch"] < 0.95
+    assert askagain.load(run / "checkpoints" / "last.ckpt").dim == 16
