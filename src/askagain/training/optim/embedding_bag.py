@@ -1,4 +1,4 @@
-"""Sums of table rows, whose gradient is as small as the batch: one sum for each distinct row that it used."""
+"""Sums of table rows whose gradient is as small as the batch: one row for each distinct row of the table in it."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from askagain.text.bags import Bags
 
 
 class TensorBags(NamedTuple):
-    """Bags as an `EmbeddingBag` with `include_last_offset` takes them, and the same turned around.
+    """Bags as an `EmbeddingBag` with `include_last_offset` takes them, and their inverse: the bags of each row.
 
     `ids`: [tokens] int32, rows of a table; `offsets`: [bags + 1] int32. `rows`: [distinct] int64, the rows that are
     used, rising; `users`: [tokens] int32, the bags that use the first of these rows, then those that use the second,
@@ -40,7 +40,7 @@ class TensorBags(NamedTuple):
 
 
 def _begins(rows: np.ndarray) -> np.ndarray:
-    """Whether each of some rising rows is another one than that before it."""
+    """Where sorted rows differ from the row before, [len(rows)] bool."""
     begins = np.ones(len(rows), dtype=bool)
     np.not_equal(rows[1:], rows[:-1], out=begins[1:])
     return begins
@@ -63,14 +63,14 @@ def embedding_bag_sum(
     table, a row counts with its weight.
 
     The gradient of a table row is the sum of the gradients of the bags that use it, times its weight: an embedding bag
-    again, over the bags turned around. The gradient of a weight is the product of its row and that sum. With `sparse`
+    again, over the inverse of the bags. The gradient of a weight is the product of its row and that sum. With `sparse`
     both are coalesced sparse tensors that hold what belongs to the distinct rows and nothing of the table's size; else
     dense ones, for optimizers that need them.
     """
-    return _BagSum.apply(table, weights, *bags, sparse)
+    return _EmbeddingBagSum.apply(table, weights, *bags, sparse)
 
 
-class _BagSum(torch.autograd.Function):
+class _EmbeddingBagSum(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -90,16 +90,16 @@ class _BagSum(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, of_sums: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, users, user_offsets, weights, table = ctx.saved_tensors
-        of_rows = _sums(of_sums.contiguous(), users, user_offsets)  # [distinct, dim]
-        of_weights = None
+        row_grads = _sums(grad_output.contiguous(), users, user_offsets)  # [distinct, dim]
+        weight_grads = None
         if table is not None:
-            of_used = (table.index_select(0, rows) * of_rows).sum(dim=1)  # [distinct]
-            of_weights = _gradient(rows, of_used, ctx.shape[:1], ctx.sparse)
+            used_weight_grads = (table.index_select(0, rows) * row_grads).sum(dim=1)  # [distinct]
+            weight_grads = _gradient(rows, used_weight_grads, ctx.shape[:1], ctx.sparse)
         if weights is not None:
-            of_rows = of_rows.mul_(weights.index_select(0, rows).unsqueeze(1))
-        return _gradient(rows, of_rows, ctx.shape, ctx.sparse), of_weights, None, None, None, None, None, None
+            row_grads = row_grads.mul_(weights.index_select(0, rows).unsqueeze(1))
+        return _gradient(rows, row_grads, ctx.shape, ctx.sparse), weight_grads, None, None, None, None, None, None
 
 
 def _gradient(rows: torch.Tensor, values: torch.Tensor, shape: torch.Size, sparse: bool) -> torch.Tensor:
