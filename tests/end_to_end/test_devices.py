@@ -16,7 +16,7 @@ import torch
 
 from tests.end_to_end.conftest import column, metrics_of, refused, succeeded
 
-pytestmark = pytest.mark.new_process
+pytestmark = [pytest.mark.new_process, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ("experiment=dssm", "model.dim=16", "trainer.accelerator=cpu", "logger=csv", "trainer.log_every_n_steps=1")
 NOTE = ("+callbacks.note._target_=tests.end_to_end.note_rank.NoteRank", "+callbacks.note.folder=${paths.run_dir}")
@@ -90,7 +90,6 @@ ADDITIONS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("additions", [(), ADDITIONS], ids=["plain", "with all additions"])
 def test_two_devices_leave_one_run_and_print_what_one_device_does(command, words, tmp_path, additions):
     words += ("trainer.max_epochs=6", *additions)
@@ -112,7 +111,6 @@ def test_two_devices_leave_one_run_and_print_what_one_device_does(command, words
     assert noted(two, 1)["world_size"] == 2 and not alive(noted(two, 1)["pid"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, cache_folder, rank):
     run, log = tmp_path / "run", tmp_path / "log"
@@ -127,7 +125,6 @@ def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, ca
     assert not any(map(alive, pids))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "status"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
@@ -149,7 +146,6 @@ def test_all_ranks_end_with_the_command_however_it_ends(words, tmp_path, cache_f
         assert line in (run / "train.log").read_text()
 
 
-@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(command, words, tmp_path, cache_folder):
     words += ("trainer.max_epochs=4", "checkpoint_every_n_steps=5")
     whole = succeeded(command("train.py", *words, "data.batch_size=64", "name=whole"))
@@ -183,7 +179,6 @@ def last_step(run: Path) -> int:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
 
 
-@pytest.mark.slow
 def test_two_nodes_started_by_torchrun_train_the_weights_of_one_device(command, words, tmp_path, cache_folder):
     words += ("trainer.max_epochs=4",)
     with socket.socket() as free:
@@ -214,7 +209,6 @@ def under_torchrun(cache: Path, *words: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.slow
 def test_a_sweep_under_torchrun_is_refused_in_a_line_that_names_the_launchers(words, tmp_path, cache_folder):
     result = under_torchrun(cache_folder, "-m", *words, "seed=0,1", f"paths.runs_dir={tmp_path}")
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
@@ -224,7 +218,6 @@ def test_a_sweep_under_torchrun_is_refused_in_a_line_that_names_the_launchers(wo
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("word", "status"), [("--help", 0), ("model.dim=no", 1)])
 def test_torchruns_other_ranks_end_where_the_first_ends_without_a_run(words, tmp_path, cache_folder, word, status):
     result = under_torchrun(cache_folder, *words, word, f"paths.runs_dir={tmp_path}")
@@ -233,7 +226,6 @@ def test_torchruns_other_ranks_end_where_the_first_ends_without_a_run(words, tmp
     assert len(errors) == status
 
 
-@pytest.mark.slow
 def test_a_mistake_that_only_ranks_meet_is_one_line(command, words, tmp_path):
     assert "trainer:" in refused(command("train.py", *words, "trainer.devices=2", "trainer.precision=8-true"))
 

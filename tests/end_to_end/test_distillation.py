@@ -7,7 +7,7 @@ import pytest
 
 from tests.end_to_end.conftest import column, metrics_of, refused, succeeded
 
-pytestmark = pytest.mark.xdist_group("distillation")  # one cache, so that texts are embedded once
+pytestmark = [pytest.mark.xdist_group("distillation"), pytest.mark.slow]  # one cache, so that texts are embedded once
 CORPUS, GROUPS, ROWS, CANDIDATES = 1500, 400, 150, 100
 TEN = ("trainer.max_epochs=10",)  # enough for what is asserted
 EXPERIMENT = ("experiment=distill", "trainer.accelerator=cpu", "data.batch_size=128", "data=tsv")
@@ -38,7 +38,6 @@ def figures_of(run):
     return {name: f"{value:.4f}" for name, value in metrics_of(run).items() if not name.endswith(clock)}
 
 
-@pytest.mark.slow
 def test_distillation_ranks_better_than_its_start_than_the_dssm_and_than_tf_idf_on_the_same_titles(command, part):
     learning, data = EXPERIMENT[1:], f"data.dir={part}"
     # Over seeds 0, 1 and 2 it is better than its start by 0.170 to 0.200, than the DSSM by 0.082 to 0.116, and than
@@ -54,7 +53,6 @@ def test_distillation_ranks_better_than_its_start_than_the_dssm_and_than_tf_idf_
     assert found["val/mrr"] > metrics_of(lexical)["val/mrr"] + 0.01
 
 
-@pytest.mark.slow
 def test_a_second_start_embeds_nothing_and_two_devices_print_what_one_does(command, part, no_package):
     words = (*EXPERIMENT, f"data.dir={part}", "trainer.max_epochs=2", "logger=csv", "trainer.log_every_n_steps=1")
     one = succeeded(command("train.py", *words, "name=one"))
@@ -67,7 +65,6 @@ def test_a_second_start_embeds_nothing_and_two_devices_print_what_one_does(comma
     assert "sentence-transformers is missing" in refused(command("train.py", *words, *other, **no_package))
 
 
-@pytest.mark.slow
 def test_unlabelled_titles_alone_are_enough_to_learn_from(command, part, tmp_path):
     folder = tmp_path / "unlabelled"
     folder.mkdir()

@@ -59,6 +59,7 @@ def test_ties_and_ks_are_settings_and_figures_stand_between_the_ends_of_their_in
     assert shown in results["expected"].stdout
 
 
+@pytest.mark.slow
 def test_rankers_that_count_terms_are_far_better_than_chance(command, small, tmp_path):
     words = ("ranker=tfidf,tfidf_letters,bm25", "candidate_set=all,listed", "data=tsv", f"data.dir={small}", "ks=[1]")
     result = command("evaluate.py", "-m", *words, f"hydra.sweep.dir={tmp_path / 'sweep'}")
@@ -70,11 +71,13 @@ def test_rankers_that_count_terms_are_far_better_than_chance(command, small, tmp
     assert len({listed["val/mrr"] for listed in found[1::2]}) == 3
 
 
+@pytest.mark.slow
 def test_random_vectors_are_as_good_as_chance(command, small):
     found = metrics_of(succeeded(command("evaluate.py", "encoder=random", "data=tsv", f"data.dir={small}")))
     assert found["val/mean_rank_low"] < 31 < found["val/mean_rank_high"]  # of 61 candidates
 
 
+@pytest.mark.slow
 def test_groups_of_a_file_are_ranked_among_all_texts(command, small):
     words = (
         "evaluate.py",

@@ -9,6 +9,8 @@ from hydra import compose, initialize_config_dir
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, metrics_of, refused
 
+pytestmark = pytest.mark.slow
+
 
 def test_rankers_are_compared_on_the_same_rows(command, small, tmp_path):
     words = ("data=tsv", f"data.dir={small}", f"paths.runs_dir={tmp_path}", f"hydra.run.dir={tmp_path / 'board'}")
@@ -46,7 +48,6 @@ def rankers(*more):
     return f'rankers=[{{BM25:"ranker=bm25"}},{{mine:"{trained}"}}]'
 
 
-@pytest.mark.slow
 def test_metrics_are_means_over_seeds_and_what_is_trained_already_is_not_trained_again(command, two_seeds, tmp_path):
     result = command(*two_seeds, rankers())
     assert result.returncode == 0, result.stderr

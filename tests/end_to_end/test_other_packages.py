@@ -8,6 +8,8 @@ import pytest
 
 from tests.end_to_end.conftest import metrics_of, succeeded
 
+pytestmark = pytest.mark.slow
+
 SEED = 5
 CLOSEST = 1e-6  # no two scores of a row are closer, so that rounding cannot change a rank
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
 def test_quickstart_trains_on_the_sample_and_says_what_to_type_next(tmp_path, cache_folder):
     if Path(sys.prefix) != ROOT / ".venv":
         pytest.skip("runs in the environment that the script makes")

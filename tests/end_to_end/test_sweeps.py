@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, metrics_of, refused
 from tests.end_to_end.slurm_stand_in import options_of, write_commands
 
-pytestmark = pytest.mark.new_process
+pytestmark = [pytest.mark.new_process, pytest.mark.slow]
 NOTE = ("+callbacks.note._target_=tests.end_to_end.note_rank.NoteRank", "+callbacks.note.folder=${paths.run_dir}")
 LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
 
@@ -151,7 +151,6 @@ def test_submitit_gives_a_run_its_threads_which_its_ranks_divide_under_every_nam
     assert compared.count(f"{metrics_of(runs[0])['val/mrr']:.4f}") == 2 and "trainer.strategy=ddp_fork" in compared
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "ray"])
 def test_runs_side_by_side_each_have_two_devices(command, words, tmp_path, launcher):
     side_by_side = (f"hydra/launcher={launcher}", "trainer.devices=2", "seed=0,1")

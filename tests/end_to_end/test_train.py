@@ -51,6 +51,7 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
     assert askagain.load(run).encode(["how to mount a disk", ""]).shape[0] == 2
 
 
+@pytest.mark.slow
 def test_rung_2_tells_what_its_vectors_give_on_raw_and_on_preprocessed_text(command, small, vectors_file):
     words = ("experiment=trigram", "data=tsv", f"data.dir={small}", "vectors=file", f"vectors.path={vectors_file}")
     held_out = ("data.validation_fraction=0.2", "words=all", "trainer.max_epochs=2", "logger=csv")
@@ -70,6 +71,7 @@ def test_rung_2_tells_what_its_vectors_give_on_raw_and_on_preprocessed_text(comm
     assert len(predicted) == 4 and "raw/known_words/test/mrr" in metrics
 
 
+@pytest.mark.slow
 def test_a_dssm_starts_from_an_earlier_one_on_each_of_two_devices_and_from_word_vectors(command, small, vectors_file):
     words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none")
     first = succeeded(command("train.py", *words, "name=first"))
@@ -88,6 +90,7 @@ def test_a_dssm_starts_from_an_earlier_one_on_each_of_two_devices_and_from_word_
     assert metrics_of(third)["start/mrr"] != metrics_of(first)["start/mrr"]
 
 
+@pytest.mark.slow
 def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_reaches_every_logger(command):
     every_step = "trainer.log_every_n_steps=1"
     result = command(
@@ -136,6 +139,7 @@ def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_re
     assert summary["best/val/mrr"] == pytest.approx(metrics["val/mrr"])
 
 
+@pytest.mark.slow
 def test_a_two_value_multirun_leaves_a_folder_a_run_and_ranks_them(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv")
     result = command("train.py", "-m", *words, "loss.temperature=0.05,0.5", "seed=1")
@@ -152,6 +156,7 @@ def test_a_two_value_multirun_leaves_a_folder_a_run_and_ranks_them(command, smal
     assert compared.index(max(mrr)) < compared.index(min(mrr)) and "loss.temperature=0.05" in compared
 
 
+@pytest.mark.slow
 def test_a_bad_run_does_not_end_a_sweep(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=none")
     result = command("train.py", "-m", *words, "loss.temperature=0.1,0,0.2")
@@ -161,6 +166,7 @@ def test_a_bad_run_does_not_end_a_sweep(command, small, tmp_path):
     assert "failed" in result.stderr
 
 
+@pytest.mark.slow
 def test_epochs_can_be_chosen_by_the_validation_loss(command, small):
     words = ("metric.name=val/loss", "metric.mode=min", "optimizer.lr=0.5", "trainer.max_epochs=4")
     run = succeeded(command("train.py", "data=tsv", f"data.dir={small}", *QUICK, *words, "logger=csv"))
@@ -169,6 +175,7 @@ def test_epochs_can_be_chosen_by_the_validation_loss(command, small):
     assert metrics_of(run)["train/best_epoch"] == losses.index(min(losses))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_stopped_says_how_to_go_on(small, tmp_path, cache_folder, sent, status):
     run = tmp_path / "run"
@@ -194,6 +201,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(small, tmp_path, cache_folder, 
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] >= 1
 
 
+@pytest.mark.slow
 def test_train_returns_the_chosen_metric():
     """What a sweeper sees: the value of `metric.name`."""
     from hydra import compose, initialize_config_dir
@@ -215,6 +223,7 @@ def test_train_returns_the_chosen_metric():
     assert train(cfg) == metrics_of(run)["val/hits@10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["null", "3"], ids=["whole epochs", "epochs cut short"])
 def test_resuming_goes_on_where_the_run_stopped(command, small, limit):
     words = (
@@ -237,6 +246,7 @@ def test_resuming_goes_on_where_the_run_stopped(command, small, limit):
     assert (first / "checkpoints" / "best.ckpt").is_file() and (second / "checkpoints" / "last.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_used_again_ranks_the_encoder_of_its_own_run(command, small, tmp_path):
     words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none", f"hydra.run.dir={tmp_path / 'run'}")
     trained = metrics_of(succeeded(command("train.py", *words, "optimizer.lr=0.5")))
@@ -250,6 +260,7 @@ def test_a_folder_that_is_used_again_ranks_the_encoder_of_its_own_run(command, s
     assert "validation, trained" in last.stdout
 
 
+@pytest.mark.slow
 def test_a_profiler_that_is_asked_for_measures(command, small, tmp_path):
     profiler = ("_target_=pytorch_lightning.profilers.SimpleProfiler", f"dirpath={tmp_path}", "filename=times")
     words = ("data=tsv", f"data.dir={small}", *QUICK, "logger=none")
@@ -257,6 +268,7 @@ def test_a_profiler_that_is_asked_for_measures(command, small, tmp_path):
     assert "run_training_batch" in (tmp_path / "fit-times.txt").read_text()
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_run_that_gets_no_better(command, small):
     run = succeeded(
         command(
@@ -267,6 +279,7 @@ def test_early_stopping_ends_a_run_that_gets_no_better(command, small):
     assert metrics_of(run)["train/epochs"] <= 4
 
 
+@pytest.mark.slow
 def test_gzip_files_a_byte_order_mark_and_single_paths_are_read(command, small, tmp_path):
     import gzip
 
@@ -308,6 +321,7 @@ def test_help_and_cfg_answer_without_importing_anything_heavy(command, script, w
     assert "val/mrr" in result.stdout or "encoder" in result.stdout
 
 
+@pytest.mark.slow
 def test_two_devices_train_together_and_leave_one_run(command, small, tmp_path):
     words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "logger=csv", "trainer.devices=2")
     words += ("trainer.log_every_n_steps=1",)
@@ -320,6 +334,7 @@ def test_two_devices_train_together_and_leave_one_run(command, small, tmp_path):
     assert metrics["val/mrr"] == pytest.approx(column(run, "val/mrr")[-1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_is_one_class_and_one_config(command, small, tmp_path):
     (tmp_path / "loss").mkdir()
     config = "_target_: tests.end_to_end.cosine_loss.CosineLoss\nenough: 0.9\n"

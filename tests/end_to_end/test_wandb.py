@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 import askagain
 from tests.end_to_end.conftest import QUICK, metrics_of, succeeded, wandb_records
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = ROOT / "scripts" / "wandb_sweep.yaml"
 KS = (1, 5, 10, 100, 500, 1000)
