@@ -119,14 +119,14 @@ def test_how_bad_rows_are_treated_and_how_many_columns_there_must_be_count_in_th
 @pytest.mark.parametrize(
     "file",
     [
-        "rows.ids.npy",
-        "bags.offsets.npy",
+        "rows.ids.int32",
+        "bags.offsets.int64",
         "tokens.txt",
         "token_counts.npy",
         "words.json",
-        "words.ids.npy",
+        "words.ids.int32",
         "ngrams.json",
-        "features.ids.npy",
+        "features.ids.int32",
     ],
 )
 @pytest.mark.parametrize("damage", ["lost", "cut", "junk"])

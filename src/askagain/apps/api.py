@@ -40,16 +40,8 @@ class Run:
 def train(experiment: str = "dssm", overrides: Sequence[str] = ()) -> Run:
     """Trains as `python train.py experiment=EXPERIMENT OVERRIDES...` does.
 
-    Args:
-        experiment: the name of a config in configs/experiment.
-        overrides: what would be typed behind it, such as `["data=tsv", "data.dir=DIR", "trainer.max_epochs=2"]`.
-
-    Returns:
-        The run, with its metrics, encoder and folder.
-
-    Raises:
-        InputError: a mistake in the overrides or in the data.
-        hydra.errors.HydraException: an override that the config has no place for.
+    Raises InputError for a mistake in the overrides or in the data, and hydra.errors.HydraException for an override
+    that the config has no place for.
     """
     cfg = _compose_run("train", [f"experiment={experiment}", *overrides])
     with heavy_imports():
@@ -59,20 +51,11 @@ def train(experiment: str = "dssm", overrides: Sequence[str] = ()) -> Run:
 
 
 def evaluate(encoder: str | Path | None = None, overrides: Sequence[str] = ()) -> Run:
-    """Ranks as `python evaluate.py encoder.path=ENCODER OVERRIDES...` does.
+    """Ranks as `python evaluate.py encoder.path=ENCODER OVERRIDES...` does, and raises what `train` does.
 
-    Args:
-        encoder: a run folder, an encoder folder or a checkpoint; None where the overrides choose another ranker.
-        overrides: what would be typed, such as `["data=tsv", "data.dir=DIR"]` or `["ranker=bm25"]`.
-
-    Returns:
-        The run, with its metrics and folder.
-
-    Raises:
-        InputError: a mistake in the overrides or in the data, or a path without an encoder.
-        hydra.errors.HydraException: an override that the config has no place for.
+    `encoder`: a run folder, an encoder folder or a checkpoint; None where the overrides choose another ranker.
     """
-    path = [] if encoder is None else [f"encoder.path={_quoted(encoder)}"]
+    path = [] if encoder is None else [f"encoder.path={quoted(encoder)}"]
     cfg = _compose_run("evaluate", [*path, *overrides])
     with heavy_imports():
         from askagain.apps.evaluate import evaluate as evaluate_run
@@ -101,7 +84,7 @@ def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
     return cfg
 
 
-def _quoted(path: str | Path) -> str:
-    """A path as the value of an override."""
+def quoted(path: str | Path) -> str:
+    """A path as the value of an override, whatever characters it has."""
     escaped = str(path).replace("'", "\\'")
     return f"'{escaped}'"

@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from askagain.apps.api import quoted
 from askagain.apps.build import build_corpus
 from askagain.apps.checks import check_settings
 from askagain.apps.evaluate import Evaluation, build_ranker, evaluation
@@ -87,7 +88,7 @@ class Trainings:
         # Results of another training must not be taken for this one's if it is killed.
         (folder / METRICS).unlink(missing_ok=True)
         rmtree(folder / "encoder", ignore_errors=True)
-        command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={_quoted(folder)}"]
+        command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={quoted(folder)}"]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode:
             last_line = result.stdout.splitlines()[-1] if result.stdout else "failed"
@@ -185,7 +186,7 @@ def _evaluations(
         return
     for seed in seeds:
         run = trainings.run(name, command[1:], seed)
-        yield _evaluated(cfg, [*typed, f"encoder.path={_quoted(run)}"])
+        yield _evaluated(cfg, [*typed, f"encoder.path={quoted(run)}"])
 
 
 def _evaluated(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Evaluation, float]:
@@ -221,12 +222,6 @@ def _sets(override: str, keys: Sequence[str]) -> bool:
     """Whether an override sets one of these keys or something below it."""
     key = override.lstrip("+~").split("=")[0]
     return any(key == one or key.startswith((f"{one}.", f"{one}/", f"{one}@")) for one in keys)
-
-
-def _quoted(path: Path) -> str:
-    """A path as the value of an override, whatever characters the name of a ranker has."""
-    escaped = str(path).replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:

@@ -24,12 +24,19 @@ class Cache:
     """A cache of built folders.
 
     An entry is written under a temporary name and renamed, so it is whole or absent. A lock for each entry makes a
-    second process wait for the first one and read what it built.
+    second process wait for the first one and read what it built. `key`: what all entries depend on.
     """
 
-    def __init__(self, folder: Path, settled_seconds: float = SETTLED_SECONDS) -> None:
+    def __init__(
+        self, folder: Path, key: dict[str, object] | None = None, settled_seconds: float = SETTLED_SECONDS
+    ) -> None:
         self.folder = folder
+        self.key = key or {}
         self._settled_seconds = settled_seconds
+
+    def under(self, key: dict[str, object]) -> "Cache":
+        """The same cache for entries that depend on `key` as well."""
+        return Cache(self.folder, self.key | key, self._settled_seconds)
 
     def content_digest(self, path: Path) -> str:
         """SHA-256 of a file's bytes, remembered by its path, size and times of change.
@@ -64,7 +71,7 @@ class Cache:
 
         Args:
             kind: the first part of the folder's name.
-            key: everything that the content depends on, as JSON values.
+            key: everything else that the content depends on, as JSON values.
             build: fills the empty folder that it is given.
             load: reads that folder; an error in `LOADING_ERRORS` means that it is damaged.
             resumable: give `build` the folder of an earlier build that was interrupted, with its files.
@@ -72,7 +79,7 @@ class Cache:
         Returns:
             What `load` returns.
         """
-        path = self.folder / f"{kind}-{_digest(key)}"
+        path = self.folder / f"{kind}-{_digest(self.key | key)}"
         if path.is_dir():
             try:
                 return load(path)

@@ -1,13 +1,13 @@
 """What token stores and their unions share: features of their texts, counted and weighed once and then cached."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from askagain.corpus.cache import Cache, Loaded
+from askagain.corpus.cache import Cache
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.text.idf import inverse_document_frequencies
@@ -21,23 +21,11 @@ IDF = "idf.npy"
 class FeatureSource(ABC):
     """Distinct texts whose features can be counted, looked up and weighed.
 
-    `key`: what the texts depend on, for cache keys.
+    `cache`: its entries depend on the texts.
     """
 
-    def __init__(self, cache: Cache, key: dict[str, object]) -> None:
-        self._cache = cache
-        self.key = key
-
-    def entry(
-        self,
-        kind: str,
-        key: dict[str, object],
-        build: Callable[[Path], None],
-        load: Callable[[Path], Loaded],
-        resumable: bool = False,
-    ) -> Loaded:
-        """An entry of the cache that depends on the texts and on `key`; see `Cache.entry`."""
-        return self._cache.entry(kind, self.key | key, build, load, resumable)
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
 
     @abstractmethod
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
@@ -63,7 +51,7 @@ class FeatureSource(ABC):
             Features.from_words(self.words(preprocessor), settings, texts).save(folder)
 
         key = {"preprocessor": preprocessor.fingerprint, **settings.as_key()}
-        return self.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
+        return self.cache.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
 
     def idf(self, preprocessor: TextPreprocessor, features: Features) -> np.ndarray:
         """The weight of each feature, [features.size] float32, counted over the distinct texts."""
@@ -78,7 +66,7 @@ class FeatureSource(ABC):
                 raise ValueError("weights and features do not match")
             return weights
 
-        return self.entry("idf", features_key(preprocessor, features), build, load)
+        return self.cache.entry("idf", features_key(preprocessor, features), build, load)
 
 
 def features_key(preprocessor: TextPreprocessor, features: Features) -> dict[str, object]:

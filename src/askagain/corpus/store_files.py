@@ -14,10 +14,10 @@ import polars as pl
 from askagain.corpus.hash_index import HashIndex
 from askagain.corpus.tsv import Rows
 from askagain.files.in_order import in_order
-from askagain.files.npy import NpyWriter
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.token_words import TokenWords
 
+IDS, OFFSETS = ".ids.int32", ".offsets.int64"  # suffixes of files of bags
 TOKENS = "tokens.txt"  # one token a line; neither texts nor tokens have line ends in them
 
 
@@ -144,14 +144,14 @@ def load_words(folder: Path) -> TokenWords:
 @contextmanager
 def bag_writer(stem: Path) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
     """Gives a function that appends bags, as int32 ids and lengths, to the files that `load_bags` reads."""
-    with NpyWriter(stem.with_suffix(".ids.npy"), np.int32) as ids, NpyWriter(_offsets(stem), np.int64) as offsets:
-        offsets.append(np.zeros(1))
+    with stem.with_suffix(IDS).open("wb") as ids, stem.with_suffix(OFFSETS).open("wb") as offsets:
+        np.zeros(1, dtype=np.int64).tofile(offsets)
         total = 0
 
         def append(new_ids: np.ndarray, lengths: np.ndarray) -> None:
             nonlocal total
-            ids.append(new_ids)
-            offsets.append(total + offsets_of(lengths)[1:])
+            new_ids.astype(np.int32, copy=False).tofile(ids)
+            (total + offsets_of(lengths)[1:]).tofile(offsets)
             total += len(new_ids)
 
         yield append
@@ -159,15 +159,14 @@ def bag_writer(stem: Path) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]
 
 def load_bags(stem: Path) -> Bags:
     """Memory-maps the bags that `bag_writer` wrote; raises ValueError where ids and offsets do not match."""
-    # As plain arrays, since a slice of numpy's memmap type costs ten times that of an array.
-    ids, offsets = (
-        np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        for path in (stem.with_suffix(".ids.npy"), _offsets(stem))
-    )
-    if offsets[0] != 0 or offsets[-1] != len(ids):
+    ids, offsets = _mapped(stem.with_suffix(IDS), np.int32), _mapped(stem.with_suffix(OFFSETS), np.int64)
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(ids):
         raise ValueError("ids and offsets do not match")
     return Bags(ids, offsets)
 
 
-def _offsets(stem: Path) -> Path:
-    return stem.with_suffix(".offsets.npy")
+def _mapped(path: Path, dtype: type[np.generic]) -> np.ndarray:
+    if not path.stat().st_size:  # an empty file cannot be mapped
+        return np.empty(0, dtype)
+    # As a plain array, since a slice of numpy's memmap type costs ten times that of an array.
+    return np.memmap(path, dtype, mode="r").view(np.ndarray)

@@ -24,8 +24,8 @@ class TextUnion(FeatureSource):
     def __init__(self, stores: Sequence[TokenStore]) -> None:
         self.stores = list(stores)
         first, *further = self.stores
-        super().__init__(first._cache, first.key | {"further": [store.key for store in further]})
-        self._new = self.entry("union", {}, self._find_new, self._load_new)
+        super().__init__(first.cache.under({"further": [store.cache.key for store in further]}))
+        self._new = self.cache.entry("union", {}, self._find_new, self._load_new)
         self._offsets = offsets_of(np.array([len(new) for new in self._new]))
 
     def __len__(self) -> int:

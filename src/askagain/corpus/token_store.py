@@ -31,7 +31,7 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.token_words import TokenWords, token_words
 from askagain.text.vocabulary import WordVocabulary
 
-FORMAT = 2  # increase it when the stored files change, so that older entries are not read
+FORMAT = 3  # increase it when the stored files change, so that older entries are not read
 TEXTS_PER_BLOCK = 1 << 15
 
 
@@ -52,7 +52,6 @@ class TokenStore(FeatureSource):
         rows: one bag of text indices for each row, in column order.
         skipped: bad rows left out.
         digest: SHA-256 of the file.
-        key: what the texts depend on, for cache keys.
 
     Raises:
         InputError: as `askagain.corpus.tsv.read_rows` does.
@@ -73,12 +72,12 @@ class TokenStore(FeatureSource):
         self.digest = cache.content_digest(path)
         self._texts_per_block = texts_per_block
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
-        super().__init__(cache, key | {"on_bad_row": on_bad_row})
+        super().__init__(cache.under(key | {"on_bad_row": on_bad_row}))
 
         def build(folder: Path) -> None:
             write_texts(read_rows(path, min_columns, on_bad_row, separator, piece_bytes), folder)
 
-        self._file = self.entry("texts", {}, build, open_texts)
+        self._file = self.cache.entry("texts", {}, build, open_texts)
         self.rows, self.skipped = self._file.rows, self._file.skipped
         self.texts: Sequence[str] = StoredTexts(self._file)
         self._words: dict[str, TokenWords] = {}
@@ -97,7 +96,7 @@ class TokenStore(FeatureSource):
 
         key = preprocessor.fingerprint
         if key not in self._words:
-            self._words[key] = self.entry("words", {"preprocessor": key}, build, load_words)
+            self._words[key] = self.cache.entry("words", {"preprocessor": key}, build, load_words)
         return self._words[key]
 
     def numbered_texts(self, preprocessor: TextPreprocessor, vocabulary: WordVocabulary) -> Iterator[Bags]:
@@ -110,14 +109,14 @@ class TokenStore(FeatureSource):
         """One bag of sorted feature ids for each distinct text, memory-mapped."""
 
         def build(folder: Path) -> None:
-            token_features = features.token_features(self.words(preprocessor))
+            look_up = features.text_lookup(self.words(preprocessor))
             blocks = self._token_blocks(preprocessor, f"features of {self.path.name}")
             with bag_writer(folder / "features") as append:
-                for bags in in_order(lambda texts: features.text_bags(texts, token_features), blocks):
+                for bags in in_order(look_up, blocks):
                     append(bags.ids, bags.lengths)
 
         key = features_key(preprocessor, features)
-        return self.entry("features", key, build, lambda folder: load_bags(folder / "features"))
+        return self.cache.entry("features", key, build, lambda folder: load_bags(folder / "features"))
 
     def _feature_blocks(self, preprocessor: TextPreprocessor, features: Features) -> Iterator[Bags]:
         bags = self.features(preprocessor, features)
@@ -127,8 +126,6 @@ class TokenStore(FeatureSource):
     def _token_blocks(self, preprocessor: TextPreprocessor, description: str) -> Iterator[Bags]:
         """Blocks of texts, each a bag of token indices, with a progress bar."""
         for start, stop in self._blocks(description):
-            # Opened here and not in a thread that uses it: numpy reads headers by way of `ast`, which in Python 3.11 is
-            # not thread-safe.
             if preprocessor.by_token:
                 yield self._file.text_tokens(start, stop)
             else:  # each text is its own and only token

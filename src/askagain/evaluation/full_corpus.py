@@ -28,13 +28,8 @@ def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: 
     """The questions of a labelled file, ranked among its texts and those of other files.
 
     Rows that share a text form one group, and a question's duplicates are all other members of its group. A question
-    whose only duplicate is the very same text is left out.
-
-    Args:
-        candidates: further files; their distinct texts are candidates.
-        labelled: with `pairs`, a ranking set, whose rows begin with a question and its duplicate; else a file of
-            groups, whose texts are all questions and duplicates of each other.
-        pairs: whether `labelled` is a ranking set.
+    whose only duplicate is the very same text is left out. With `pairs`, `labelled` is a ranking set, whose rows begin
+    with a question and its duplicate; else a file of groups, whose texts are all questions.
     """
     numbers = {text: number for number, text in enumerate(labelled.texts)}
     for store in candidates:

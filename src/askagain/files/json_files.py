@@ -1,4 +1,4 @@
-"""JSON files: written atomically, checked when they are read."""
+"""JSON files: written atomically, and the lists in them checked."""
 
 import json
 from pathlib import Path
@@ -11,11 +11,6 @@ def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     """Writes `content` as UTF-8 JSON; the file appears whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
-
-
-def load_json(path: Path) -> Any:
-    """The content of a UTF-8 JSON file; raises ValueError for a file that is none."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def distinct_strings(strings: Any, name: str) -> list[str]:

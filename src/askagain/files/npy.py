@@ -1,4 +1,4 @@
-"""Writes .npy files piece by piece, which numpy does not offer, and resumes files that were left unfinished."""
+"""Writes a .npy file block by block, which numpy does not offer, and resumes one that was left unfinished."""
 
 import mmap
 import os
@@ -7,34 +7,6 @@ from types import TracebackType
 
 import numpy as np
 from numpy.lib import format as npy_format
-
-
-class NpyWriter:
-    """Appends one-dimensional arrays to a .npy file; leaving the `with` block writes its final length."""
-
-    def __init__(self, path: Path, dtype: type[np.generic]) -> None:
-        self._dtype = np.dtype(dtype)
-        self._file = path.open("wb")
-        self._length = 0
-        self._write_header()
-
-    def append(self, array: np.ndarray) -> None:
-        """Appends the values of `array`."""
-        np.ascontiguousarray(array, dtype=self._dtype).tofile(self._file)
-        self._length += len(array)
-
-    def _write_header(self) -> None:
-        # numpy pads the header so that the first dimension has room to grow.
-        header = {"descr": npy_format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": (self._length,)}
-        npy_format.write_array_header_1_0(self._file, header)
-
-    def __enter__(self) -> "NpyWriter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with self._file:
-            self._file.seek(0)
-            self._write_header()
 
 
 class NpyRows:

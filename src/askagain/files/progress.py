@@ -53,8 +53,4 @@ def _bar(*columns: ProgressColumn) -> Progress:
 def with_progress(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
     """Yields the items with a progress bar."""
     with progress_bar() as bar:
-        task = bar.add_task(description, total=total)
-        for done, item in enumerate(items):
-            if done % 1000 == 0:  # updating the bar takes longer than most items
-                bar.update(task, completed=done)
-            yield item
+        yield from bar.track(items, total=total, description=description)

@@ -23,14 +23,7 @@ from askagain.text.preprocessor import TextPreprocessor
 FORMAT = 1
 SETTINGS = "encoder.json"
 TABLE = "table.safetensors"
-PACKED_FILES = (
-    SETTINGS,
-    "words.json",
-    "trigrams.json",
-    "ngrams.json",
-    "pairs.safetensors",
-)  # that may be in a checkpoint
-
+PACKED_FILES = (SETTINGS, "words.json", "ngrams.json", "pairs.safetensors")  # that may be in a checkpoint
 CHECKPOINT_KEY = "encoder"
 
 
@@ -59,16 +52,11 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
 
 
 def load_encoder(path: str | Path, dim: int | None = None) -> BagEncoder:
-    """Loads the encoder saved in `path`.
+    """Loads the first `dim` columns (None: all) of the encoder in an encoder folder, a run folder or a checkpoint.
 
-    Args:
-        path: An encoder folder, a run folder with one in it, or a checkpoint. A checkpoint of a DSSM or of a distilled
-            encoder needs no other file. One of the trigram regressor holds its letter n-grams only, and must stay in
-            its run folder, `RUN/checkpoints/last.ckpt`: the known words and their vectors come from `RUN/encoder`.
-        dim: Keep the first `dim` columns of the vectors only (None: all).
-
-    Raises:
-        InputError: There is no encoder in `path`, or a damaged one, or its vectors have fewer than `dim` columns.
+    A checkpoint of a DSSM or of a distilled encoder needs no other file. One of the trigram regressor holds its letter
+    n-grams only, and must stay in its run folder, `RUN/checkpoints/last.ckpt`: the known words and their vectors come
+    from `RUN/encoder`. Raises InputError for no encoder, a damaged one, or one with fewer columns.
     """
     path = Path(path)
     encoder = _load_from_checkpoint(path) if path.suffix == ".ckpt" else _load_from_folder(path)
@@ -91,10 +79,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 def checkpoint_entry(encoder: BagEncoder, table: str, row_weights: str | None) -> dict[str, Any]:
     """What a checkpoint says of its encoder under `CHECKPOINT_KEY`, for an encoder whose whole table is trained.
 
-    Args:
-        encoder: The encoder.
-        table: Name of the table in the checkpoint's state_dict.
-        row_weights: Name of the weights of its rows there; None where all rows weigh the same.
+    `table` and `row_weights` (None: all rows weigh the same) are the names of both in the checkpoint's state_dict.
     """
     with TemporaryDirectory() as folder:
         _write_parts(encoder, Path(folder))

@@ -6,7 +6,7 @@ presence of tied scores", ECIR 2008.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -20,50 +20,28 @@ TIES = ("expected", "optimistic", "pessimistic")
 
 
 def hits_at_k(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> Metrics:
-    """Hits@K: the share of queries with a duplicate among the first K candidates.
+    """Hits@K for each K: the share of queries with a duplicate among the first K candidates.
 
-    Args:
-        ranks: how many candidates score above, and the same as, each duplicate.
-        ks: the values of K, each 1 or more.
-        ties: how candidates that tie with a duplicate count: `expected` (the mean over their orders), `optimistic`
-            (below the duplicate) or `pessimistic` (above it).
-
-    Returns:
-        `hits@K` for each K, between 0 and 1.
-
-    Raises:
-        InputError: `ties` is unknown, or a K is below 1.
+    `ties` says how candidates that tie with a duplicate count: `expected` (the mean over their orders), `optimistic`
+    (below the duplicate) or `pessimistic` (above it). Raises InputError for other ties, and for a K below 1.
 
     Example:
         >>> import numpy as np
-        >>> from askagain.ranking.ranks import Ranks
         >>> ranks = Ranks(above=np.array([0, 3, 0]), tied=np.array([0, 0, 1]))
         >>> hits_at_k(ranks, ks=[1, 5])
         {'hits@1': 0.5, 'hits@5': 1.0}
         >>> hits_at_k(ranks, ks=[2], ties="pessimistic")
         {'hits@2': 0.6666666666666666}
     """
-    check_ks(ks)
     best = _levels(ranks, ties).best_of_each_query()
     return {f"hits@{k}": float(np.mean(_hits(best, k))) for k in ks}
 
 
 def reciprocal_rank(ranks: Ranks, ties: str = "expected") -> np.ndarray:
-    """1 / rank of the first duplicate of each query.
-
-    Args:
-        ranks: how many candidates score above, and the same as, each duplicate.
-        ties: how candidates that tie with a duplicate count, see `hits_at_k`.
-
-    Returns:
-        [queries] float64.
-
-    Raises:
-        InputError: `ties` is unknown.
+    """1 / rank of the first duplicate of each query, [queries] float64; `ties` as in `hits_at_k`.
 
     Example:
         >>> import numpy as np
-        >>> from askagain.ranking.ranks import Ranks
         >>> reciprocal_rank(Ranks(above=np.array([0, 3, 0]), tied=np.array([0, 0, 1]))).round(3).tolist()
         [1.0, 0.25, 0.75]
     """
@@ -71,11 +49,10 @@ def reciprocal_rank(ranks: Ranks, ties: str = "expected") -> np.ndarray:
 
 
 def mean_reciprocal_rank(ranks: Ranks, ties: str = "expected") -> float:
-    """MRR: the mean of `reciprocal_rank` over queries; takes and raises the same.
+    """MRR: the mean of `reciprocal_rank` over queries.
 
     Example:
         >>> import numpy as np
-        >>> from askagain.ranking.ranks import Ranks
         >>> round(mean_reciprocal_rank(Ranks(above=np.array([0, 3]), tied=np.array([0, 0]))), 3)
         0.625
     """
@@ -83,15 +60,12 @@ def mean_reciprocal_rank(ranks: Ranks, ties: str = "expected") -> float:
 
 
 def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> Metrics:
-    """All metrics, averaged over queries; takes and raises the same as `hits_at_k`.
+    """The means of `per_query_metrics` over queries, `median_rank`, and `ties`; takes and raises what `hits_at_k` does.
 
-    Returns:
-        The means of `per_query_metrics`, `median_rank`, and `ties`, the share of queries whose first duplicate is tied
-        with a candidate that is no duplicate.
+    `ties` is the share of queries whose first duplicate is tied with a candidate that is no duplicate.
 
     Example:
         >>> import numpy as np
-        >>> from askagain.ranking.ranks import Ranks
         >>> metrics = compute_metrics(Ranks(above=np.array([0, 3]), tied=np.array([0, 0])), ks=[1])
         >>> metrics["hits@1"], round(metrics["mrr"], 3), metrics["median_rank"], metrics["ties"]
         (0.5, 0.625, 2.5, 0.0)
@@ -104,14 +78,12 @@ def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> 
 
 
 def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> dict[str, np.ndarray]:
-    """All metrics of each query; takes and raises the same as `hits_at_k`.
+    """All metrics of each query, [queries] float64 by name; takes and raises what `hits_at_k` does.
 
-    Returns:
-        [queries] float64 by name: `hits@K` and `dcg@K` for each K, `mrr` and `mean_rank`, which look at the duplicate
-        ranked first. Where queries may have several duplicates (`ranks.row` is given), `ndcg@K` takes the place of
-        `dcg@K`, and `map` is added; with one duplicate a query they would equal `dcg@K` and `mrr`.
+    `hits@K` for each K, `mrr` and `mean_rank` look at the duplicate ranked first. Where queries may have several
+    duplicates (`ranks.row` is given), `ndcg@K` takes the place of `dcg@K`, and `map` is added; with one duplicate a
+    query they would equal `dcg@K` and `mrr`.
     """
-    check_ks(ks)
     levels = _levels(ranks, ties)
     best = levels.best_of_each_query()
     metrics = {f"hits@{k}": _hits(best, k) for k in ks}
@@ -125,19 +97,6 @@ def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -
     # The first of r things in a random order of n stands at place (n + 1) / (r + 1) on average.
     metrics["mean_rank"] = best.above + (best.size + 1) / (best.duplicates + 1)
     return metrics
-
-
-def check_ties(ties: str) -> None:
-    """Raises InputError where `ties` is not one of `TIES`."""
-    if ties not in TIES:
-        raise InputError(f"ties={ties}: not one of {', '.join(TIES)}")
-
-
-def check_ks(ks: Sequence[int]) -> None:
-    """Raises InputError for a K below 1."""
-    for k in ks:
-        if k < 1:
-            raise InputError(f"Hits@{k}: k must be 1 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +117,8 @@ class _Levels:
     def best_of_each_query(self) -> "_Levels":
         if len(self.row) == self.queries:
             return self
-        best = self.before == 0
-        return _Levels(
-            self.row[best], self.above[best], self.size[best], self.duplicates[best], self.before[best], self.queries
-        )
+        arrays = (self.row, self.above, self.size, self.duplicates, self.before)
+        return _Levels(*(array[self.before == 0] for array in arrays), queries=self.queries)
 
     def sum_by_query(self, values: np.ndarray) -> np.ndarray:
         """Sums values of levels, [levels], to [queries]."""
@@ -170,12 +127,13 @@ class _Levels:
 
 def _levels(ranks: Ranks, ties: str) -> _Levels:
     """The levels of each query, with ties settled as `ties` says."""
-    check_ties(ties)
+    if ties not in TIES:
+        raise InputError(f"ties={ties}: not one of {', '.join(TIES)}")
     levels = _unsettled_levels(ranks)
     if ties == "expected":
         return levels
     above = levels.above if ties == "optimistic" else levels.above + levels.size - levels.duplicates
-    return _Levels(levels.row, above, levels.duplicates, levels.duplicates, levels.before, levels.queries)
+    return replace(levels, above=above, size=levels.duplicates)
 
 
 def _unsettled_levels(ranks: Ranks) -> _Levels:
@@ -196,6 +154,8 @@ def _unsettled_levels(ranks: Ranks) -> _Levels:
 
 def _hits(best: _Levels, k: int) -> np.ndarray:
     """The chance that a duplicate is among the first k: 1 - C(n - r, m) / C(n, m) for m of the n tied."""
+    if k < 1:
+        raise InputError(f"Hits@{k}: k must be 1 or more")
     taken = np.clip(k - best.above, 0, best.size)
     missed = np.ones(len(taken))
     for i in range(int(best.duplicates.max(initial=0))):

@@ -94,5 +94,4 @@ def _rank_block(
 
 
 def _scores(candidates: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
-    """The cosines of unit vectors, [candidates]."""
-    return candidates @ question
+    return candidates @ question  # cosines, [candidates]

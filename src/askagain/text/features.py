@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -23,29 +23,18 @@ CountedTexts = Callable[[WordVocabulary], Iterable[Bags]]
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """Which features are counted.
+    """Which features are counted; the most frequent ones up to a maximum (None: all).
 
-    Attributes:
-        kind: see `Features`.
-        min_count: how often a word must occur.
-        max_words: keep the most frequent words only (None: all).
-        max_trigrams: keep the most frequent letter n-grams only (None: all).
-        ngram_sizes: letters of an n-gram.
-        ngram_buckets: hash all n-grams into this many rows instead of counting them, see `NgramTokenizer`.
-        min_pair_count: how often a pair of neighbouring known words must occur.
-        max_pairs: keep the most frequent pairs only (None: all).
-
-    Raises:
-        InputError: a value is out of range, or `max_trigrams` bounds hashed n-grams.
+    Raises InputError where a value is out of range, or `max_trigrams` bounds hashed n-grams.
     """
 
-    kind: str
-    min_count: int = 1
+    kind: str  # see `Features`
+    min_count: int = 1  # how often a word must occur
     max_words: int | None = None
-    max_trigrams: int | None = None
-    ngram_sizes: Sequence[int] = TRIGRAMS
-    ngram_buckets: int | None = None
-    min_pair_count: int = 2
+    max_trigrams: int | None = None  # of letter n-grams
+    ngram_sizes: Sequence[int] = TRIGRAMS  # letters of an n-gram
+    ngram_buckets: int | None = None  # hash all n-grams into this many rows instead of counting them
+    min_pair_count: int = 2  # how often a pair of neighbouring known words must occur
     max_pairs: int | None = None
 
     def __post_init__(self) -> None:
@@ -63,21 +52,7 @@ class FeatureSettings:
 
     def as_key(self) -> dict[str, object]:
         """The settings as JSON values, for cache keys."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {
-            "ngram_sizes": list(self.ngram_sizes)
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class TokenFeatures:
-    """The features of tokens.
-
-    `bags`: one bag of feature ids for each token. `words`: one bag of word indices in the vocabulary for each token, -1
-    for unknown words; None where there are no word pairs.
-    """
-
-    bags: Bags
-    words: Bags | None
+        return vars(self) | {"ngram_sizes": list(self.ngram_sizes)}
 
 
 class Features:
@@ -135,15 +110,13 @@ class Features:
         lengths[spelled] = ngrams.lengths
         return Bags.side_by_side([singles, Bags(ngrams.ids + len(self.vocabulary), offsets_of(lengths))])
 
-    def token_features(self, tokens: TokenWords) -> TokenFeatures:
-        """The features of each token by itself."""
-        bags = tokens.bags.expand(self.word_bags(tokens.words))
-        return TokenFeatures(bags, tokens.numbered(self.vocabulary) if len(self.pairs) else None)
-
-    def text_bags(self, texts: Bags, tokens: TokenFeatures) -> Bags:
-        """One bag of sorted feature ids for each text; `texts` has one bag of token indices for each."""
-        words = None if tokens.words is None else texts.expand(tokens.words)
-        return self.with_pairs(texts.expand(tokens.bags), words)
+    def text_lookup(self, tokens: TokenWords) -> Callable[[Bags], Bags]:
+        """A function that turns texts, as bags of indices of `tokens`, into bags of sorted feature ids."""
+        features = tokens.bags.expand(self.word_bags(tokens.words))
+        words = tokens.numbered(self.vocabulary) if len(self.pairs) else None
+        if words is None:
+            return lambda texts: self.with_pairs(texts.expand(features), None)
+        return lambda texts: self.with_pairs(texts.expand(features), texts.expand(words))
 
     def with_pairs(self, bags: Bags, words: Bags | None) -> Bags:
         """Adds the pairs of neighbouring `words` to the feature `bags` of texts, and sorts the ids."""

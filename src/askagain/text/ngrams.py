@@ -1,16 +1,16 @@
 """Letter n-grams, which give even words never seen before a vector."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.files.json_files import distinct_strings, load_json, write_json
+from askagain.files.json_files import distinct_strings, write_json
 from askagain.text.bags import Bags, offsets_of
 
 TRIGRAMS = (3,)
@@ -75,11 +75,6 @@ class NgramTokenizer:
         """The number of indices."""
         return len(self.ngrams) if self.buckets is None else self.buckets
 
-    @property
-    def known_trigrams_only(self) -> bool:
-        """Whether these are trigrams without buckets."""
-        return self.sizes == TRIGRAMS and self.buckets is None
-
     @cached_property
     def index(self) -> dict[str, int]:
         """The index of each n-gram that is not hashed."""
@@ -143,7 +138,7 @@ class NgramTokenizer:
     def load(cls, folder: Path) -> "NgramTokenizer":
         """Reads what `save` wrote; raises ValueError for anything else."""
         path = folder / NGRAMS_FILE
-        settings = load_json(path)
+        settings = json.loads(path.read_bytes())
         if not isinstance(settings, dict) or set(settings) != {"sizes", "buckets", "ngrams"}:
             raise ValueError(f"{path.name} does not hold letter n-grams")
         sizes, buckets = settings["sizes"], settings["buckets"]
@@ -173,5 +168,5 @@ def _keys(letters: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
     return keys
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: object) -> bool:
     return type(value) is int

@@ -1,12 +1,13 @@
 """The words that an encoder knows, each with an index."""
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from askagain.files.json_files import distinct_strings, load_json, write_json
+from askagain.files.json_files import distinct_strings, write_json
 
 
 class WordVocabulary:
@@ -50,4 +51,4 @@ class WordVocabulary:
     @classmethod
     def load(cls, path: Path) -> "WordVocabulary":
         """Reads what `save` wrote; raises ValueError for anything else."""
-        return cls(distinct_strings(load_json(path), path.name))
+        return cls(distinct_strings(json.loads(path.read_bytes()), path.name))

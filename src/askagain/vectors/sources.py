@@ -75,16 +75,11 @@ def gensim_data(dataset_name: str, limit: int | None = None) -> WordVectors:
 
 
 def vector_file(path: str | Path, format: str = "auto", limit: int | None = None) -> WordVectors:
-    """The vectors in a file of your own.
+    """The first `limit` (None: all) of the vectors in a file of your own.
 
-    Args:
-        path: the file; all formats but gensim may be gzip-compressed.
-        format: word2vec_text (also fastText's .vec), word2vec_binary, glove, gensim (KeyedVectors.save), or auto to
-            detect it, see `detected_format`.
-        limit: keep the first words only (None: all).
-
-    Raises:
-        InputError: the file is missing, damaged or in no known format; text formats name the line.
+    `format`: word2vec_text (also fastText's .vec), word2vec_binary, glove, gensim (KeyedVectors.save), or auto to
+    detect it, see `detected_format`. All but gensim may be gzip-compressed. Raises InputError for a file that is
+    missing, damaged or in no known format; text formats name the line.
     """
     path = Path(path).expanduser()
     words, table = _read(path, format, limit)

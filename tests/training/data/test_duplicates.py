@@ -105,6 +105,6 @@ def test_a_feature_weighs_the_more_the_fewer_texts_of_the_groups_have_it(corpus)
     order = np.argsort(texts_with, kind="stable")
     assert (np.diff(weights[order]) <= 0).all() and weights[order[0]] > 2 * weights[order[-1]]
     corpus.groups._texts_per_block = 10
-    (entry,) = corpus.groups._cache.folder.glob("idf-*/idf.npy")
+    (entry,) = corpus.groups.cache.folder.glob("idf-*/idf.npy")
     entry.write_bytes(b"junk")  # so that it is counted once more, in small blocks
     assert np.array_equal(data.idf(), weights)

@@ -158,7 +158,7 @@ class DuplicatesDataModule(BagDataModule):
             return pairs, groups
 
         key: dict[str, object] = {"groups": hashlib.sha256(sources.tobytes()).hexdigest(), "settings": list(settings)}
-        return self.corpus.groups.entry("pairs", key, build, load)
+        return self.corpus.groups.cache.entry("pairs", key, build, load)
 
     def collator(self, training: bool) -> DuplicateCollator:
         """Cuts the bags of both sides out of the token store; only training batches get hard negatives."""

@@ -106,7 +106,7 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
                 bar.advance(task, len(piece))
 
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
-    return texts.entry("teacher", key, build, _open_vectors, resumable=True)
+    return texts.cache.entry("teacher", key, build, _open_vectors, resumable=True)
 
 
 def _open_vectors(folder: Path) -> np.ndarray:
