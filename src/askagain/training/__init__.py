@@ -1,1 +1,1 @@
-"""What training needs and an encoder is not: NT-Xent, LightningModules, datamodules, the Hits@K callback."""
+"""Training: losses, LightningModules, datamodules, callbacks, optimizers. Not needed to use a saved encoder."""
