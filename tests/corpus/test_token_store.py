@@ -176,9 +176,13 @@ def test_corpus_files_are_found_plain_or_gzip_and_a_given_path_wins(tmp_path):
     other = tmp_path / "other.tsv"
     other.write_text("c\td\n")
     files = CorpusFiles.locate(str(tmp_path), train_path=str(other))
-    assert files.groups() == other
-    assert files.ranking("validation") == tmp_path / "validation.tsv.gz"
+    assert files.file("train") == other
+    assert files.file("validation") == tmp_path / "validation.tsv.gz"
     assert files.test is None and files.corpus is None
+
+
+def corpus_in(folder):
+    return Corpus(CorpusFiles.locate(str(folder)), CLEAN, Cache(folder / "cache"), "error")
 
 
 @pytest.mark.parametrize(
@@ -186,9 +190,9 @@ def test_corpus_files_are_found_plain_or_gzip_and_a_given_path_wins(tmp_path):
     [
         (lambda folder: CorpusFiles.locate(str(folder / "nope")), "nope: no such folder"),
         (lambda folder: CorpusFiles.locate(None, test_path=str(folder / "t.tsv")), "t.tsv: no such file"),
-        (lambda folder: CorpusFiles.locate(str(folder)).groups(), "no train.tsv in the corpus folder"),
-        (lambda folder: CorpusFiles.locate(str(folder)).ranking("test"), "no test.tsv in the corpus folder"),
-        (lambda folder: CorpusFiles.locate(str(folder)).ranking("dev"), "validation, test"),
+        (lambda folder: CorpusFiles.locate(str(folder)).file("train"), "no train.tsv in the corpus folder"),
+        (lambda folder: CorpusFiles.locate(str(folder)).file("test"), "no test.tsv in the corpus folder"),
+        (lambda folder: corpus_in(folder).ranking("dev"), "validation, test"),
     ],
 )
 def test_a_file_that_is_not_there_is_named(tmp_path, call, message):
@@ -198,7 +202,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, call, message):
 
 def test_unlabelled_texts_are_read_where_there_are_any(tmp_path):
     (tmp_path / "corpus.txt").write_text("one\ttitle\nanother title\n")
-    corpus = Corpus(CorpusFiles.locate(str(tmp_path)), CLEAN, Cache(tmp_path / "cache"), "error")
+    corpus = corpus_in(tmp_path)
     assert corpus.unlabelled is not None
     assert list(corpus.unlabelled.texts) == ["one\ttitle", "another title"]
 

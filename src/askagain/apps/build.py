@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # commands that train nothing do not wait for Lightning
     from askagain.training.data.datamodule import BagDataModule
     from askagain.training.modules.base import RetrievalModule
 
-PATHS = ("dir", "train_path", "validation_path", "test_path", "corpus_path")
+PATHS = ("train_path", "validation_path", "test_path", "corpus_path")
 
 
 def build(cfg: DictConfig, section: str) -> Any:
@@ -73,12 +73,13 @@ def build_corpus(cfg: DictConfig) -> Corpus:
     """The corpus of `cfg.data`; the synthetic sample is generated where it is asked for and not there yet."""
     data = cfg.data
     cache = Cache(Path(str(cfg.paths.cache_dir)))
-    folder, *files = (None if data[name] is None else str(data[name]) for name in PATHS)
+    paths = {name: None if data[name] is None else str(data[name]) for name in PATHS}
+    folder = None if data.dir is None else str(data.dir)
     if data.sample is not None:
         settings = dict(data.sample)
         key: dict[str, object] = {"settings": settings, "generator": generator_digest()}
         folder = cache.entry("synthetic-sample", key, lambda path: write_sample(path, **settings), str)
-    return Corpus(CorpusFiles.locate(folder, *files), build(cfg, "preprocessor"), cache, data.on_bad_row)
+    return Corpus(CorpusFiles.locate(folder, **paths), build(cfg, "preprocessor"), cache, data.on_bad_row)
 
 
 def data_name(cfg: DictConfig, path: Path | str) -> str:

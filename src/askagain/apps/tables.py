@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from askagain.files.json_files import write_json
-from askagain.files.writing import atomic_write
+from askagain.files.writing import write_text
 
 WIDTH = 200  # of a table where stdout is no terminal
 
@@ -39,8 +39,7 @@ def write_table(
         print(f"{name}: {value}")
     as_json, as_markdown = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.md")
     write_json(as_json, {"about": about, **details}, indent=2)
-    with atomic_write(as_markdown) as temporary:
-        temporary.write_text(markdown(headings, rows, about), encoding="utf-8")
+    write_text(as_markdown, [markdown(headings, rows, about)])
     print(f"written: {as_json}, {as_markdown}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from askagain.evaluation.evaluate import Ranker
 from askagain.evaluation.explanation import score_parts
 from askagain.evaluation.worst_ranked import WorstRanked
-from askagain.files.writing import atomic_write
+from askagain.files.writing import write_text
 
 COLUMNS = ("question", "rank", "tied", "what", "text", "score", "carried by")
 
@@ -17,9 +17,7 @@ def write_worst(path: Path, worst: Sequence[WorstRanked], ranker: Ranker, featur
     The column `carried by` has the `features` pairs of features that add most to the score, and what they add; it is
     empty for an encoder without a table of features.
     """
-    with atomic_write(path) as temporary:
-        lines = ["\t".join(COLUMNS), *("\t".join(cells) for cells in _lines(worst, ranker, features))]
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, ("\t".join(cells) + "\n" for cells in (COLUMNS, *_lines(worst, ranker, features))))
     print(f"worst: {path}")
 
 

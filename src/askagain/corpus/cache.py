@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
-from askagain.files.writing import atomic_write, resumable_write
+from askagain.files.writing import atomic_write, resumable_write, write_text
 
 Loaded = TypeVar("Loaded")
 SHA256_DIGITS = 64
@@ -55,8 +55,7 @@ class Cache:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if now - max(status.st_mtime, status.st_ctime) > self._settled_seconds:
-            with atomic_write(remembered) as temporary:
-                temporary.write_text(digest, encoding="ascii")
+            write_text(remembered, [digest])
         return digest
 
     def entry(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from askagain.errors import InputError
 
+NAMES = {"train": "train.tsv", "validation": "validation.tsv", "test": "test.tsv", "corpus": "corpus.txt"}
+
 
 @dataclass(frozen=True)
 class CorpusFiles:
@@ -20,62 +22,28 @@ class CorpusFiles:
     corpus: Path | None
 
     @classmethod
-    def locate(
-        cls,
-        folder: str | None,
-        train_path: str | None = None,
-        validation_path: str | None = None,
-        test_path: str | None = None,
-        corpus_path: str | None = None,
-    ) -> "CorpusFiles":
-        """Finds the files in a folder, plain or with `.gz` added.
+    def locate(cls, folder: str | None, **paths: str | None) -> "CorpusFiles":
+        """The files of `NAMES` in a folder, plain or with `.gz` added.
 
-        Args:
-            folder: holds train.tsv, validation.tsv, test.tsv and corpus.txt, or some of them.
-            train_path: the file to read instead of train.tsv; the other paths likewise.
-            validation_path: instead of validation.tsv.
-            test_path: instead of test.tsv.
-            corpus_path: instead of corpus.txt.
-
-        Raises:
-            InputError: `folder` is no folder, or a path is no file.
+        `paths`: files to read instead, such as `train_path=FILE`. Raises InputError where one of them is no file, or
+        `folder` no folder.
         """
         if folder is not None and not Path(folder).is_dir():
             raise InputError(f"{folder}: no such folder; it should hold train.tsv and validation.tsv")
+        for path in paths.values():
+            if path is not None and not Path(path).is_file():
+                raise InputError(f"{path}: no such file (a regular file is needed)")
+        return cls(**{field: _locate(folder, name, paths.get(f"{field}_path")) for field, name in NAMES.items()})
 
-        def find(given: str | None, name: str) -> Path | None:
-            if given is not None:
-                if not Path(given).is_file():
-                    raise InputError(f"{given}: no such file (a regular file is needed)")
-                return Path(given)
-            if folder is None:
-                return None
-            candidates = (Path(folder) / name, Path(folder) / f"{name}.gz")
-            return next((path for path in candidates if path.is_file()), None)
-
-        return cls(
-            find(train_path, "train.tsv"),
-            find(validation_path, "validation.tsv"),
-            find(test_path, "test.tsv"),
-            find(corpus_path, "corpus.txt"),
-        )
-
-    def ranking(self, split: str) -> Path:
-        """The ranking file of `validation` or `test`; raises InputError where the corpus has none."""
-        if split not in ("validation", "test"):
-            raise InputError(f"split={split}: not one of validation, test")
-        path = self.validation if split == "validation" else self.test
+    def file(self, field: str) -> Path:
+        """One of the files; raises InputError where the corpus has none."""
+        path: Path | None = getattr(self, field)
         if path is None:
-            raise InputError(missing(f"{split}.tsv", f"{split}_path"))
+            raise InputError(f"no {NAMES[field]} in the corpus folder; put one there or give its path as {field}_path")
         return path
 
-    def groups(self) -> Path:
-        """The file of duplicate groups; raises InputError where the corpus has none."""
-        if self.train is None:
-            raise InputError(missing("train.tsv", "train_path"))
-        return self.train
 
-
-def missing(name: str, parameter: str) -> str:
-    """The message for a file that a corpus lacks."""
-    return f"no {name} in the corpus folder; put one there or give its path as {parameter}"
+def _locate(folder: str | None, name: str, path: str | None) -> Path | None:
+    if path is not None or folder is None:
+        return None if path is None else Path(path)
+    return next((file for file in (Path(folder) / name, Path(folder) / f"{name}.gz") if file.is_file()), None)

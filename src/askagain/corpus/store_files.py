@@ -14,6 +14,7 @@ import polars as pl
 from askagain.corpus.hash_index import HashIndex
 from askagain.corpus.tsv import Rows
 from askagain.files.in_order import in_order
+from askagain.files.json_files import write_json
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.token_words import TokenWords
 
@@ -109,7 +110,7 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
             new_counts[: len(counts)] += counts
             counts = new_counts
     np.save(folder / "token_counts.npy", counts, allow_pickle=False)
-    (folder / "skipped.json").write_text(json.dumps(skipped))
+    write_json(folder / "skipped.json", skipped)
 
 
 def _split(texts: pl.Series) -> _Tokens:
@@ -132,12 +133,12 @@ def save_words(folder: Path, words: TokenWords) -> None:
     with bag_writer(folder / "words") as append:
         append(words.bags.ids, words.bags.lengths)
     np.save(folder / "counts.npy", words.counts, allow_pickle=False)
-    (folder / "words.json").write_text(json.dumps(words.words, ensure_ascii=False), encoding="utf-8")
+    write_json(folder / "words.json", words.words)
 
 
 def load_words(folder: Path) -> TokenWords:
     """The words of each distinct token."""
-    words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+    words = json.loads((folder / "words.json").read_bytes())
     return TokenWords(words, load_bags(folder / "words"), np.load(folder / "counts.npy", allow_pickle=False))
 
 

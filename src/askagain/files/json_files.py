@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from askagain.files.writing import atomic_write
+from askagain.files.writing import write_text
 
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     """Writes `content` as UTF-8 JSON; the file appears whole or not at all."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
+    write_text(path, [json.dumps(content, ensure_ascii=False, indent=indent), "\n"])
 
 
 def distinct_strings(strings: Any, name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,3 +41,9 @@ def resumable_write(path: Path) -> Iterator[Path]:
     yield unfinished
     with atomic_write(path) as temporary:
         unfinished.rename(temporary)
+
+
+def write_text(path: Path, parts: Iterable[str]) -> None:
+    """Writes the parts of a UTF-8 text one after the other; the file appears whole or not at all."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(parts)

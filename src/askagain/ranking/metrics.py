@@ -117,8 +117,10 @@ class _Levels:
     def best_of_each_query(self) -> "_Levels":
         if len(self.row) == self.queries:
             return self
-        arrays = (self.row, self.above, self.size, self.duplicates, self.before)
-        return _Levels(*(array[self.before == 0] for array in arrays), queries=self.queries)
+        best = self.before == 0
+        return _Levels(
+            self.row[best], self.above[best], self.size[best], self.duplicates[best], self.before[best], self.queries
+        )
 
     def sum_by_query(self, values: np.ndarray) -> np.ndarray:
         """Sums values of levels, [levels], to [queries]."""

@@ -28,6 +28,8 @@ def _concept(forms: str, families: str = "", topics: str = "") -> Concept:
     return Concept(tuple(forms.split("|")), tuple(families.split()), tuple(topics.split()))
 
 
+JVM, DOTNET, APPLE = "Java Android Kotlin Scala Spring", "C# .NET ASP.NET WPF F#", "iOS Swift Objective-C"
+
 # From the most to the least frequent.
 TOPICS = tuple(
     _concept(forms)
@@ -84,15 +86,13 @@ OBJECTS = (
     _concept("a binary tree|a BST|tree nodes", "collection"),
     _concept("a tuple|a pair of values|fixed size record", "collection"),
     _concept("an iterator|a generator|a lazy stream|an enumerable", "collection"),
-    _concept(
-        "an ArrayList|`ArrayList`|java.util.ArrayList|array list", "collection", "Java Android Kotlin Scala Spring"
-    ),
+    _concept("an ArrayList|`ArrayList`|java.util.ArrayList|array list", "collection", JVM),
     _concept("a `HashMap`|HashMap|a hashmap|map entries", "collection", "Java Android Kotlin Scala Rust Spring"),
     _concept("a std::vector|a vector|std vector|vec", "collection", "C++"),
     _concept("a DataFrame|a pandas df|pandas dataframe|df rows", "collection", "Python Django R"),
     _concept("a numpy array|an ndarray|np array|numpy matrix", "collection", "Python"),
-    _concept("a List<T>|a generic list|an IList|List<string>", "collection", "C# .NET ASP.NET WPF F#"),
-    _concept("an NSArray|NSMutableArray|ns array", "collection", "iOS Swift Objective-C"),
+    _concept("a List<T>|a generic list|an IList|List<string>", "collection", DOTNET),
+    _concept("an NSArray|NSMutableArray|ns array", "collection", APPLE),
     # text
     _concept("a string|text|a str|characters", "text"),
     _concept("a substring|part of string|a slice of text", "text"),
@@ -277,30 +277,18 @@ CIRCUMSTANCES = tuple(
 )
 
 ERRORS = (
-    _concept(
-        "NullPointerException|java.lang.NullPointerException|null pointer exception|NPE",
-        topics="Java Android Kotlin Scala Spring",
-    ),
+    _concept("NullPointerException|java.lang.NullPointerException|null pointer exception|NPE", topics=JVM),
     _concept(
         "IndexOutOfBoundsException|ArrayIndexOutOfBoundsException|index out of bounds|out of range index",
-        topics="Java Android Kotlin Scala Spring",
+        topics=JVM,
     ),
-    _concept(
-        "ClassNotFoundException|NoClassDefFoundError|class not found|missing class on classpath",
-        topics="Java Android Kotlin Scala Spring",
-    ),
-    _concept(
-        "ConcurrentModificationException|modified during iteration|concurrent modification",
-        topics="Java Android Kotlin Scala Spring",
-    ),
+    _concept("ClassNotFoundException|NoClassDefFoundError|class not found|missing class on classpath", topics=JVM),
+    _concept("ConcurrentModificationException|modified during iteration|concurrent modification", topics=JVM),
     _concept(
         "NullReferenceException|object reference not set to an instance|System.NullReferenceException|null reference",
-        topics="C# .NET ASP.NET WPF F#",
+        topics=DOTNET,
     ),
-    _concept(
-        "InvalidCastException|unable to cast object|invalid cast|System.InvalidCastException",
-        topics="C# .NET ASP.NET WPF F#",
-    ),
+    _concept("InvalidCastException|unable to cast object|invalid cast|System.InvalidCastException", topics=DOTNET),
     _concept("segmentation fault|segfault|SIGSEGV|access violation", topics="C++ Rust Objective-C Go"),
     _concept("undefined reference|unresolved external symbol|linker error|LNK2019", topics="C++ Rust Objective-C"),
     _concept(
@@ -321,10 +309,8 @@ ERRORS = (
     _concept("UnicodeDecodeError|codec can't decode byte|UnicodeEncodeError", topics="Python Django"),
     _concept("undefined index|undefined offset|Notice: Undefined variable", topics="PHP MySQL"),
     _concept("headers already sent|cannot modify header information|output before header", topics="PHP"),
-    _concept(
-        "unrecognized selector|NSInvalidArgumentException|doesNotRespondToSelector", topics="iOS Swift Objective-C"
-    ),
-    _concept("unexpectedly found nil|fatal error nil optional|EXC_BAD_INSTRUCTION", topics="iOS Swift Objective-C"),
+    _concept("unrecognized selector|NSInvalidArgumentException|doesNotRespondToSelector", topics=APPLE),
+    _concept("unexpectedly found nil|fatal error nil optional|EXC_BAD_INSTRUCTION", topics=APPLE),
     _concept("undefined method for nil|NoMethodError|nil:NilClass", topics="Ruby"),
     _concept("deadlock|lock wait timeout|transaction was deadlocked"),
     _concept("out of memory|OutOfMemoryError|heap space exhausted|memory leak"),

@@ -4,11 +4,11 @@ The questions are generated from a grammar; results on them say nothing about a 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from askagain.files.writing import atomic_write
+from askagain.files.writing import write_text
 from askagain.synthetic.questions import Draws, question_groups
 
 
@@ -27,11 +27,15 @@ def write_sample(folder: Path, seed: int = 0, groups: int = 4_000, rows: int = 3
     """
     source = question_groups(Draws(3 * seed))
     held_out = rows + negatives // 2 + 1  # groups have 2 questions or more: enough negatives for any row
-    write_lines(folder / "train.tsv", islice(source, groups))
+    write_text(folder / "train.tsv", map(_line, islice(source, groups)))
     for number, name in enumerate(("validation.tsv", "test.tsv"), start=1):
         ranked = list(islice(source, held_out))
         draws = Draws(3 * seed + number)
-        write_lines(folder / name, _ranking_rows(ranked, rows, negatives, draws))
+        write_text(folder / name, map(_line, _ranking_rows(ranked, rows, negatives, draws)))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "\t".join(cells) + "\n"
 
 
 def generator_digest() -> str:
@@ -54,9 +58,3 @@ def _shuffled(items: list[tuple[str, int]], draws: Draws) -> Iterator[tuple[str,
         other = position + draws.below(len(items) - position)
         items[position], items[other] = items[other], items[position]
         yield items[position]
-
-
-def write_lines(path: Path, lines: Iterable[Sequence[str]]) -> None:
-    """Writes cells as tab-separated lines; the file appears whole or not at all."""
-    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines("\t".join(line) + "\n" for line in lines)

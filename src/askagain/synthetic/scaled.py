@@ -4,15 +4,16 @@ Its words are invented. A concept is two words of the same meaning, and concepts
 a group state the same concepts in different orders and with either word, so duplicates can be learned.
 """
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from askagain.errors import InputError
-from askagain.files.progress import progress_bar
-from askagain.files.writing import atomic_write
+from askagain.files.progress import with_progress
+from askagain.files.writing import write_text
 
 CHUNK_QUESTIONS = 200_000
 WORDS_A_CONCEPT = 2
@@ -60,65 +61,41 @@ def write_scaled(
     """
     if pool < candidates - 1:
         raise InputError(f"pool={pool}: must be at least {candidates - 1}, the negatives of a row")
-    for name, value, least in (
-        ("rows", rows, 1),
-        ("validation_rows", validation_rows, 1),
-        ("candidates", candidates, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise InputError(f"{name}={value}: must be at least {least}")
     generators = [np.random.Generator(np.random.PCG64([seed, stream])) for stream in range(4)]
     language = ScaledLanguage(invented_words(vocabulary, generators[0]))
-    with progress_bar() as progress:
-        _write_groups(folder / "train.tsv", rows, chunk_questions, language, generators[1], progress)
-        for name, generator in (("validation.tsv", generators[2]), ("test.tsv", generators[3])):
-            _write_ranking(folder / name, validation_rows, candidates - 1, pool, language, generator, progress)
-
-
-def _write_groups(
-    path: Path,
-    rows: int,
-    chunk_questions: int,
-    language: "ScaledLanguage",
-    generator: np.random.Generator,
-    progress: Progress,
-) -> None:
-    """Writes groups of 2 to 5 questions."""
     chunk = int(chunk_questions / MEAN_GROUP_SIZE)
-    task = progress.add_task(path.name, total=rows)
-    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for start in range(0, rows, chunk):
-            groups = generator.integers(2, 6, size=min(chunk, rows - start))
-            file.write(language.lines(groups, groups, generator))
-            progress.advance(task, len(groups))
+    blocks = with_progress(_groups(rows, chunk, language, generators[1]), math.ceil(rows / chunk), "train.tsv")
+    write_text(folder / "train.tsv", blocks)
+    for name, generator in (("validation.tsv", generators[2]), ("test.tsv", generators[3])):
+        ranked = _ranking_rows(validation_rows, candidates - 1, pool, language, generator)
+        write_text(folder / name, with_progress(ranked, validation_rows, name))
 
 
-def _write_ranking(
-    path: Path,
-    rows: int,
-    negatives: int,
-    pool: int,
-    language: "ScaledLanguage",
-    generator: np.random.Generator,
-    progress: Progress,
-) -> None:
-    """Writes rows of a question, its duplicate and negatives; a question of the pool is in a row at most once."""
-    task = progress.add_task(path.name, total=rows)
+def _groups(rows: int, chunk: int, language: "ScaledLanguage", generator: np.random.Generator) -> Iterator[str]:
+    """Yields the lines of `chunk` groups of 2 to 5 questions at a time."""
+    for start in range(0, rows, chunk):
+        groups = generator.integers(2, 6, size=min(chunk, rows - start))
+        yield language.lines(groups, groups, generator)
+
+
+def _ranking_rows(
+    rows: int, negatives: int, pool: int, language: "ScaledLanguage", generator: np.random.Generator
+) -> Iterator[str]:
+    """Yields a question, its duplicate and negatives; a question of the pool is in a row at most once."""
     others = language.lines(np.ones(pool, dtype=np.int64), np.ones(pool, dtype=np.int64), generator).splitlines()
     pairs = language.lines(np.full(rows, 2), np.full(rows, 2), generator).splitlines()
-    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for pair in pairs:
-            drawn = generator.choice(pool, size=negatives, replace=False)
-            file.write("\t".join([pair, *(others[i] for i in drawn.tolist())]) + "\n")
-            progress.advance(task)
+    for pair in pairs:
+        drawn = generator.choice(pool, size=negatives, replace=False)
+        yield "\t".join([pair, *(others[i] for i in drawn.tolist())]) + "\n"
 
 
 class ScaledLanguage:
-    """Draws lines of questions with array operations: a question is a row of pieces, all joined at once."""
+    """Draws lines of questions with array operations: a question is a row of pieces, all joined at once.
+
+    `words`: the invented words, from the most to the least frequent.
+    """
 
     def __init__(self, words: list[str]) -> None:
-        """`words`: the invented words, from the most to the least frequent."""
         pieces = ["", "\t", "\n", *OPENINGS, *JOINERS, *words, *(f" {word}" for word in words)]
         self._pieces = np.array(pieces, dtype=object)
         self._openings = 3
