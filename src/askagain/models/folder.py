@@ -4,10 +4,9 @@ A training checkpoint of a bag encoder holds the same files beside its weights, 
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,22 +24,6 @@ SETTINGS = "encoder.json"
 TABLE = "table.safetensors"
 PACKED_FILES = (SETTINGS, "words.json", "ngrams.json", "pairs.safetensors")  # that may be in a checkpoint
 CHECKPOINT_KEY = "encoder"
-
-
-class EncoderParts(NamedTuple):
-    """All of a saved encoder but its table. `dim`: the length of a vector."""
-
-    preprocessor: TextPreprocessor
-    features: Features
-    dim: int
-    pooling: str
-    normalize: bool
-
-    def with_table(self, table: torch.Tensor) -> BagEncoder:
-        """The encoder with a table, [features.size, dim] float32; raises ValueError for any other."""
-        if table.dtype != torch.float32 or table.shape != (self.features.size, self.dim):
-            raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}")
-        return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
 
 
 def save_encoder(encoder: BagEncoder, folder: Path) -> None:
@@ -88,13 +71,14 @@ def checkpoint_entry(encoder: BagEncoder, table: str, row_weights: str | None) -
     return {"files": packed, "table": table, "row_weights": row_weights}
 
 
-def unpack_parts(files: Mapping[str, torch.Tensor]) -> EncoderParts:
-    """The parts whose files `checkpoint_entry` packed; raises InputError or ValueError where they are damaged."""
+def packed_encoder(checkpoint: dict[str, Any]) -> BagEncoder:
+    """The encoder of a checkpoint whose `checkpoint_entry` has all files; another raises KeyError or the like."""
+    entry = checkpoint[CHECKPOINT_KEY]
     with TemporaryDirectory() as folder:
         for name in PACKED_FILES:  # other names might lead out of the folder
-            if name in files:
-                (Path(folder) / name).write_bytes(bytes(files[name].cpu().numpy()))
-        return _read_parts(Path(folder))
+            if name in entry["files"]:
+                (Path(folder) / name).write_bytes(bytes(entry["files"][name].cpu().numpy()))
+        return _read_encoder(Path(folder), _trained_rows(checkpoint))
 
 
 def scale_rows(table: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -107,7 +91,7 @@ def _load_from_folder(path: Path) -> BagEncoder:
     if not (folder / SETTINGS).is_file():
         raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
     try:
-        return _read_parts(folder).with_table(load_file(folder / TABLE)["table"])
+        return _read_encoder(folder, load_file(folder / TABLE)["table"])
     except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         raise InputError(f"{folder}: damaged encoder folder ({error}); save the encoder again") from error
 
@@ -115,12 +99,9 @@ def _load_from_folder(path: Path) -> BagEncoder:
 def _load_from_checkpoint(path: Path) -> BagEncoder:
     checkpoint = read_checkpoint(path)
     try:
-        entry, state = checkpoint[CHECKPOINT_KEY], checkpoint["state_dict"]
-        trained = state[entry["table"]]
-        if entry["row_weights"] is not None:
-            trained = scale_rows(trained, state[entry["row_weights"]])
-        if entry["files"] is not None:
-            return unpack_parts(entry["files"]).with_table(trained)
+        if checkpoint[CHECKPOINT_KEY]["files"] is not None:
+            return packed_encoder(checkpoint)
+        trained = _trained_rows(checkpoint)
         encoder = _load_from_folder(path.parent.parent)
         if trained.shape != (encoder.features.tokenizer.vocab_size, encoder.dim):
             raise ValueError(f"its weights are {tuple(trained.shape)}, those of {path.parent.parent} others")
@@ -129,6 +110,13 @@ def _load_from_checkpoint(path: Path) -> BagEncoder:
         return encoder
     except (KeyError, TypeError, ValueError, AttributeError, OSError, SafetensorError, RuntimeError) as error:
         raise _damaged_checkpoint(path, error) from error
+
+
+def _trained_rows(checkpoint: dict[str, Any]) -> torch.Tensor:
+    """The table that was trained, each row multiplied by its weight."""
+    entry, state = checkpoint[CHECKPOINT_KEY], checkpoint["state_dict"]
+    table = state[entry["table"]]
+    return table if entry["row_weights"] is None else scale_rows(table, state[entry["row_weights"]])
 
 
 def _damaged_checkpoint(path: str | Path, error: Exception) -> InputError:
@@ -150,8 +138,8 @@ def _write_parts(encoder: BagEncoder, folder: Path) -> None:
     encoder.features.save(folder)
 
 
-def _read_parts(folder: Path) -> EncoderParts:
-    """Reads what `_write_parts` wrote; raises ValueError, KeyError or the like where it is something else."""
+def _read_encoder(folder: Path, table: torch.Tensor) -> BagEncoder:
+    """The encoder that `_write_parts` wrote, with its table; raises ValueError, KeyError or the like for another."""
     settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     if settings["format"] != FORMAT:
         raise ValueError(f"format {settings['format']}, but this version reads {FORMAT}")
@@ -161,4 +149,6 @@ def _read_parts(folder: Path) -> EncoderParts:
         raise ValueError("stopwords must be a list")  # a name or a path would be read from somewhere else
     features = Features.load(folder, settings["features"])
     preprocessor = TextPreprocessor(**settings["preprocessor"])
-    return EncoderParts(preprocessor, features, settings["dim"], settings["pooling"], settings["normalize"])
+    if table.dtype != torch.float32 or table.shape != (features.size, settings["dim"]):
+        raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}")
+    return BagEncoder(preprocessor, features, table, settings["pooling"], settings["normalize"])

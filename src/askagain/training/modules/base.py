@@ -31,8 +31,7 @@ class Batch(Protocol):
     """A batch knows how many examples it holds."""
 
     @property
-    def size(self) -> int:
-        """Examples in the batch."""
+    def size(self) -> int: ...
 
 
 class RetrievalModule(LeanModule, ABC):
@@ -42,14 +41,15 @@ class RetrievalModule(LeanModule, ABC):
     by itself. What they share is the work inside `batch_loss`, which must give the same loss and the same gradient on
     all of them (see `World`). So the strategy reduces no gradient, and nothing of the table's size is communicated.
 
-    Args:
-        features: What the rows of the embedding table stand for.
-        optimizer: Takes the parameters.
-        scheduler: Takes the optimizer and `total_steps`; it moves every step.
+    `features` say what the rows of the embedding table stand for. `optimizer` takes the parameters, `scheduler` the
+    optimizer and `total_steps`; it moves every step. A module that is not trained needs neither.
     """
 
     def __init__(
-        self, features: Features, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LambdaLR]
+        self,
+        features: Features,
+        optimizer: Callable[..., Optimizer] | None,
+        scheduler: Callable[..., LambdaLR] | None,
     ) -> None:
         super().__init__()
         self.features = features
@@ -61,7 +61,6 @@ class RetrievalModule(LeanModule, ABC):
         self._epoch_examples = 0
 
     def setup(self, stage: str) -> None:
-        """Finds the processes that train together."""
         self.world = World.current()
 
     def counts(self) -> dict[str, float]:
@@ -110,7 +109,6 @@ class RetrievalModule(LeanModule, ABC):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Begins the epoch's mean loss anew."""
         self._epoch_loss, self._epoch_examples = torch.zeros_like(self._epoch_loss), 0
 
     @property
@@ -121,9 +119,6 @@ class RetrievalModule(LeanModule, ABC):
     def on_train_epoch_end(self) -> None:
         """Logs `train/loss_epoch`. Raises RuntimeError where the devices have come to different weights."""
         self.log("train/loss_epoch", self.epoch_loss.float())
-        self._check_replicas()
-
-    def _check_replicas(self) -> None:
         sums = [weights.detach().sum(dtype=torch.float64) for weights in self.parameters()]
         if not self.world.agrees_on(torch.stack(sums)):
             raise RuntimeError("the devices have come to different weights; are they of the same kind?")
@@ -134,16 +129,13 @@ class RetrievalModule(LeanModule, ABC):
             self.log("val/loss", self.batch_loss(batch), prog_bar=True, batch_size=batch.size)
 
     def test_step(self, batch: RankingBatch, batch_idx: int) -> None:
-        """Does nothing: the `HitsAtK` callback ranks the whole test set when its last batch is through."""
+        """Does nothing: the `HitsAtK` callback ranks the whole test set after its last batch."""
 
     def predict_step(self, batch: RankingBatch, batch_idx: int) -> torch.Tensor:
         """The encoder's vectors of the texts of a batch, [texts, dim]."""
         return torch.from_numpy(embed(self.encoder, batch.ranking, batch.texts))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Notes which features the weights belong to, what the optimizer's state is of, and what an epoch that is not
-        finished needs to go on.
-        """
         checkpoint[EPOCH] = {"loss": float(self._epoch_loss), "examples": self._epoch_examples}
         checkpoint[RANDOM_STATE] = torch.get_rng_state()
         checkpoint[FEATURES] = self.features.fingerprint
@@ -156,14 +148,13 @@ class RetrievalModule(LeanModule, ABC):
             raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
         if checkpoint.get(FEATURES) != self.features.fingerprint:
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
-        if checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
+        if self._optimizer is not None and checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
             raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
         torch.set_rng_state(checkpoint[RANDOM_STATE])
         self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
         self._epoch_examples = checkpoint[EPOCH]["examples"]
 
     def on_after_backward(self) -> None:
-        """Spares the optimizer from merging the rows of a sparse gradient that has each row once."""
         mark_coalesced(self.parameters(), self._distinct_rows)
 
     def configure_gradient_clipping(
@@ -191,9 +182,12 @@ class RetrievalModule(LeanModule, ABC):
             value.mul_(scale)
 
     def configure_optimizers(self) -> Any:
-        """One optimizer over all parameters, its learning rate moved every step. Raises InputError where training has
-        no end that the learning rate could be laid out for.
+        """One optimizer over all parameters, its learning rate moved every step.
+
+        Raises InputError where none was given, and where training has no end to lay the learning rate out for.
         """
+        if self._optimizer is None or self._scheduler is None:
+            raise InputError("optimizer=None: give optimizer= and scheduler= to train on")
         optimizer = self._optimizer(self.parameters())
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):

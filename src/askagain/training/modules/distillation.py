@@ -13,7 +13,6 @@ class Distillation(BagEncoderModule):
     """
 
     def batch_loss(self, batch: DistillationBatch) -> torch.Tensor:
-        """The loss of one batch, a scalar."""
         texts, duplicates = self.pool(batch.bags).split([batch.size, len(batch.paired)])
         pairs = {"queries": texts[batch.paired], "positives": duplicates, "groups": batch.groups}
         return self.loss(texts, batch.teacher, **pairs)

@@ -13,7 +13,6 @@ class DSSM(BagEncoderModule):
     """
 
     def batch_loss(self, batch: DuplicateBatch) -> torch.Tensor:
-        """The loss of one batch, a scalar."""
         pooled = self.pool(batch.bags)  # [2b + m, dim]
         hard = len(pooled) - 2 * batch.size
         queries, positives, negatives = pooled.split([batch.size, batch.size, hard])

@@ -31,8 +31,8 @@ class TrigramRegressor(RetrievalModule):
         preprocessor: Splits a text into words.
         vectors: The known words and their vectors.
         tokenizer: The letter n-grams.
-        optimizer: Takes the parameters, see `RetrievalModule`.
-        scheduler: Takes the optimizer and `total_steps`, see `RetrievalModule`.
+        optimizer: Takes the parameters.
+        scheduler: Takes the optimizer and `total_steps`.
         init_std: Standard deviation of the n-gram vectors' first values.
     """
 
@@ -85,7 +85,6 @@ class TrigramRegressor(RetrievalModule):
         self.log("val/cosine", cosines.mean(), batch_size=batch.size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Notes which weights are the encoder's; see `load_encoder`."""
         super().on_save_checkpoint(checkpoint)
         checkpoint[CHECKPOINT_KEY] = {"files": None, "table": "bag.weight", "row_weights": None}
 
