@@ -28,7 +28,6 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The content of `metrics.json`."""
         return json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
 
     @cached_property

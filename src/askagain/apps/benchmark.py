@@ -1,5 +1,6 @@
 """`scripts/benchmark.py`: runs benchmarks and writes their table."""
 
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from askagain.apps.tables import write_table
-from askagain.benchmarks.suite import Benchmarks, Sizes, scratch_folder
+from askagain.benchmarks.suite import Benchmarks, Sizes
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.machine import machine
 
@@ -23,13 +24,14 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
     cache_dir, out = Path(str(cfg.paths.cache_dir)), Path(str(cfg.out))
     results: list[BenchmarkResult] = []
     about: dict[str, Any] = {"measured": date.today().isoformat(), **machine()}
-    with scratch_folder(cache_dir) as scratch:
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=cache_dir) as folder:
         console.print(f"corpus of {cfg.size.rows:,} rows, in {cache_dir}", highlight=False)
         benchmarks = Benchmarks(
             Sizes(**cfg.size),
             root,
             cache_dir,
-            scratch,
+            Path(folder).resolve(),
             _standard_preprocessor(root),
             _path(cfg.yardsticks),
             _path(cfg.peer_python),

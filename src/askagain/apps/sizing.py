@@ -13,7 +13,7 @@ from askagain.apps.tables import write_table
 from askagain.benchmarks.training_cost import Rates, Size, Step, measured_rates, measured_step
 from askagain.corpus.cache import Cache
 from askagain.machine import machine
-from askagain.synthetic.scaled import write_scaled
+from askagain.synthetic.scaled import cached_scaled
 
 COLUMNS = (
     *("vocabulary", "dim", "batch a device", "devices", "optimizer", "memory a device", "crosses in a step"),
@@ -69,11 +69,8 @@ def sizing(cfg: DictConfig, root: Path) -> None:
 
 
 def _corpus(cache_dir: Path, size: Size, rows: int) -> Path:
-    settings = {"rows": rows, "validation_rows": 20, "candidates": 11, "pool": 100, "seed": 0}
-    settings["vocabulary"] = size.vocabulary
-    cache = Cache(cache_dir)
-    key: dict[str, object] = {"format": 1, **settings}
-    return Path(cache.entry("benchmark-corpus", key, lambda folder: write_scaled(folder, **settings), str))
+    settings = {"rows": rows, "vocabulary": size.vocabulary, "validation_rows": 20, "candidates": 11, "pool": 100}
+    return cached_scaled(Cache(cache_dir), **settings)
 
 
 def _memory() -> int:

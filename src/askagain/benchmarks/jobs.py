@@ -25,13 +25,13 @@ from askagain.text.preprocessor import TextPreprocessor
 FEATURES = FeatureSettings("words")
 
 
-def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Metrics:
+def prepare(corpus: Corpus) -> Metrics:
     """Seconds from the TSV file to token store, vocabulary and all pairs, as the DSSM's datamodule prepares them."""
     from askagain.training.data.duplicates import DuplicatesDataModule
 
     began = time.perf_counter()
     data = DuplicatesDataModule(
-        _corpus(corpus, cache, preprocessor),
+        corpus,
         features=FEATURES,
         count_unlabelled=False,
         pairs="all",
@@ -45,12 +45,12 @@ def prepare(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Metrics:
     return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}
 
 
-def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> Metrics:
+def evaluate(corpus: Corpus, dim: int) -> Metrics:
     """Seconds a row from the token store to the metrics, for the first evaluation and for later ones."""
     from askagain.evaluation.evaluate import ranking_metrics
 
-    encoder, opened = _encoder(corpus, cache, preprocessor, dim)
-    ranking = opened.ranking("validation")
+    encoder = _encoder(corpus, dim)
+    ranking = corpus.ranking("validation")
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
@@ -60,9 +60,9 @@ def evaluate(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) ->
     return {"first": seconds[0] / rows, "later": min(seconds[1:]) / rows, "rows": rows, "texts": len(ranking.texts)}
 
 
-def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, texts: str) -> Metrics:
+def encode(corpus: Corpus, dim: int, texts: str) -> Metrics:
     """Texts a second from strings to vectors: the lines of a file when they are new, and once more."""
-    encoder, _ = _encoder(corpus, cache, preprocessor, dim)
+    encoder = _encoder(corpus, dim)
     lines = Path(texts).read_text(encoding="utf-8").splitlines()
     encoder.encode(["a first text, which starts the libraries"])
     rates = []
@@ -73,10 +73,9 @@ def encode(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, text
     return {"first": rates[0], "again": rates[1]}
 
 
-def write_vectors(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, words: int, path: str) -> Metrics:
+def write_vectors(corpus: Corpus, dim: int, words: int, path: str) -> Metrics:
     """Writes random vectors of the most frequent words of the corpus in word2vec's binary format."""
-    known = _corpus(corpus, cache, preprocessor).groups.count_features(TextPreprocessor(**preprocessor), FEATURES)
-    chosen = known.vocabulary.words[:words]
+    chosen = corpus.groups.count_features(corpus.preprocessor, FEATURES).vocabulary.words[:words]
     vectors = np.random.default_rng(0).standard_normal((len(chosen), dim)).astype(np.float32)
     with Path(path).open("wb") as file:
         file.write(f"{len(chosen)} {dim}\n".encode())
@@ -122,7 +121,7 @@ def plain_trigram(vectors: str, steps: int) -> Metrics:
     return {"rate": done * batch / (time.perf_counter() - began)}
 
 
-def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch: int) -> Metrics:
+def floor(corpus: Corpus, dim: int, batch: int) -> Metrics:
     """A lower bound of the seconds that this machine needs for a step of DSSM training.
 
     The matrix products, three of [batch, dim] and [batch, batch], are measured in the precision that is fastest here.
@@ -130,10 +129,9 @@ def floor(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int, batch
     gradient of every token and the table rows of the distinct tokens, and writes those rows, the bags and their
     gradients. A row that is read twice counts twice, cached or not.
     """
-    opened = _corpus(corpus, cache, preprocessor)
-    features = opened.groups.count_features(opened.preprocessor, FEATURES)
-    texts = np.random.default_rng(0).integers(0, len(opened.groups.texts), 2 * batch)
-    ids = opened.groups.features(opened.preprocessor, features).take(texts).ids
+    features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
+    texts = np.random.default_rng(0).integers(0, len(corpus.groups.texts), 2 * batch)
+    ids = corpus.groups.features(corpus.preprocessor, features).take(texts).ids
     tokens, distinct = len(ids), len(np.unique(ids))
     source = torch.ones(64 << 20)
     target = torch.empty_like(source)
@@ -213,20 +211,25 @@ def _fastest(action: Callable[[], object], times: int = 15) -> float:
     return min(seconds)
 
 
-def _corpus(corpus: str, cache: str, preprocessor: dict[str, Any]) -> Corpus:
-    return Corpus(CorpusFiles.locate(corpus), TextPreprocessor(**preprocessor), Cache(Path(cache)), "error")
-
-
-def _encoder(corpus: str, cache: str, preprocessor: dict[str, Any], dim: int) -> tuple[BagEncoder, Corpus]:
+def _encoder(corpus: Corpus, dim: int) -> BagEncoder:
     """An encoder with a random table for the words of the corpus."""
-    opened = _corpus(corpus, cache, preprocessor)
-    features = opened.groups.count_features(opened.preprocessor, FEATURES)
+    features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
     torch.manual_seed(0)
-    return BagEncoder(opened.preprocessor, features, torch.randn(features.size, dim), normalize=True), opened
+    return BagEncoder(corpus.preprocessor, features, torch.randn(features.size, dim), normalize=True)
 
 
-JOBS = {job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor, rates)}
+def _run(job: str, settings: dict[str, Any]) -> Metrics:
+    """Runs a job; `corpus`, `cache` and `preprocessor` of the settings are those of the corpus that it takes."""
+    if "corpus" in settings:
+        files, preprocessor = CorpusFiles.locate(settings["corpus"]), TextPreprocessor(**settings.pop("preprocessor"))
+        settings["corpus"] = Corpus(files, preprocessor, Cache(Path(settings.pop("cache"))), "error")
+    return JOBS[job](**settings)
+
+
+JOBS: dict[str, Callable[..., Metrics]] = {
+    job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor, rates)
+}
 
 
 if __name__ == "__main__":
-    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))
+    print(json.dumps(_run(sys.argv[1], json.loads(sys.argv[2]))))

@@ -3,9 +3,7 @@
 import json
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +13,7 @@ from askagain.benchmarks.subprocesses import number_in, run_process, seconds_unt
 from askagain.benchmarks.table import OURS, BenchmarkResult
 from askagain.corpus.cache import Cache
 from askagain.ranking.metrics import Metrics
-from askagain.synthetic.scaled import write_scaled
+from askagain.synthetic.scaled import cached_scaled
 
 BENCHMARKS = ("train", "evaluate", "prepare", "encode", "trigram", "startup")
 PLAIN = "the plain way"
@@ -107,14 +105,9 @@ class Benchmarks:
         self.yardsticks = yardsticks
         self.peer_python = peer_python
         names = ("rows", "validation_rows", "candidates", "pool", "vocabulary")
-        settings = {name: getattr(sizes, name) for name in names} | {"seed": 0}
-        cache = Cache(cache_dir.resolve())
-        self.corpus = Path(
-            cache.entry("benchmark-corpus", {"format": 1, **settings}, lambda to: write_scaled(to, **settings), str)
-        )
+        self.corpus = cached_scaled(Cache(cache_dir.resolve()), **{name: getattr(sizes, name) for name in names})
 
     def benchmark(self, name: str) -> Benchmark:
-        """One of `BENCHMARKS`."""
         return getattr(self, f"_{name}")()
 
     def _train(self) -> Benchmark:
@@ -252,7 +245,6 @@ class Benchmarks:
         )
 
     def floor(self) -> Metrics:
-        """A lower bound of the time of a training step; see `askagain.benchmarks.jobs.floor`."""
         sizes = self.sizes
         return self._ours("floor", preprocessor=PLAIN_WORDS, dim=sizes.dim, batch=sizes.batch_size)
 
@@ -302,11 +294,3 @@ def _job(name: str, settings: dict[str, Any]) -> Metrics:
 
 def _last_line(output: str) -> Metrics:
     return json.loads(output.splitlines()[-1])
-
-
-@contextmanager
-def scratch_folder(cache_dir: Path) -> Iterator[Path]:
-    """A temporary folder on the disk of the cache."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=cache_dir) as folder:
-        yield Path(folder).resolve()

@@ -21,7 +21,6 @@ class BenchmarkResult:
     values: dict[str, list[float]]
 
     def median(self, contender: str) -> float:
-        """The median of a contender's measurements."""
         return statistics.median(self.values[contender])
 
     def ratio(self, contender: str) -> float:

@@ -94,7 +94,6 @@ class Step:
         return FLOAT * (table + vectors + min(size.batch_size * self.pairs, Blocking().kept_logits))
 
     def seconds(self, rates: Rates) -> float:
-        """The predicted time of the step."""
         return (
             self.flops / rates.flops
             + self.copied_bytes / rates.copied_bytes

@@ -44,8 +44,6 @@ class FeatureSource(ABC):
         """The bags of `features`, block by block."""
 
     def count_features(self, preprocessor: TextPreprocessor, settings: FeatureSettings) -> Features:
-        """Counts the features of the texts."""
-
         def build(folder: Path) -> None:
             texts = partial(self.numbered_texts, preprocessor)
             Features.from_words(self.words(preprocessor), settings, texts).save(folder)

@@ -39,15 +39,12 @@ class TextUnion(FeatureSource):
         return texts
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
-        """The words of the tokens of all stores, one store after the other."""
         return all_words([store.words(preprocessor) for store in self.stores])
 
     def numbered_texts(self, preprocessor: TextPreprocessor, vocabulary: WordVocabulary) -> Iterator[Bags]:
-        """Blocks of texts of all stores, each a bag of word indices in `vocabulary` in the order of the text."""
         return chain.from_iterable(store.numbered_texts(preprocessor, vocabulary) for store in self.stores)
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
-        """One bag of sorted feature ids for each text."""
         parts = [s.features(preprocessor, features).take(new) for s, new in zip(self.stores, self._new, strict=True)]
         lengths = np.concatenate([part.lengths for part in parts])
         return Bags(np.concatenate([part.ids for part in parts]), offsets_of(lengths))

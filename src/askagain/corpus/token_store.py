@@ -83,8 +83,6 @@ class TokenStore(FeatureSource):
         self._words: dict[str, TokenWords] = {}
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
-        """The words of each distinct token."""
-
         def build(folder: Path) -> None:
             if preprocessor.by_token:
                 tokens: Sequence[str] = self._file.tokens
@@ -100,14 +98,11 @@ class TokenStore(FeatureSource):
         return self._words[key]
 
     def numbered_texts(self, preprocessor: TextPreprocessor, vocabulary: WordVocabulary) -> Iterator[Bags]:
-        """Blocks of texts, each a bag of word indices in `vocabulary` in the order of the text."""
         token_numbers = self.words(preprocessor).numbered(vocabulary)
         for texts in self._token_blocks(preprocessor, f"word pairs of {self.path.name}"):
             yield texts.expand(token_numbers)
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
-        """One bag of sorted feature ids for each distinct text, memory-mapped."""
-
         def build(folder: Path) -> None:
             look_up = features.text_lookup(self.words(preprocessor))
             blocks = self._token_blocks(preprocessor, f"features of {self.path.name}")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from askagain.ranking.ranks import Ranks, rank_duplicates, rank_sparse
 from askagain.text.bags import Bags
 
 Ranker = Encoder | LexicalRanker
+VectorsOf: TypeAlias = Callable[[np.ndarray], Vectors]
 
 
 def ranking_metrics(
@@ -69,40 +70,26 @@ def evaluate_ranking(
 def evaluate_full_corpus(ranker: Ranker, ranking: FullRanking, ks: Sequence[int], ties: str) -> tuple[Metrics, Ranks]:
     """Like `evaluate_ranking` with every text of a corpus as a candidate; embeds the texts block by block."""
     began = time.perf_counter()
-    vectors = TextVectors(ranker, ranking.texts)
     ranks = rank_among_all(
-        len(ranking.texts), ranking.questions, ranking.duplicates, vectors.questions, vectors.candidates
+        len(ranking.texts), ranking.questions, ranking.duplicates, *text_vectors(ranker, ranking.texts)
     )
     return compute_metrics(ranks, ks, ties) | {"seconds": time.perf_counter() - began}, ranks
 
 
-class TextVectors:
-    """The vectors that a ranker gives texts, by index, as questions or as candidates of `products`.
+def text_vectors(ranker: Ranker, texts: Sequence[str]) -> tuple[VectorsOf, VectorsOf]:
+    """Two functions that give the vectors of texts, by index, as questions and as candidates of `products`."""
+    if isinstance(ranker, LexicalRanker):
+        return (
+            lambda indices: ranker.questions([texts[i] for i in indices]),
+            lambda indices: ranker.candidates([texts[i] for i in indices]),
+        )
 
-    Those of an encoder have length 1 or 0 and are the same in both roles.
-    """
+    def unit(indices: np.ndarray) -> Vectors:
+        vectors = np.asarray(ranker.encode([texts[i] for i in indices]))
+        _check(vectors, ranker, len(indices))
+        return unit_vectors(vectors)
 
-    def __init__(self, ranker: Ranker, texts: Sequence[str]) -> None:
-        self._texts = texts
-        if isinstance(ranker, LexicalRanker):
-            self._questions: Callable[[Sequence[str]], Vectors] = ranker.questions
-            self._candidates: Callable[[Sequence[str]], Vectors] = ranker.candidates
-        else:
-            self._questions = self._candidates = partial(_unit_vectors, ranker)
-
-    def questions(self, indices: np.ndarray) -> Vectors:
-        """[indices] vectors of questions."""
-        return self._questions([self._texts[i] for i in indices])
-
-    def candidates(self, indices: np.ndarray) -> Vectors:
-        """[indices] vectors of candidates."""
-        return self._candidates([self._texts[i] for i in indices])
-
-
-def _unit_vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
-    vectors = np.asarray(encoder.encode(texts))
-    _check(vectors, encoder, len(texts))
-    return unit_vectors(vectors)
+    return unit, unit
 
 
 def _check(vectors: np.ndarray, encoder: Encoder, count: int) -> None:

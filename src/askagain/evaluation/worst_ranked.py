@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from askagain.corpus.token_store import TokenStore
-from askagain.evaluation.evaluate import Ranker, TextVectors, embed
+from askagain.evaluation.evaluate import Ranker, embed, text_vectors
 from askagain.evaluation.full_corpus import FullRanking
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.among_all import TEXTS_PER_BLOCK
@@ -97,14 +97,14 @@ def _best_among_all(
 
     `duplicates`: the place in `ranking.duplicates.ids` of each row's duplicate. Other duplicates are left out.
     """
-    vectors = TextVectors(ranker, ranking.texts)
+    as_questions, as_candidates = text_vectors(ranker, ranking.texts)
     questions, wanted = ranking.questions[rows], ranking.duplicates.ids[duplicates]
-    asked = vectors.questions(questions)
+    asked = as_questions(questions)
     best = np.empty((len(rows), 0), dtype=np.int64)  # texts
     scores = np.empty((len(rows), 0))
     for start in range(0, len(ranking.texts), texts_per_block):
         texts = np.arange(start, min(start + texts_per_block, len(ranking.texts)))
-        block = products(asked, vectors.candidates(texts))
+        block = products(asked, as_candidates(texts))
         for i, row in enumerate(rows):
             left_out = np.append(ranking.duplicates.bag(row), questions[i])
             block[i, np.isin(texts, left_out)] = -np.inf
@@ -112,7 +112,7 @@ def _best_among_all(
         best = np.concatenate([best, np.broadcast_to(texts, block.shape)], axis=1)
         kept = np.argsort(-scores, axis=1, kind="stable")[:, :candidates]
         scores, best = np.take_along_axis(scores, kept, axis=1), np.take_along_axis(best, kept, axis=1)
-    own = np.diag(products(asked, vectors.candidates(wanted)))
+    own = np.diag(products(asked, as_candidates(wanted)))
     bags = np.column_stack([questions, wanted, best])
     scores = np.column_stack([np.zeros(len(rows)), own, scores])
     return Bags(bags.ravel(), np.arange(len(rows) + 1) * bags.shape[1]), scores.ravel()

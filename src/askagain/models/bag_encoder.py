@@ -53,12 +53,10 @@ class BagEncoder(nn.Module):
 
     @property
     def dim(self) -> int:
-        """The length of a vector."""
         return self.bag.embedding_dim
 
     @property
     def pooling(self) -> str:
-        """`sum` or `mean`."""
         return self.bag.mode
 
     def with_preprocessor(self, preprocessor: TextPreprocessor) -> "BagEncoder":

@@ -85,7 +85,6 @@ class TfIdf(LexicalRanker):
         self.sublinear = sublinear
 
     def questions(self, texts: Iterable[str]) -> csr_array:
-        """Unit rows of tf * idf."""
         rows = self._counts(texts)
         if self.sublinear:
             rows.data = 1 + np.log(rows.data)
@@ -110,7 +109,6 @@ class Bm25(LexicalRanker):
         self.b = b
 
     def questions(self, texts: Iterable[str]) -> csr_array:
-        """Counts of terms."""
         return self._counts(texts)
 
     def candidates(self, texts: Iterable[str]) -> csr_array:

@@ -46,11 +46,9 @@ class SentenceTransformerEncoder:
 
     @property
     def dim(self) -> int:
-        """The length of a vector."""
         return self._model.get_embedding_dimension()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[texts, dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
         return _each_once(texts, self._encode, self.dim)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
@@ -71,11 +69,9 @@ class Model2VecEncoder:
 
     @property
     def dim(self) -> int:
-        """The length of a vector."""
         return self._model.dim
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[texts, dim] float32; each distinct text is encoded once, so that equal texts have equal rows."""
         return _each_once(texts, self._model.encode, self.dim)
 
 

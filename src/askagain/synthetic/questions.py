@@ -53,7 +53,6 @@ class Draws:
     """Draws from a seeded generator, all through `random()`."""
 
     def __init__(self, seed: int) -> None:
-        """Starts the sequence of `seed`."""
         self._random = random.Random(seed).random
 
     def below(self, end: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from askagain.corpus.cache import Cache
 from askagain.errors import InputError
 from askagain.files.progress import with_progress
 from askagain.files.writing import write_text
@@ -69,6 +70,13 @@ def write_scaled(
     for name, generator in (("validation.tsv", generators[2]), ("test.tsv", generators[3])):
         ranked = _ranking_rows(validation_rows, candidates - 1, pool, language, generator)
         write_text(folder / name, with_progress(ranked, validation_rows, name))
+
+
+def cached_scaled(cache: Cache, **settings: int) -> Path:
+    """The folder of `write_scaled(folder, seed=0, **settings)` in the cache."""
+    settings["seed"] = 0
+    key: dict[str, object] = {"format": 1, **settings}
+    return Path(cache.entry("benchmark-corpus", key, lambda folder: write_scaled(folder, **settings), str))
 
 
 def _groups(rows: int, chunk: int, language: "ScaledLanguage", generator: np.random.Generator) -> Iterator[str]:

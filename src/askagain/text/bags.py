@@ -32,7 +32,6 @@ class Bags:
         return Bags(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
     def bag(self, index: int) -> np.ndarray:
-        """The ids of one bag."""
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, rows: np.ndarray) -> "Bags":
@@ -97,7 +96,6 @@ class Bags:
 
     @staticmethod
     def from_lists(lists: Sequence[Sequence[int]]) -> "Bags":
-        """Bags from lists of ids."""
         lengths = np.fromiter((len(ids) for ids in lists), dtype=np.int64, count=len(lists))
         offsets = offsets_of(lengths)
         ids = np.fromiter((i for ids in lists for i in ids), dtype=np.int32, count=int(offsets[-1]))

@@ -154,7 +154,6 @@ class Features:
 
     @classmethod
     def load(cls, folder: Path, kind: str) -> "Features":
-        """Reads what `save` wrote."""
         vocabulary = WordVocabulary.load(folder / "words.json")
         pairs = WordPairs.load(folder / PAIRS, len(vocabulary)) if (folder / PAIRS).exists() else None
         return cls(kind, vocabulary, NgramTokenizer.load(folder), pairs)

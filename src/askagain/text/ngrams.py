@@ -72,7 +72,6 @@ class NgramTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """The number of indices."""
         return len(self.ngrams) if self.buckets is None else self.buckets
 
     @cached_property

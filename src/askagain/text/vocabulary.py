@@ -45,7 +45,6 @@ class WordVocabulary:
         return np.fromiter((index.get(word, -1) for word in words), dtype=np.int64, count=len(words))
 
     def save(self, path: Path) -> None:
-        """Writes the words as a JSON list."""
         write_json(path, self.words)
 
     @classmethod

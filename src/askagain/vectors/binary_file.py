@@ -1,6 +1,5 @@
 """Reads word vectors from word2vec's binary format, through gensim."""
 
-import logging
 import zlib
 from pathlib import Path
 
@@ -9,9 +8,7 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.opened import head, is_gzip
 from askagain.vectors.file_format import HEADER
-from askagain.vectors.usable_table import usable_table
-
-logger = logging.getLogger(__name__)
+from askagain.vectors.usable_table import log_duplicates, usable_table
 
 HEADER_BYTES = 64  # enough for two 64-bit numbers in decimal
 
@@ -35,9 +32,7 @@ def read_binary(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
     except (MemoryError, OSError, OverflowError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as word2vec binary ({error}): download it again") from error
     words = list(vectors.key_to_index)  # gensim's index_to_key and table keep empty rows for repeated words
-    n_duplicates = len(vectors.vectors) - len(words)
-    if n_duplicates:
-        logger.info("%s: %d duplicate words; the first of each was kept", path, n_duplicates)
+    log_duplicates(len(vectors.vectors) - len(words), path)
     table = vectors.vectors[: len(words)]
     return words, usable_table(words, table, path, lambda row: f"{path}, word {row + 1}")
 

@@ -59,7 +59,7 @@ def google_news(path: str | Path, limit: int | None) -> WordVectors:
             "or give its path"
         )
     refuse_unreadable(file)
-    words, table = read_binary(file, _checked_limit(limit))
+    words, table = read_binary(file, limit)
     return _logged(WordVectors(words, table, "google_news"), file)
 
 
@@ -88,19 +88,14 @@ def vector_file(path: str | Path, format: str = "auto", limit: int | None = None
 
 def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.ndarray]:
     refuse_unreadable(path)
-    limit = _checked_limit(limit)
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise InputError(f"limit={limit}: must be a whole number from 1, or null for all words")
     kind = format_named(format, path)
     if kind is FileFormat.GENSIM:
         return read_gensim_save(path, limit)
     if kind is FileFormat.WORD2VEC_BINARY:
         return read_binary(path, limit)
     return read_text(path, kind is FileFormat.WORD2VEC_TEXT, limit)
-
-
-def _checked_limit(limit: int | None) -> int | None:
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InputError(f"limit={limit}: must be a whole number from 1, or null for all words")
-    return limit
 
 
 def _other_packing(path: Path) -> Path:

@@ -1,6 +1,5 @@
 """Reads word vectors from text: a word and its numbers a line, after word2vec's header line or without one (GloVe)."""
 
-import logging
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -12,9 +11,7 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.opened import opened_with_progress
 from askagain.vectors.file_format import HEADER
-from askagain.vectors.usable_table import usable_table
-
-logger = logging.getLogger(__name__)
+from askagain.vectors.usable_table import log_duplicates, usable_table
 
 
 class _Line(NamedTuple):
@@ -36,7 +33,10 @@ def read_text(path: Path, has_header: bool, limit: int | None) -> tuple[list[str
         n_promised, dim, lines = _start(file, path, has_header)
         for line in lines:
             n_read += 1
-            word = _decoded(line, path)
+            try:
+                word = line.word.decode()
+            except UnicodeDecodeError:
+                raise InputError(f"{path}:{line.number}: the word is not UTF-8: convert it, say with iconv") from None
             if word in rows:
                 continue
             rows[word] = line.number
@@ -44,8 +44,11 @@ def read_text(path: Path, has_header: bool, limit: int | None) -> tuple[list[str
             if len(rows) == limit:
                 break
         else:
-            _refuse_broken_promise(n_promised, n_read, path)
-    _log_duplicates(n_read - len(rows), path)
+            if n_promised is not None and n_read != n_promised:
+                raise InputError(
+                    f"{path}:1: the header promises {n_promised} words but {n_read} follow: download it again"
+                )
+    log_duplicates(n_read - len(rows), path)
     words, line_numbers = list(rows), list(rows.values())
     table = np.frombuffer(numbers, dtype=np.float32).reshape(-1, dim)
     return words, usable_table(words, table, path, lambda row: f"{path}:{line_numbers[row]}")
@@ -85,13 +88,6 @@ def _split(line: bytes, number: int, dim: int, path: Path) -> _Line:
     return _Line(number, b" ".join(word), fields[-dim:])
 
 
-def _decoded(line: _Line, path: Path) -> str:
-    try:
-        return line.word.decode()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}:{line.number}: the word is not UTF-8: convert the file, say with iconv") from None
-
-
 def _floats(line: _Line, path: Path) -> list[float]:
     try:
         return list(map(float, line.values))
@@ -106,13 +102,3 @@ def _is_number(field: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _refuse_broken_promise(n_promised: int | None, n_read: int, path: Path) -> None:
-    if n_promised is not None and n_read != n_promised:
-        raise InputError(f"{path}:1: the header promises {n_promised} words but {n_read} follow: download it again")
-
-
-def _log_duplicates(n_duplicates: int, path: Path) -> None:
-    if n_duplicates:
-        logger.info("%s: %d duplicate words; the first of each was kept", path, n_duplicates)

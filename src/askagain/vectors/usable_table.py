@@ -1,5 +1,6 @@
 """The checks that every table of word vectors must pass, whatever file it comes from."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 from askagain.errors import InputError
 
 ROWS_AT_ONCE = 1 << 14
+
+log = logging.getLogger(__name__)
 
 
 def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Callable[[int], str]) -> np.ndarray:
@@ -30,6 +33,12 @@ def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Cal
     if row is not None:
         raise InputError(f"{place(row)}: the vector of '{words[row]}' holds NaN or an infinite number: remove the word")
     return table
+
+
+def log_duplicates(count: int, path: Path) -> None:
+    """Logs how many words of a file were left out because they are there twice."""
+    if count:
+        log.info("%s: %d duplicate words; the first of each was kept", path, count)
 
 
 def _first_not_finite(table: np.ndarray) -> int | None:

@@ -25,21 +25,17 @@ class WordVectors:
     name: str
 
     def __post_init__(self) -> None:
-        """Raises ValueError where words and table do not match."""
         if self.table.ndim != 2 or len(self.words) != len(self.table):
             raise ValueError(f"{len(self.words)} words do not fit a table of shape {self.table.shape}")
 
     def __len__(self) -> int:
-        """The number of words."""
         return len(self.words)
 
     def __contains__(self, word: object) -> bool:
-        """Whether the word has a vector."""
         return word in self.vocabulary
 
     @property
     def dim(self) -> int:
-        """The length of a vector."""
         return int(self.table.shape[1])
 
     @cached_property
