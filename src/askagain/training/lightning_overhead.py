@@ -16,12 +16,11 @@ from torch.optim import Optimizer
 
 
 class LeanModule(LightningModule):
-    """A LightningModule without Lightning's overhead of setting attributes and of forgetting gradients."""
+    """A LightningModule that sets attributes and forgets gradients faster."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Fast path for `_current_fx_name`, which Lightning sets some 44 times a step.
-
-        Saves 140 microseconds a step: `nn.Module` checks whether each value is a parameter, a module or a buffer.
+        """Saves 140 microseconds a step: Lightning sets `_current_fx_name` some 44 times, and `nn.Module` checks each
+        time whether it is a parameter, a module or a buffer.
         """
         if name == "_current_fx_name":
             self.__dict__[name] = value
@@ -29,10 +28,7 @@ class LeanModule(LightningModule):
             super().__setattr__(name, value)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """What `Optimizer.zero_grad` does, without its hooks and profiler range: saves 6 microseconds a step.
-
-        Assumes one optimizer over all parameters.
-        """
+        """Saves 6 microseconds a step: the hooks and the profiler range of `Optimizer.zero_grad`."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -46,9 +42,9 @@ class LeanDataModule(LightningDataModule):
 
 
 class NoProfiler(PassThroughProfiler):
-    """Measures nothing, as Lightning's default does, and builds no context manager for it either.
+    """Measures nothing, as Lightning's default does, and saves building a context manager for each range.
 
-    Saves 1.3 microseconds a range: 30 microseconds a step with one callback, more with more.
+    That is 1.3 microseconds a range: 30 microseconds a step with one callback, more with more.
     """
 
     _context = nullcontext()
@@ -62,12 +58,8 @@ def mark_coalesced(parameters: Iterable[nn.Parameter], distinct_rows: int) -> No
     """Restores the flag that a sparse gradient has each row once; autograd drops it.
 
     Saves the optimizer a sort and a copy of the gradient: 1,700 microseconds for 10,000 rows of 300 numbers, at a cost
-    of 4. A gradient accumulated over several batches repeats rows, so that it has more than `distinct_rows` and is left
-    alone.
-
-    Args:
-        parameters: those whose gradients are looked at.
-        distinct_rows: distinct table rows of the last batch, which is what its gradient holds.
+    of 4. `distinct_rows`: table rows that the last batch uses. A gradient accumulated over several batches repeats
+    rows, so that it has more of them and is left alone.
     """
     for parameter in parameters:
         gradient = parameter.grad

@@ -11,11 +11,9 @@ log = logging.getLogger(__name__)
 
 
 def wandb_logger(offline: bool | None = None, **settings: Any) -> WandbLogger:
-    """A WandbLogger; `wandb sync` uploads offline runs later.
+    """A WandbLogger with its `settings`; `wandb sync` uploads offline runs later.
 
-    Args:
-        offline: None means offline if there is neither an API key nor a `WANDB_MODE` in the environment.
-        settings: those of `WandbLogger`.
+    `offline`: None means offline if there is neither an API key nor a `WANDB_MODE` in the environment.
     """
     if offline is None and not os.environ.get("WANDB_MODE"):
         offline = not wandb.login(prompt=False, verify=False)

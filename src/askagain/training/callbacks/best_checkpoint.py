@@ -20,16 +20,9 @@ class BestCheckpoint(ModelCheckpoint):
 
     A resumed run takes over the best epoch of the run it resumes. NaN is worse than any number.
 
-    Beside `best_model_path` and `best_model_score`, `best_epoch` is the number of the best epoch, None before the first
-    one has ended, and `metrics` is everything that was logged at its end.
-
-    Args:
-        folder: of the run.
-        monitor: the logged metric that decides which epoch is best, such as `val/mrr`.
-        mode: `max` or `min`.
-
-    Raises:
-        InputError: at the end of an epoch, if `monitor` is not among the logged metrics.
+    `folder` is that of the run. `monitor` names the logged metric that decides which epoch is best, such as `val/mrr`;
+    InputError at the end of an epoch if it is not logged. `best_epoch` is the number of the best epoch, None before the
+    first one has ended, and `metrics` is everything that was logged at its end.
     """
 
     def __init__(self, folder: str, monitor: str, mode: str) -> None:
@@ -46,7 +39,6 @@ class BestCheckpoint(ModelCheckpoint):
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes over the files of the resumed run's best epoch; if its encoder is gone, starts without a best one."""
         if self.best_epoch is None or trainer.ckpt_path is None:
             return
         resumed = Path(trainer.ckpt_path)
@@ -56,6 +48,7 @@ class BestCheckpoint(ModelCheckpoint):
             self.best_model_path, self.best_model_score, self.best_k_models = "", None, {}
 
     def _take_over(self, run: Path, checkpoint: Path) -> bool:
+        """Copies the best encoder and checkpoint of the resumed run; False if its encoder is gone."""
         try:
             encoder = load_encoder(run)
         except InputError as error:
@@ -70,7 +63,6 @@ class BestCheckpoint(ModelCheckpoint):
         return True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the encoder and the checkpoint if the epoch is the best so far."""
         score = trainer.callback_metrics.get(str(self.monitor))
         if score is None:
             names = sorted(name for name in trainer.callback_metrics if name.startswith(("train/", "val/")))
@@ -83,7 +75,6 @@ class BestCheckpoint(ModelCheckpoint):
         super().on_train_epoch_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of `ModelCheckpoint`, the best epoch and its metrics."""
         return super().state_dict() | {"best_epoch": self.best_epoch, "metrics": self.metrics}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

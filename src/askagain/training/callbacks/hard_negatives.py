@@ -38,9 +38,6 @@ class MineHardNegatives(Callback):
         guard: a text is left out if its cosine with the query is at least `guard` times the mean cosine of the query
             with the rest of its group.
         pool: texts of `train.tsv` and `corpus.txt` to mine from, drawn anew each time; None for all.
-
-    Raises:
-        InputError: when training starts, if the training data has no pairs of duplicates.
     """
 
     def __init__(self, per_text: int, first_epoch: int, every_n_epochs: int, guard: float, pool: int | None) -> None:
@@ -51,20 +48,20 @@ class MineHardNegatives(Callback):
         self.pool = pool
         self._mined: np.ndarray | None = None  # [texts, per_text] indices into the pool
         self._mined_epoch = -1
-        self._column = 0  # of `_mined`, which the current epoch takes
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restores the negatives of a resumed epoch; raises InputError for data without pairs of duplicates."""
+        """Raises InputError for data without pairs of duplicates, and where a resumed run has another `per_text`."""
         if self.per_text and not isinstance(trainer.datamodule, DuplicatesDataModule):  # type: ignore[attr-defined]
             raise InputError(f"per_text={self.per_text}: hard negatives need training data of duplicate pairs")
-        if self._mined is None:
-            return
-        if self._mined.shape[1] != self.per_text:
+        if self._mined is not None and self._mined.shape[1] != self.per_text:
             raise InputError(f"per_text={self.per_text}: the checkpoint was trained with {self._mined.shape[1]}")
-        self._set_negatives(trainer)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restores the negatives of an epoch that a run resumes within."""
+        if self._mined is not None:
+            self._set_negatives(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Mines if it is due, and sets the epoch's negatives."""
         epochs = trainer.current_epoch - self.first_epoch
         if not self.per_text or epochs < 0:
             return
@@ -78,20 +75,17 @@ class MineHardNegatives(Callback):
             self._mined = mine(encoder, data, pool, self.per_text, self.guard, pl_module.world)  # type: ignore[arg-type]
             mean = (self._mined >= 0).sum(axis=1).mean()
             log.info("hard negatives: %.1f for each of %d texts, among %d", mean, len(self._mined), len(pool))
-        self._column = epochs % self.per_text
         self._set_negatives(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """The mined texts, so that a run resumed within an epoch keeps its negatives."""
         if self._mined is None:
             return {}
-        return {"mined": torch.from_numpy(self._mined), "epoch": self._mined_epoch, "column": self._column}
+        return {"mined": torch.from_numpy(self._mined), "epoch": self._mined_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the mined texts."""
         if state_dict:
-            self._mined = state_dict["mined"].numpy()
-            self._mined_epoch, self._column = state_dict["epoch"], state_dict["column"]
+            self._mined, self._mined_epoch = state_dict["mined"].numpy(), state_dict["epoch"]
 
     def _draw_pool(self, data: DuplicatesDataModule, epoch: int) -> np.ndarray:
         """The indices of the texts to mine from, rising."""
@@ -103,7 +97,8 @@ class MineHardNegatives(Callback):
     def _set_negatives(self, trainer: Trainer) -> None:
         assert self._mined is not None
         data: DuplicatesDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        data.hard_negatives = HardNegatives(data.pool_bags, self._mined[:, self._column], data.groups_of_pool)
+        column = (trainer.current_epoch - self.first_epoch) % self.per_text
+        data.hard_negatives = HardNegatives(data.pool_bags, self._mined[:, column], data.groups_of_pool)
 
 
 def mine(

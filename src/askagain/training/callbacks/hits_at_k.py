@@ -50,12 +50,10 @@ class HitsAtK(Callback):
         _log(pl_module, "val", metrics)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ranks in `trainer.validate`; in `trainer.fit` the end of the training epoch does."""
-        if trainer.state.fn == TrainerFn.VALIDATING:
+        if trainer.state.fn == TrainerFn.VALIDATING:  # in `trainer.fit`, the end of the training epoch ranks
             _log(pl_module, "val", self._rank(trainer, pl_module, "validation"))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ranks the test set."""
         _log(pl_module, "test", self._rank(trainer, pl_module, "test"))
 
     def _rank(self, trainer: Trainer, pl_module: LightningModule, split: str) -> dict[str, float]:

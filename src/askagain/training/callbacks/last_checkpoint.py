@@ -12,10 +12,6 @@ class LastCheckpoint(Checkpoint):
 
     A checkpoint holds all that a run needs to continue as if it had not been stopped. `ModelCheckpoint` can save either
     after steps or after epochs, not after both.
-
-    Args:
-        folder: of the run.
-        every_n_steps: optimizer steps between two checkpoints within an epoch, None for none.
     """
 
     def __init__(self, folder: str, every_n_steps: int | None) -> None:
@@ -24,21 +20,18 @@ class LastCheckpoint(Checkpoint):
         self._saved_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Counts from the step that training resumes at."""
         self._saved_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves within an epoch, right after a step; the last batch is left to the epoch's end."""
-        if self.every_n_steps is None or trainer.is_last_batch:
+        if self.every_n_steps is None or trainer.is_last_batch:  # the epoch's end follows the last batch
             return
         # With accumulated gradients several batches end at the same step; only the first one follows an update.
         if trainer.global_step % self.every_n_steps == 0 and trainer.global_step != self._saved_step:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves after all other callbacks; Lightning calls those that write checkpoints last."""
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:

@@ -18,7 +18,6 @@ class NearestWords(Callback):
         self.neighbours = neighbours
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the unknown words from the validation ranking set."""
         datamodule: WordVectorsDataModule = trainer.datamodule  # type: ignore[attr-defined]
         regressor: TrigramRegressor = pl_module  # type: ignore[assignment]
         unknown = datamodule.frequent_unknown_words(self.words)

@@ -18,7 +18,6 @@ class NormHistograms(Callback):
         self.bins = bins
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs at the step of the epoch's other metrics, which is that of its last batch."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
         if not loggers or not trainer.is_global_zero:
             return
@@ -27,6 +26,7 @@ class NormHistograms(Callback):
         counts, edges = norm_histogram(pl_module.encoder.bag.weight, self.bins)  # type: ignore[union-attr, arg-type]
         for logger in loggers:
             histogram = wandb.Histogram(np_histogram=(counts, edges))
+            # The step of the epoch's other metrics is that of its last batch.
             logger.log_metrics({NAME: histogram}, step=trainer.global_step - 1)  # type: ignore[dict-item]
 
 

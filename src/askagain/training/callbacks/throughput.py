@@ -16,41 +16,28 @@ log = logging.getLogger(__name__)
 class Throughput(Callback):
     """Logs `train/examples_per_second` of every epoch, and the bytes that each of several devices sends in a step.
 
-    The bytes are `train/bytes_crossed_per_step`: the size of the tensors given to `all_reduce`. The clock runs from the
-    start of the epoch to the end of its last batch. It covers reading, computing and logging, but not validation,
-    ranking and checkpoints.
-
-    Args:
-        clock: gives the time in seconds.
+    The bytes are `train/bytes_crossed_per_step`: the size of the tensors given to `all_reduce`. The clock, in seconds,
+    runs from the start of the epoch to the end of its last batch. It covers reading, computing and logging, but not
+    validation, ranking and checkpoints.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._began = 0.0
-        self._seconds = 0.0
-        self._examples = 0
-        self._steps = 0
-        self._bytes_before = 0
-        self._bytes = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock of a run that resumes within an epoch."""
-        self.on_train_epoch_start(trainer, pl_module)
+        self.on_train_epoch_start(trainer, pl_module)  # which Lightning leaves out where it resumes within an epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock."""
         self._began, self._seconds, self._examples, self._steps = self._clock(), 0.0, 0, 0
         self._bytes_before = _bytes_crossed(pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Prints once that training has begun."""
         if trainer.global_step == 0 and trainer.is_global_zero:
             log.info("first batch: %d examples, %s batches an epoch", batch.size, trainer.num_training_batches)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Reads the clock."""
         if pl_module.device.type == "cuda" and (trainer.is_last_batch or trainer.global_step == trainer.max_steps):
             torch.cuda.synchronize()  # kernels run asynchronously
         self._seconds = self._clock() - self._began
@@ -59,7 +46,6 @@ class Throughput(Callback):
         self._bytes = _bytes_crossed(pl_module) - self._bytes_before
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the throughput."""
         if not self._steps:
             return
         pl_module.log("train/examples_per_second", self._examples / self._seconds, rank_zero_only=True)

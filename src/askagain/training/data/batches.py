@@ -33,7 +33,6 @@ class WordVectorBatch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Words in the batch."""
         return len(self.vectors)
 
 
@@ -51,7 +50,6 @@ class DistillationBatch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Texts in the batch, not counting the duplicates."""
         return len(self.teacher)
 
 
@@ -66,8 +64,8 @@ class RankingBatch(NamedTuple):
 class HardNegatives:
     """Hard negatives of an epoch.
 
-    `by_text`: [texts], for each text of the groups the index of its negative in the pool, -1 for none. `bags`: the bags
-    of the pool, which begins with the texts of the groups. `groups`: [pool] group ids.
+    `bags`: the bags of the pool, which begins with the texts of the groups. `by_text`: [texts], for each text of the
+    groups the index of its negative in the pool, -1 for none. `groups`: [pool] group ids.
     """
 
     bags: Bags

@@ -32,11 +32,9 @@ class BagDataModule(LeanDataModule, ABC):
         validation_fraction: share of the sources that is held out, 0 for none.
         batch_size: examples in a batch, for each device.
         seed: fixes the split, the examples and their order.
-
-    Raises:
-        InputError: later, for a file that is missing or cannot be read.
     """
 
+    resample = False  # whether every epoch draws examples of its own
     predict_split = "validation"
     predict_batch_size = 4_096
 
@@ -61,11 +59,6 @@ class BagDataModule(LeanDataModule, ABC):
     def collator(self, training: bool) -> Callable:
         """Makes a batch of examples, to train on or held out, from the arrays of `draw`."""
 
-    @property
-    def resample(self) -> bool:
-        """Whether every epoch draws examples of its own."""
-        return False
-
     @abstractmethod
     def description(self) -> str:
         """The files or vectors that the examples come from."""
@@ -79,24 +72,17 @@ class BagDataModule(LeanDataModule, ABC):
         """Constructor arguments of a module that depend on the data."""
 
     def prepare_data(self) -> None:
-        """Writes to the cache what is computed once; Lightning calls it on one process of each machine."""
+        """Writes to the cache what is computed once."""
         for split in ("validation", "test"):
             if getattr(self.corpus.files, split) is not None:
                 self.ranking(split)
 
     def setup(self, stage: str) -> None:
-        """Opens what a stage of the Trainer needs: `fit`, `validate`, `test` or `predict`.
-
-        Raises InputError if the corpus lacks it.
-        """
+        """Opens what a stage of the Trainer needs; raises InputError if the corpus lacks it."""
         if stage == TrainerFn.FITTING:
             _ = self.train_examples
-        elif stage == TrainerFn.VALIDATING:
-            self.ranking("validation")
-        elif stage == TrainerFn.TESTING:
-            self.ranking("test")
         else:
-            self.ranking(self.predict_split)
+            self.ranking({"validate": "validation", "test": "test"}.get(stage, self.predict_split))
 
     @cached_property
     def split(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +96,6 @@ class BagDataModule(LeanDataModule, ABC):
 
     @cached_property
     def train_examples(self) -> EpochExamples:
-        """The examples to train on."""
         return EpochExamples(lambda epoch: self.draw(self.split[0], epoch), self.resample)
 
     def ranking(self, split: str) -> TokenStore:
@@ -118,7 +103,7 @@ class BagDataModule(LeanDataModule, ABC):
         return self.corpus.ranking(split)
 
     def train_dataloader(self) -> DataLoader:
-        """Training batches, shuffled anew every epoch; every rank gets the whole batch of all devices."""
+        """Batches shuffled anew every epoch."""
         self._order = BatchOrder(self.train_examples, self._global_batch_size, shuffle=True, seed=self.seed)
         if self._order_state is not None:
             self._order.load_state_dict(self._order_state)
@@ -137,11 +122,9 @@ class BagDataModule(LeanDataModule, ABC):
         return self._ranking_loader("validation") if validating else []
 
     def test_dataloader(self) -> DataLoader:
-        """The distinct texts of the ranking set `test`."""
         return self._ranking_loader("test")
 
     def predict_dataloader(self) -> DataLoader:
-        """The distinct texts of the ranking set `predict_split`, in order."""
         return self._ranking_loader(self.predict_split)
 
     def state_dict(self) -> dict[str, int]:
@@ -161,7 +144,6 @@ class BagDataModule(LeanDataModule, ABC):
 
     @property
     def _global_batch_size(self) -> int:
-        """Examples in a batch of all devices."""
         return self.batch_size * (self.trainer.world_size if self.trainer else 1)
 
     def _loader(self, order: BatchOrder) -> DataLoader:

@@ -28,6 +28,8 @@ class DistillationDataModule(BagDataModule):
         max_pairs_per_group: bound on the random pairs of a group, see `pairs_of_groups`.
     """
 
+    resample = True  # duplicates
+
     def __init__(
         self,
         corpus: Corpus,
@@ -56,7 +58,6 @@ class DistillationDataModule(BagDataModule):
 
     @cached_property
     def features(self) -> Features:
-        """The features of all texts."""
         return self.texts.count_features(self.corpus.preprocessor, self.feature_settings)
 
     @cached_property
@@ -65,20 +66,14 @@ class DistillationDataModule(BagDataModule):
         return teacher_vectors(self.teacher, self.texts, self.teacher_dtype)
 
     def model_inputs(self) -> dict[str, Any]:
-        """The preprocessor, the features, a function that counts their weights, and the teacher's dimension."""
-        return {
-            "preprocessor": self.corpus.preprocessor,
-            "features": self.features,
-            "idf": self.idf,
-            "dim": self.vectors.shape[1],
-        }
+        preprocessor, dim = self.corpus.preprocessor, self.vectors.shape[1]
+        return {"preprocessor": preprocessor, "features": self.features, "idf": self.idf, "dim": dim}
 
     def idf(self) -> np.ndarray:
         """The weight of each feature, counted on all texts; see `inverse_document_frequencies`."""
         return self.texts.idf(self.corpus.preprocessor, self.features)
 
     def counts(self) -> dict[str, float]:
-        """Counts of texts, duplicates and features, and how much of the ranking set is known."""
         counts = {
             "texts": len(self.texts),
             "texts_with_duplicate": int((self.draw(np.arange(len(self.texts)), 0)[1] >= 0).sum()),
@@ -91,21 +86,13 @@ class DistillationDataModule(BagDataModule):
         }
         return counts | self.corpus.ranking_counts(self.features.vocabulary)
 
-    @property
-    def resample(self) -> bool:
-        """True: duplicates are drawn anew every epoch."""
-        return True
-
     def description(self) -> str:
-        """The files of the texts."""
         return ", ".join(str(store.path) for store in self.texts.stores)
 
     def source_count(self) -> int:
-        """Texts."""
         return len(self.texts)
 
     def prepare_data(self) -> None:
-        """Writes the token stores, the vocabulary, feature ids, and the teacher's vectors."""
         super().prepare_data()
         _ = self._bags, self.vectors
 
@@ -125,10 +112,8 @@ class DistillationDataModule(BagDataModule):
         return sources, partners[sources], groups[sources]
 
     def collator(self, training: bool) -> DistillationCollator:
-        """Cuts bags and the teacher's vectors out of flat arrays."""
         return DistillationCollator(self._bags, self.vectors)
 
     @cached_property
     def _bags(self) -> Bags:
-        """The feature ids of all texts."""
         return self.texts.features(self.corpus.preprocessor, self.features)

@@ -47,11 +47,11 @@ class DuplicatesDataModule(BagDataModule):
         self.count_unlabelled = count_unlabelled
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
+        self.resample = pairs == "random"
         self.hard_negatives: HardNegatives | None = None  # of the epoch, for training batches only
 
     @cached_property
     def features(self) -> Features:
-        """The features counted on the groups, and on `corpus.txt` if asked for."""
         return self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
 
     @property
@@ -75,7 +75,6 @@ class DuplicatesDataModule(BagDataModule):
         return joined_groups(self.corpus.groups.rows, len(self.pool))
 
     def model_inputs(self) -> dict[str, Any]:
-        """The preprocessor, the features, and a function that counts their weights."""
         return {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
 
     def idf(self) -> np.ndarray:
@@ -83,7 +82,6 @@ class DuplicatesDataModule(BagDataModule):
         return self._counted.idf(self.corpus.preprocessor, self.features)
 
     def counts(self) -> dict[str, float]:
-        """Counts of groups, texts, pairs, words and features, and how much of the ranking set is known."""
         groups = self.corpus.groups
         words = groups.words(self.corpus.preprocessor)
         ranking = self.ranking("validation")
@@ -106,21 +104,13 @@ class DuplicatesDataModule(BagDataModule):
             counts["unlabelled_texts"] = len(self.corpus.unlabelled.texts)
         return counts
 
-    @property
-    def resample(self) -> bool:
-        """True for random pairs."""
-        return self.pairs == "random"
-
     def description(self) -> str:
-        """The file of duplicate groups."""
         return str(self.corpus.groups.path)
 
     def source_count(self) -> int:
-        """Groups of duplicates."""
         return len(self.corpus.groups.rows)
 
     def prepare_data(self) -> None:
-        """Writes the token stores, the vocabulary, feature ids, and pairs that stay the same in every epoch."""
         super().prepare_data()
         self._feature_ids(self.corpus.groups)
         if not self.resample:
@@ -161,11 +151,9 @@ class DuplicatesDataModule(BagDataModule):
         return self.corpus.groups.cache.entry("pairs", key, build, load)
 
     def collator(self, training: bool) -> DuplicateCollator:
-        """Cuts the bags of both sides out of the token store; only training batches get hard negatives."""
-        return DuplicateCollator(
-            self._feature_ids(self.corpus.groups), lambda: self.hard_negatives if training else None
-        )
+        """Makes batches; only training batches get hard negatives."""
+        bags = self._feature_ids(self.corpus.groups)
+        return DuplicateCollator(bags, lambda: self.hard_negatives if training else None)
 
     def _feature_ids(self, store: TokenStore) -> Bags:
-        """The feature ids of the texts of a store."""
         return store.features(self.corpus.preprocessor, self.features)

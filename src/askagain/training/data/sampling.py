@@ -14,9 +14,7 @@ ORDER_STREAM = 1  # separates the shuffle from other draws with the same seed an
 class EpochExamples(Dataset):
     """The examples of one epoch as arrays of equal length, indexed a batch at a time.
 
-    Args:
-        draw: gives the arrays of an epoch; their length is the same in every epoch.
-        resample: whether every epoch draws examples of its own; otherwise those of epoch 0 serve throughout.
+    `draw` gives the arrays of an epoch, as long in every one. Without `resample` those of epoch 0 serve throughout.
     """
 
     def __init__(self, draw: Callable[[int], tuple[np.ndarray, ...]], resample: bool) -> None:
@@ -28,7 +26,6 @@ class EpochExamples(Dataset):
             read_at_random(array)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draws the examples of another epoch, if every epoch has its own."""
         if self._resample and epoch != self._epoch:
             self._epoch = epoch
             self._arrays = self._draw(epoch)
@@ -46,11 +43,8 @@ class BatchOrder(Sampler[np.ndarray]):
 
     It can resume in the middle of an epoch; `state_dict` holds how many batches were given out.
 
-    Args:
-        examples: what the indices refer to; it is told of every new epoch when batches are shuffled.
-        batch_size: examples in a batch of all devices.
-        shuffle: whether every epoch has an order of its own.
-        seed: fixes the order, together with the epoch.
+    With `shuffle` every epoch has an order of its own, fixed by `seed` and the epoch, and `examples` are told of it.
+    `batch_size`: examples in a batch of all devices.
     """
 
     def __init__(self, examples: EpochExamples, batch_size: int, shuffle: bool, seed: int = 0) -> None:
@@ -82,7 +76,6 @@ class BatchOrder(Sampler[np.ndarray]):
             yield order[number * self.batch_size : (number + 1) * self.batch_size]
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch were given out, and their size."""
         return {"batches": self._given_out % max(1, len(self)), "batch_size": self.batch_size}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

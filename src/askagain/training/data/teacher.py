@@ -20,14 +20,12 @@ EXTRA = INSTALL["sentence-transformers"]
 
 
 class Teacher(Protocol):
-    """Anything that embeds texts and has a digest for cache keys."""
+    """Embeds texts, [len(texts), dim]; `fingerprint` is a digest of everything that its vectors depend on."""
 
     @property
-    def fingerprint(self) -> str:
-        """A digest of everything that its vectors depend on."""
+    def fingerprint(self) -> str: ...
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] numbers."""
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 class SentenceTransformerTeacher:
@@ -38,9 +36,6 @@ class SentenceTransformerTeacher:
         revision: of a model on the Hub, None for the newest.
         prompt: put before every text, None for nothing.
         batch_size: texts embedded at a time.
-
-    Raises:
-        InputError: the model or the package is missing.
     """
 
     def __init__(
@@ -65,7 +60,6 @@ class SentenceTransformerTeacher:
         return digest.hexdigest()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] float32."""
         return self._encoder.encode(texts)
 
     @cached_property

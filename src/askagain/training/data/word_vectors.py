@@ -31,9 +31,6 @@ class WordVectorsDataModule(BagDataModule):
             `evaluation`: those in the validation ranking set; `all`.
         limit: bound on `top`, None for none.
         max_trigrams, ngram_sizes, ngram_buckets: see `FeatureSettings`.
-
-    Raises:
-        InputError: later, if no word is left to learn from.
     """
 
     def __init__(
@@ -59,7 +56,7 @@ class WordVectorsDataModule(BagDataModule):
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """The rows of the vectors' table that belong to the words to learn from."""
+        """The rows of the words to learn from; raises InputError if there are none."""
         if self.words == "top":
             rows = plain_rows(self.vectors.words, self.limit)
         elif self.words == "evaluation":
@@ -73,7 +70,6 @@ class WordVectorsDataModule(BagDataModule):
 
     @cached_property
     def tokenizer(self) -> NgramTokenizer:
-        """The letter n-grams of the words to learn from."""
         return NgramTokenizer.from_words(
             [self.vectors.words[row] for row in self.rows], self.max_trigrams, self.ngram_sizes, self.ngram_buckets
         )
@@ -84,7 +80,6 @@ class WordVectorsDataModule(BagDataModule):
         return Bags.from_lists([self.tokenizer.indices(self.vectors.words[row]) for row in self.rows])
 
     def model_inputs(self) -> dict[str, Any]:
-        """The preprocessor, the vectors and the n-grams."""
         return {"preprocessor": self.corpus.preprocessor, "vectors": self.vectors, "tokenizer": self.tokenizer}
 
     def frequent_unknown_words(self, count: int) -> list[str]:
@@ -96,14 +91,10 @@ class WordVectorsDataModule(BagDataModule):
         return list(islice((word for word in words if self.tokenizer.indices(word)), count))
 
     def counts(self) -> dict[str, float]:
-        """Counts of words and n-grams learned from, and of the ranking set's known and unknown words.
-
-        Unknown words with a known n-gram get a predicted vector, the others none.
-        """
         ranking = self.ranking("validation")
         words = ranking.words(self.corpus.preprocessor).words
         unknown = [word for word, row in zip(words, self.vectors.rows(words), strict=True) if row < 0]
-        with_ngrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)
+        with_ngrams = sum(bool(self.tokenizer.indices(word)) for word in unknown)  # these get a predicted vector
         return {
             "words_learned_from": len(self.split[0]),
             "held_out_words": len(self.split[1]),
@@ -117,17 +108,13 @@ class WordVectorsDataModule(BagDataModule):
         }
 
     def description(self) -> str:
-        """The vectors, and the ranking set whose unknown words get a predicted one."""
         return f"{self.vectors.name} and {self.ranking('validation').path}"
 
     def source_count(self) -> int:
-        """Words to learn from."""
         return len(self.rows)
 
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray]:
-        """The words themselves, the same in every epoch."""
         return (sources,)
 
     def collator(self, training: bool) -> WordVectorCollator:
-        """Cuts the n-grams and vectors of words out of flat arrays."""
         return WordVectorCollator(self.ngrams, np.ascontiguousarray(self.vectors.table[self.rows]))

@@ -34,28 +34,10 @@ class Initializer:
         which say how much a feature weighs. Other vectors are scaled together to the mean length of random rows:
         the optimizer's steps are made for these, and features that start random weigh as much.
 
-        Args:
-            table: [features.size, dim], changed in place.
-            features: What the rows of the table stand for.
-            init_std: Standard deviation of random rows.
-
-        Returns:
-            The rows that were written, [n].
-
-        Raises:
-            InputError: The encoder's vectors have more columns than the table, or it knows none of the features.
+        `table` is [features.size, dim], `init_std` the standard deviation of random rows. Returns the rows that were
+        written, [n]. Raises InputError where the encoder's vectors have more columns than the table, or it knows none
+        of the features.
         """
-        self._check(table, init_std)
-        known = _known_rows(self.encoder, features)
-        rows = torch.cat([part.rows for part in known])
-        if not len(rows):
-            raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
-        scale = 1.0 if self.encoder.normalize else init_std * table.shape[1] ** 0.5 / _mean_length(known)
-        for part in known:
-            table[part.rows, : self.encoder.dim] = part.vectors * scale
-        return rows
-
-    def _check(self, table: torch.Tensor, init_std: float) -> None:
         dim = table.shape[1]
         if self.encoder.dim > dim:
             raise InputError(
@@ -66,6 +48,14 @@ class Initializer:
             raise InputError(
                 f"{self.name}: its vectors are scaled to the length of random rows, which is 0; set init_std above 0"
             )
+        known = _known_rows(self.encoder, features)
+        rows = torch.cat([part.rows for part in known])
+        if not len(rows):
+            raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
+        scale = 1.0 if self.encoder.normalize else init_std * dim**0.5 / _mean_length(known)
+        for part in known:
+            table[part.rows, : self.encoder.dim] = part.vectors * scale
+        return rows
 
 
 def from_encoder(path: str) -> Initializer:
@@ -102,17 +92,11 @@ def _known_rows(encoder: BagEncoder, features: Features) -> list[_KnownRows]:
 
 
 def _sums_same_kinds(start: Features, features: Features) -> bool:
-    """Whether each row that the start sums for a word is of a kind that is summed for it here as well.
-
-    N-grams that only stand in for unknown words are another kind: `else` is a part of its own. So are hashed n-grams of
-    another number of buckets.
-    """
+    """Whether each row that the start sums for a word is of a kind that is summed for it here as well."""
+    # N-grams that only stand in for unknown words are another kind: `else` is a part of its own.
+    parts, own_parts = (set(each.kind.split("_")) - {"pairs"} for each in (start, features))
     hashed_alike = start.tokenizer.buckets == features.tokenizer.buckets
-    return _parts(start) <= _parts(features) and (hashed_alike or not start.tokenizer.vocab_size)
-
-
-def _parts(features: Features) -> set[str]:
-    return set(features.kind.split("_")) - {"pairs"}
+    return parts <= own_parts and (hashed_alike or not start.tokenizer.vocab_size)
 
 
 def _start_ngrams(features: Features, start: Features) -> np.ndarray:
@@ -135,10 +119,9 @@ def _start_pairs(features: Features, start: Features, words: np.ndarray) -> np.n
 
 
 def _copied(encoder: BagEncoder, indices: np.ndarray, first_in_start: int, first: int) -> _KnownRows:
-    """The start's rows for features of one kind.
+    """The start's rows for features of one kind: `indices` of each in the start, -1 where it lacks it.
 
-    `indices`: of each feature of that kind in the start, -1 where it lacks it. `first_in_start`, `first`: the row of
-    the first feature of that kind in the start and in the new table.
+    `first_in_start`, `first`: the row of the first feature of that kind in the start and in the new table.
     """
     known = torch.from_numpy(np.flatnonzero(indices >= 0))
     sources = torch.from_numpy(indices)[known] + first_in_start

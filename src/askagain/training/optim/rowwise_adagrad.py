@@ -20,7 +20,6 @@ class RowwiseAdagrad(Optimizer):
     (see `askagain.training.optim.embedding_bag.embedding_bag_sum`) is used up by the step: its values are scratch space
     afterwards. A parameter with fewer than two dimensions always has full second moments.
 
-    `lr`: 0 or more. `eps`: above 0.
     Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR
     2011; one second moment a row as in Mudigere et al., "Software-Hardware Co-design for Fast and Scalable Training of
     Deep Learning Recommendation Models", ISCA 2022.
