@@ -1,5 +1,6 @@
 """What a Lightning user expects of the module, the datamodule and HitsAtK outside of fit."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
-from askagain.corpus.files import CorpusFiles
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import ranking_metrics
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
@@ -80,7 +80,7 @@ def test_test_ranks_the_test_set_with_given_weights_and_with_the_best_checkpoint
 
 
 def test_a_corpus_without_a_test_set_is_told_in_one_line(corpus, tmp_path):
-    files = CorpusFiles.locate(None, str(corpus.files.train), str(corpus.files.validation))
+    files = replace(corpus.files, test=None, corpus=None)
     data = duplicates(Corpus(files, corpus.preprocessor, Cache(tmp_path / "cache"), "error"))
     module = dssm(data)
     with pytest.raises(InputError, match=r"^no test\.tsv in [^\n]*$"):
