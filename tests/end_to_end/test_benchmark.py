@@ -81,9 +81,9 @@ def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("benchmarks=train,sleep",), "benchmarks=train,sleep"),
-        (("size.rounds=0",), "size.rounds=0: must be a whole number from 1"),
-        (("yardsticks=nowhere",), "yardsticks=nowhere: not there"),
+        (("benchmarks=train,sleep",), "benchmarks=['train', 'sleep']: each must be"),
+        (("size.rounds=0",), "size.rounds=0: must be at least 1"),
+        (("yardsticks=nowhere",), "yardsticks=nowhere: no such folder"),
         (("benchmarks=evaluate", f"yardsticks={Path(sys.prefix)}", "size.rows=50"), "notebook_way.py"),
     ],
 )

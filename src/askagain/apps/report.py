@@ -24,7 +24,7 @@ def print_metrics(title: str, columns: Mapping[str, Mapping[str, float]], ties: 
     for name in next(iter(columns.values())):
         if name != "seconds" and not name.endswith(ENDS):
             table.add_row(name, *(with_ends(metrics, name) for metrics in columns.values()))
-    _console().print(table)
+    wide_console().print(table)
     print(f"ties, counted {ties}: the share of rows in which a candidate scores exactly as the duplicate does")
 
 
@@ -36,7 +36,7 @@ def with_ends(metrics: Mapping[str, float], name: str) -> str:
 
 def print_counts(title: str, counts: Mapping[str, float]) -> None:
     """Prints names and numbers, one a line."""
-    console = _console()
+    console = wide_console()
     console.print(title, style="bold", markup=False, highlight=False)
     width = max(map(len, counts))
     for name, count in counts.items():
@@ -56,7 +56,7 @@ def prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
-def _console() -> Console:
-    """Stdout, wide enough for a table where it is no terminal."""
+def wide_console(width: int = 120) -> Console:
+    """Stdout, as wide as this where it is no terminal."""
     console = Console()
-    return console if console.is_terminal else Console(width=120)
+    return console if console.is_terminal else Console(width=width)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from askagain.apps.report import wide_console
 from askagain.files.json_files import write_json
 from askagain.files.writing import write_text
 
@@ -33,8 +33,7 @@ def write_table(
     table = Table(*headings)
     for cells in rows:
         table.add_row(*map(Text, cells))
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    wide_console(WIDTH).print(table)
     for name, value in about.items():
         print(f"{name}: {value}")
     as_json, as_markdown = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.md")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from askagain.benchmarks.subprocesses import number_in, run_process, seconds_until
 from askagain.benchmarks.table import OURS, BenchmarkResult
@@ -41,8 +41,7 @@ class Sizes:
     rounds: int
 
 
-@dataclass(frozen=True)
-class Measure:
+class Measure(NamedTuple):
     """A measured quantity: its name, its unit, and whether more is better."""
 
     name: str
@@ -65,12 +64,7 @@ class Benchmark:
                 report(f"round {number + 1} of {rounds}: {name}")
                 runs[name].append(run())
         return [
-            BenchmarkResult(
-                measure.name,
-                measure.unit,
-                measure.more_is_better,
-                {name: [one[key] for one in own] for name, own in runs.items() if key in own[0]},
-            )
+            BenchmarkResult(*measure, {name: [one[key] for one in own] for name, own in runs.items() if key in own[0]})
             for key, measure in self.measures.items()
         ]
 

@@ -76,14 +76,6 @@ class _NewTexts(NamedTuple):
     texts: pl.Series
 
 
-class _Tokens(NamedTuple):
-    """The tokens of texts, their hashes, and the number of tokens in each text."""
-
-    tokens: pl.Series
-    hashes: np.ndarray
-    lengths: np.ndarray
-
-
 def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
     """Writes the rows, distinct texts and distinct tokens of a file, numbered in the order of their first use."""
     skipped = 0
@@ -101,11 +93,11 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
         append_rows = files.enter_context(bag_writer(folder / "rows"))
         append_bags = files.enter_context(bag_writer(folder / "bags"))
         token_file = files.enter_context((folder / TOKENS).open("w", encoding="utf-8", newline="\n"))
-        for new, split in in_order(lambda new: (new, _split(new.texts)), number_texts()):
+        for new, (text_tokens, hashes, lengths) in in_order(lambda new: (new, _split(new.texts)), number_texts()):
             append_rows(new.cells, new.lengths)
-            numbers, first_uses = tokens.number(split.hashes)
-            append_bags(numbers, split.lengths)
-            token_file.writelines(f"{token}\n" for token in split.tokens.gather(first_uses))
+            numbers, first_uses = tokens.number(hashes)
+            append_bags(numbers, lengths)
+            token_file.writelines(f"{token}\n" for token in text_tokens.gather(first_uses))
             new_counts = np.bincount(numbers, minlength=len(tokens))
             new_counts[: len(counts)] += counts
             counts = new_counts
@@ -113,10 +105,11 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
     write_json(folder / "skipped.json", skipped)
 
 
-def _split(texts: pl.Series) -> _Tokens:
+def _split(texts: pl.Series) -> tuple[pl.Series, np.ndarray, np.ndarray]:
+    """The tokens of texts, their hashes, and the number of tokens in each text."""
     lists = texts.str.split(" ")
     tokens = lists.explode()
-    return _Tokens(tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy())
+    return tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy()
 
 
 def open_texts(folder: Path) -> StoredFile:

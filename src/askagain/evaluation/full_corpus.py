@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from askagain.corpus.groups import joined_groups
 from askagain.corpus.token_store import TokenStore
@@ -40,7 +41,7 @@ def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: 
     starts = offsets_of(lengths)[:-1]
     members = rows.ids[np.arange(lengths.sum()) + np.repeat(rows.offsets[:-1] - starts, lengths)]
     group = joined_groups(Bags(members, offsets_of(lengths)), len(labelled.texts))
-    asked = _distinct(members[starts] if pairs else members)
+    asked = pl.Series(members[starts] if pairs else members).unique(maintain_order=True).to_numpy()
     asked = asked[np.bincount(group)[group[asked]] > 1]
     return FullRanking(list(numbers), asked, _other_members(group, asked), len(np.unique(group[asked])))
 
@@ -50,8 +51,3 @@ def _other_members(group: np.ndarray, asked: np.ndarray) -> Bags:
     groups = Bags(np.argsort(group, kind="stable"), offsets_of(np.bincount(group))).take(group[asked])
     others = groups.ids != np.repeat(asked, groups.lengths)
     return Bags(groups.ids[others], offsets_of(groups.lengths - 1))
-
-
-def _distinct(texts: np.ndarray) -> np.ndarray:
-    """The distinct texts in the order of first mention."""
-    return texts[np.sort(np.unique(texts, return_index=True)[1])]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from askagain.ranking.products import Vectors, products
-from askagain.ranking.ranks import ROUNDING, Ranks
+from askagain.ranking.ranks import ROUNDING, Ranks, level_starts
 from askagain.text.bags import Bags
 
 TEXTS_PER_BLOCK = 1 << 13
@@ -71,9 +71,7 @@ def _among_each_other(row: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, 
     """For each duplicate, how many others of its question score higher, and how many score the same."""
     order = np.lexsort((-scores, row))
     row, scores = row[order], scores[order]
-    starts_level = np.ones(len(row), dtype=bool)  # at another question or a lower score
-    starts_level[1:] = (row[1:] != row[:-1]) | (scores[1:] != scores[:-1])
-    starts = np.flatnonzero(starts_level)
+    starts = level_starts(row, scores)
     sizes = np.diff(starts, append=len(row))
     above, tied = np.empty(len(row), dtype=np.int64), np.empty(len(row), dtype=np.int64)
     above[order] = np.repeat(starts - np.searchsorted(row, row[starts]), sizes)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.ranking.ranks import Ranks
+from askagain.ranking.ranks import Ranks, level_starts
 
 Metrics: TypeAlias = dict[str, float]  # values by name
 
@@ -144,9 +144,7 @@ def _unsettled_levels(ranks: Ranks) -> _Levels:
         return _Levels(np.arange(len(ranks.above)), ranks.above, ranks.tied + 1, ones, zeros, len(ranks.above))
     order = np.lexsort((ranks.above, ranks.row))
     row, above = ranks.row[order], ranks.above[order]
-    starts_level = np.ones(len(row), dtype=bool)
-    starts_level[1:] = (row[1:] != row[:-1]) | (above[1:] != above[:-1])
-    starts = np.flatnonzero(starts_level)
+    starts = level_starts(row, above)
     row_starts = np.searchsorted(row, row[starts])
     counts = np.diff(starts, append=len(row))
     return _Levels(

@@ -75,6 +75,13 @@ def rank_sparse(questions: csr_array, candidates: csr_array, ids: np.ndarray, of
     return Ranks(above, tied)
 
 
+def level_starts(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The places where another query or another score begins, in arrays sorted by both."""
+    begins = np.ones(len(row), dtype=bool)
+    begins[1:] = (row[1:] != row[:-1]) | (scores[1:] != scores[:-1])
+    return np.flatnonzero(begins)
+
+
 def _rank_block(
     units: torch.Tensor, ids: np.ndarray, offsets: np.ndarray, gathered: torch.Tensor
 ) -> tuple[np.ndarray, np.ndarray]:

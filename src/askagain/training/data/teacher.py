@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
-from askagain.files.npy import NpyRows
 from askagain.files.progress import progress_bar
+from askagain.files.writing import write_text
 from askagain.models.other_packages import INSTALL, SentenceTransformerEncoder
 
 VECTORS = "vectors.npy"
+DONE = "done.txt"  # how many texts are embedded; written after their vectors
 EXTRA = INSTALL["sentence-transformers"]
 
 
@@ -92,11 +94,19 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
     """
 
     def build(folder: Path) -> None:
-        with NpyRows(folder / VECTORS, len(texts), dtype) as rows, progress_bar() as bar:
-            task = bar.add_task("texts embedded by the teacher", total=len(texts), completed=rows.written)
-            for start in range(rows.written, len(texts), texts_per_write):
+        done = folder / DONE
+        written = int(done.read_text()) if done.exists() else 0
+        rows = open_memmap(folder / VECTORS, mode="r+") if written else None
+        with progress_bar() as bar:
+            task = bar.add_task("texts embedded by the teacher", total=len(texts), completed=written)
+            for start in range(written, len(texts), texts_per_write):
                 piece = texts.texts(start, start + texts_per_write)
-                rows.append(_unit_rows(teacher.encode(piece), len(piece)))
+                vectors = _unit_rows(teacher.encode(piece), len(piece))
+                if rows is None:
+                    rows = open_memmap(folder / VECTORS, "w+", dtype, (len(texts), vectors.shape[1]))
+                rows[start : start + len(piece)] = vectors
+                rows.flush()
+                write_text(done, [str(start + len(piece))])
                 bar.advance(task, len(piece))
 
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
