@@ -15,6 +15,8 @@ class RankError(RuntimeError):
     Commands print it without a traceback and exit with status 1.
     """
 
+    status = 1
+
 
 class RunError(RuntimeError):
     """A run of a sweep has failed; unlike its cause, this error can be pickled and sent between processes.

@@ -85,18 +85,18 @@ SETTINGS = {
     "a seed out of range": (("seed=-1",), "seed=-1: must be at least 0"),
     "a group set to null": (
         ("logger=null",),
-        "logger=null: a group cannot be set to null; choose one of these, such as logger=none",
+        "logger=null: a group cannot be set to null; choose a config of it, such as logger=none",
     ),
     "a folder without data=tsv": (("data.dir=.",), "data.dir=. needs data=tsv beside it"),
     "unknown mode": (("metric.mode=up",), "metric.mode=up: must be 'max' or 'min'"),
     "a start for a rung without one": (
         ("experiment=trigram", "start=encoder"),
-        "start=encoder: the config of experiment=trigram has no use for start",
+        "Could not override 'start'. No match in the defaults list.",
     ),
     "a loss for a rung without it": (("experiment=distill", "loss.gather=false"), "loss.gather: no such setting"),
     "words for a rung that knows all": (
         ("words=all",),
-        "words=all: the config of experiment=dssm has no use for words",
+        "Could not override 'words'. No match in the defaults list.",
     ),
     "epochs without an end": (("trainer.max_epochs=-1",), "trainer.max_epochs=-1: without an end; set it, or"),
     "a device that is not here": (("trainer.accelerator=tpu",), "trainer: "),
@@ -111,13 +111,13 @@ SETTINGS = {
     "unknown ties": (("ties=lucky",), "ties=lucky: must be 'expected', 'optimistic' or 'pessimistic'"),
     "no word vectors chosen": (
         ("experiment=trigram", "vectors=none"),
-        "vectors=none: no such config; choose one of these, such as vectors=f",
+        "vectors=none: no such config; choose one of these: file, ",
     ),
     "missing vectors": (
         ("experiment=word_vectors", "vectors=google_news"),
         "https://code.google.com/archive/p/word2vec",
     ),
-    "unknown words": (("experiment=trigram", "words=some"), "words=some: no such config; choose one of these"),
+    "unknown words": (("experiment=trigram", "words=some"), "words=some: no such config; choose one of these: all, "),
     "temperature of zero": (("loss.temperature=0",), "loss.temperature=0: must be at least 0.0015"),
     "unknown setting added": (("+model.depth=3",), "model.depth: no such setting; there are dim, feature_weights"),
     "letters of no use": (("features.ngram_sizes=[1,3]",), "features.ngram_sizes=[1, 3]: must be"),
@@ -131,7 +131,7 @@ SETTINGS = {
     "no run to start from": (("start=encoder", "start.path=nowhere"), "start.path=nowhere: no encoder here"),
     "no path to start from": (("start=encoder",), "start.path is missing: type start.path=..."),
     "no file of word vectors to start from": (("start=word_vectors", "vectors=file"), "vectors.path is missing"),
-    "no such start": (("start=middle",), "start=middle: no such config; choose one of these, such as start=encoder"),
+    "no such start": (("start=middle",), "start=middle: no such config; choose one of these: encoder, "),
 }
 
 

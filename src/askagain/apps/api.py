@@ -13,11 +13,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 import askagain
 from askagain.apps.checks import check_settings
 from askagain.apps.command import heavy_imports
+from askagain.apps.command_line import CONFIGS
 from askagain.apps.sweep import METRICS
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-
-CONFIGS = Path(askagain.__file__).parents[2] / "configs"  # of the clone that the package was installed from
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ PATHS = ("train_path", "validation_path", "test_path", "corpus_path")
 def build(cfg: DictConfig, section: str) -> Any:
     """The object of a config section; with `_partial_` in the section, what makes it, the settings filled in.
 
-    Raises InputError for a target that cannot be imported, for a setting that it does not take, and for one that it
-    refuses, which is then named with its section.
+    Raises InputError for a target that cannot be imported, and for settings that it does not take or refuses.
     """
     node = OmegaConf.select(cfg, section)
     if node is None:

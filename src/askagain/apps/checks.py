@@ -1,17 +1,19 @@
 """Checks a composed config against the settings of its command, and says in one line what is wrong with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from askagain.errors import InputError
 
 MISSING = "???"  # a value that OmegaConf wants to be given
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # true and false are no numbers
 WORDING = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -20,7 +22,6 @@ WORDING = {
     "string_type": "must be text",
     "list_type": "must be a list",
     "dict_type": "must be a section",
-    "model_type": "must be a section",
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
@@ -28,7 +29,6 @@ WORDING = {
     "less_than": "must be below {lt}",
     "too_short": "must have {min_length} or more",
     "too_long": "must have {max_length} at most",
-    "missing": "this key is missing",
     "value_error": "{error}",
 }
 
@@ -84,50 +84,63 @@ def _mistakes(command: str, cfg: DictConfig) -> Iterator[tuple[str | None, str]]
     """The key and the message of every mistake; the key is None where several values do not go together."""
     from askagain.apps.settings import COMMANDS  # with NumPy, which --help and --cfg do without
 
-    settings = COMMANDS.get(command)
-    if settings is None:  # a config of the user's own
+    if command not in COMMANDS:  # a config of the user's own
         return
     typed: Any = OmegaConf.to_container(cfg, resolve=False)
     values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     if values.get("ranker") is not None or (command == "leaderboard" and values["encoder"].get("path") == MISSING):
         values.pop("encoder", None)  # another ranker takes its place
-    missing = dict.fromkeys(_as_typed(key, typed) for key in _missing(values))
-    yield from ((key, f"{key} is missing: type {key}=...") for key in missing)
-    try:
-        settings.model_validate(values)
-    except ValidationError as error:
-        for details in error.errors(include_url=False):
-            mistake = _mistake(details, typed, values)
-            if mistake[0] not in missing:
-                yield mistake
+    for path, reason, of_one_value in _mistakes_in(values, (command,)):
+        key = _as_typed(path[1:], typed)
+        message = f"{key} is missing: type {key}=..." if reason == MISSING else key + reason
+        yield key if of_one_value else None, message
 
 
-def _missing(values: Mapping[str, Any], section: Key = ()) -> Iterator[Key]:
+def _mistakes_in(section: dict[str, Any], path: Key) -> Iterator[tuple[Key, str, bool]]:
+    """The key, what is wrong with it, and whether it is a single value's fault; `path` begins with the command."""
+    from askagain.apps.settings import CHECKS, KINDS
+
+    target = section.get("_target_", "")
+    made = target.rpartition(".")[2]
+    is_ours = path[1:2] != ("logger",) and (target == "" or target.startswith("askagain."))
+    values = {name: value for name, value in section.items() if not str(name).startswith("_")}
+    is_sound = True
     for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _missing(value, (*section, name))
-        elif value == MISSING:
-            yield (*section, name)
+        names = (f"{made}.{name}", f"{path[-1]}.{name}", name) if is_ours else (f"{made}.{name}",)
+        kind = next((KINDS[key] for key in names if key in KINDS), None)
+        reason = _refusal(value, Any if kind is None else kind)
+        if kind is None and is_ours and value not in (None, MISSING) and not isinstance(value, dict):
+            reason = f": no such setting{nearest(name, values.keys() - {name})}"
+        if reason is not None:
+            is_sound = False
+            yield (*path, name), reason, True
+        elif isinstance(value, dict):
+            yield from _mistakes_in(value, (*path, name))
+    check = CHECKS.get(made) or CHECKS.get(path[-1])
+    if is_sound and check is not None:
+        try:
+            check(values)
+        except KeyError as error:
+            yield (*path, error.args[0]), ": this key is missing", True
+        except ValueError as error:
+            name = str(error).partition("=")[0].partition(":")[0]
+            yield (*path, name), str(error).removeprefix(name), False
 
 
-def _mistake(details: Mapping[str, Any], typed: Any, values: Any) -> tuple[str | None, str]:
-    names = [part for part in details["loc"] if isinstance(part, str)]
-    in_list = len(names) < len(details["loc"])
-    key = _as_typed(tuple(names), typed)
-    section = values
-    for name in names[:-1]:
-        section = section[name]
-    if details["type"] == "extra_forbidden":
-        return key, f"{key}: no such setting{nearest(names[-1], [name for name in section if name != names[-1]])}"
-    template = WORDING.get(details["type"])
-    wanted = details["msg"] if template is None else template.format(**details.get("ctx") or {})
-    if details["type"] == "missing":
-        return key, f"{key}: {wanted}"
-    value = section[names[-1]] if names else values
-    if isinstance(value, dict) and details["type"] == "value_error":  # of several keys; the message begins with one
-        name = wanted.partition("=")[0].partition(":")[0]
-        return None, _as_typed((*names, name), typed) + wanted[len(name) :] if name in value else f"{key}: {wanted}"
-    return key, f"{key}={_as_yaml(value)}: {'each ' if in_list else ''}{wanted}"
+def _refusal(value: Any, kind: Any) -> str | None:
+    """What is wrong with a value, as it is said behind its key."""
+    if value == MISSING:
+        return MISSING
+    if isinstance(value, float) and not math.isfinite(value):  # also among keys of another package's
+        return f"={value}: must be a finite number"
+    try:
+        TypeAdapter(kind, config=STRICT).validate_python(value)
+    except ValidationError as error:
+        details = error.errors()[0]
+        template = WORDING.get(details["type"], "{msg}")
+        wanted = template.format(msg=details["msg"], **details.get("ctx", {}))
+        return f"={_as_yaml(value)}: {'each ' if details['loc'] else ''}{wanted}"
+    return None
 
 
 def _as_yaml(value: Any) -> Any:

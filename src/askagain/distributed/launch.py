@@ -67,16 +67,11 @@ def _store() -> "Store":
     """The key-value store that all ranks reach."""
     from torch.distributed import rendezvous
 
-    environment = _required_environment()
+    environment = cluster_environment()
+    assert environment is not None, "this process is the only one"
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
     store, _, _ = next(rendezvous("env://", rank=environment.global_rank(), world_size=environment.world_size()))
     return store
-
-
-def _required_environment() -> "ClusterEnvironment":
-    environment = cluster_environment()
-    assert environment is not None, "this process is the only one"
-    return environment
 
 
 def send_config(config: str) -> None:
@@ -106,14 +101,13 @@ def process_group(device_type: str) -> Iterator[None]:
 
     from askagain.distributed.strategy import backend
 
-    environment = _required_environment()
+    environment = cluster_environment()
+    assert environment is not None, "this process is the only one"
+    store = distributed.PrefixStore("process_group", _store())
+    rank, size = environment.global_rank(), environment.world_size()
     try:
         distributed.init_process_group(
-            backend(device_type),
-            store=distributed.PrefixStore("process_group", _store()),
-            rank=environment.global_rank(),
-            world_size=environment.world_size(),
-            timeout=COLLECTIVE_TIMEOUT,
+            backend(device_type), store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT
         )
         yield
     except RuntimeError as error:
@@ -136,19 +130,11 @@ def is_lost_connection(error: Exception) -> bool:
 
 
 def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
-    """Calls a function in `count` new processes of this machine, the ranks, and returns what rank 0 returns.
+    """Calls a function, with arguments that are pickled, in `count` new processes, and returns what rank 0 returns.
 
-    What ranks above 0 print is kept from the console. All ranks end with this process, however it ends.
-
-    Args:
-        count: how many ranks.
-        function: a function at the top level of its module.
-        args: its arguments, which are pickled.
-
-    Raises:
-        InputError: a rank has raised it.
-        RankError: a rank has failed or was ended; the message names it.
-        SystemExit: this process received SIGINT, SIGTERM or SIGHUP; the status is 128 + the signal's number.
+    What ranks above 0 print is kept from the console. All ranks end with this process, however it ends. Raises
+    InputError where a rank has raised it, RankError where one has failed or was ended, and SystemExit with status
+    128 + the signal's number where a signal stopped this process.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -235,25 +221,15 @@ def _as_rank_error(error: "ChildFailedError", count: int, folder: Path) -> Input
             return InputError(message.removeprefix(INPUT_ERROR))
         log.error(failure.message["extraInfo"]["py_callstack"])
         return RankError(f"{name} failed: {message}")
-    if failure.exitcode < 0:
-        end = f"was ended by {_signal_name(-failure.exitcode)}"
-    else:
-        end = f"ended with status {failure.exitcode}"
+    by_signal = failure.exitcode < 0
+    end = f"was ended by {failure.signal_name()}" if by_signal else f"ended with status {failure.exitcode}"
     return RankError(f"{name} {end}{_last_line(folder, rank)}")
-
-
-def _signal_name(number: int) -> str:
-    """Its name, where it has one: real-time signals have none."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _last_line(folder: Path, rank: int) -> str:
     """What the rank printed last, if it was redirected to a file of torchelastic's folder."""
     for path in folder.rglob(f"{rank}/std*.log"):
-        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        lines = path.read_text(errors="replace").strip().splitlines()
         if lines:
             return f": {lines[-1].strip()}"
     return ""
