@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,30 @@ import numpy as np
 
 from askagain.errors import InputError
 
-INSTALL = {"sentence-transformers": "pip install -r requirements-teacher.txt"}
+INSTALL_SENTENCE_TRANSFORMERS = "pip install -r requirements-teacher.txt"
 
 
-class SentenceTransformerEncoder:
+class _PackageEncoder:
+    """An `Encoder` with the model of a package; each distinct text is encoded once.
+
+    Other texts in a batch may change the last bits of a vector, but equal texts must have equal rows.
+    """
+
+    dim: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """[texts, dim] float32."""
+        places: dict[str, int] = {}
+        numbers = [places.setdefault(text, len(places)) for text in texts]
+        if not numbers:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        return np.asarray(self._encode(list(places)), dtype=np.float32)[numbers]
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        raise NotImplementedError
+
+
+class SentenceTransformerEncoder(_PackageEncoder):
     """A model of sentence-transformers as an `Encoder`.
 
     Args:
@@ -35,21 +56,12 @@ class SentenceTransformerEncoder:
         revision: str | None = None,
         prompt: str | None = None,
     ) -> None:
-        package = _imported("sentence_transformers", "sentence-transformers")
-        self._model = _loaded(
-            path,
-            "a sentence-transformers model",
-            lambda name: package.SentenceTransformer(name, device=device, revision=revision),
-        )
+        package = _imported("sentence_transformers", INSTALL_SENTENCE_TRANSFORMERS)
+        load = partial(package.SentenceTransformer, device=device, revision=revision)
+        self._model = _loaded(path, "a sentence-transformers model", load)
+        self.dim = self._model.get_embedding_dimension()
         self._batch_size = batch_size
         self._prompt = prompt
-
-    @property
-    def dim(self) -> int:
-        return self._model.get_embedding_dimension()
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        return _each_once(texts, self._encode, self.dim)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
         return self._model.encode(
@@ -57,31 +69,26 @@ class SentenceTransformerEncoder:
         )
 
 
-class Model2VecEncoder:
+class Model2VecEncoder(_PackageEncoder):
     """A static model of model2vec as an `Encoder`. `path`: a folder, or the name of a model on the Hub.
 
     Raises InputError where the package or the model is missing.
     """
 
     def __init__(self, path: str) -> None:
-        package = _imported("model2vec", "model2vec")
+        package = _imported("model2vec", "pip install model2vec")
         self._model = _loaded(path, "a model2vec model", package.StaticModel.from_pretrained)
+        self.dim = self._model.dim
 
-    @property
-    def dim(self) -> int:
-        return self._model.dim
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        return _each_once(texts, self._model.encode, self.dim)
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        return self._model.encode(texts)
 
 
-def _imported(module: str, package: str) -> Any:
+def _imported(module: str, install: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise InputError(
-            f"{package} cannot be imported ({error}); {INSTALL.get(package, f'pip install {package}')}"
-        ) from error
+        raise InputError(f"{module.replace('_', '-')} cannot be imported ({error}); {install}") from error
 
 
 def _loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:
@@ -94,12 +101,3 @@ def _loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:
         raise InputError(
             f"{path}: neither a folder of {what} nor a model on the Hugging Face Hub{offline}: {reason}"
         ) from error
-
-
-def _each_once(texts: Sequence[str], encode: Callable[[list[str]], np.ndarray], dim: int) -> np.ndarray:
-    """Encodes distinct texts once: other texts in a batch may change the last bits of a vector."""
-    places: dict[str, int] = {}
-    numbers = [places.setdefault(text, len(places)) for text in texts]
-    if not numbers:
-        return np.zeros((0, dim), dtype=np.float32)
-    return np.asarray(encode(list(places)), dtype=np.float32)[numbers]

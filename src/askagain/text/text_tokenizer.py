@@ -107,8 +107,4 @@ class _RememberedBags:
 
 def _with_room(array: np.ndarray, size: int) -> np.ndarray:
     """The array, or a copy of at least `size` and twice its length, so that copies are rare."""
-    if size <= len(array):
-        return array
-    longer = np.zeros(max(size, 2 * len(array)), dtype=array.dtype)
-    longer[: len(array)] = array
-    return longer
+    return array if size <= len(array) else np.resize(array, max(size, 2 * len(array)))

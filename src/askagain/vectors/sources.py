@@ -52,7 +52,9 @@ def google_news(path: str | Path, limit: int | None) -> WordVectors:
     Source: Mikolov et al., "Distributed Representations of Words and Phrases and their Compositionality", NIPS 2013.
     """
     wanted = Path(path).expanduser()
-    file = next((file for file in (wanted, _other_packing(wanted)) if file.exists()), None)
+    packed, unpacked = wanted.with_name(f"{wanted.name}.gz"), wanted.with_suffix("")
+    other = unpacked if wanted.suffix == ".gz" else packed
+    file = next((file for file in (wanted, other) if file.exists()), None)
     if file is None:
         raise InputError(
             f"{wanted} does not exist: get {GOOGLE_NEWS_FILE} from {GOOGLE_NEWS_PAGE} and put it there, "
@@ -96,10 +98,6 @@ def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.nda
     if kind is FileFormat.WORD2VEC_BINARY:
         return read_binary(path, limit)
     return read_text(path, kind is FileFormat.WORD2VEC_TEXT, limit)
-
-
-def _other_packing(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
 
 
 def _gensim_data_file(dataset_name: str) -> Path:

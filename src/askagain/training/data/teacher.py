@@ -14,11 +14,10 @@ from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
 from askagain.files.progress import progress_bar
 from askagain.files.writing import write_text
-from askagain.models.other_packages import INSTALL, SentenceTransformerEncoder
+from askagain.models.other_packages import INSTALL_SENTENCE_TRANSFORMERS, SentenceTransformerEncoder
 
 VECTORS = "vectors.npy"
 DONE = "done.txt"  # how many texts are embedded; written after their vectors
-EXTRA = INSTALL["sentence-transformers"]
 
 
 class Teacher(Protocol):
@@ -73,7 +72,7 @@ def packaged_teacher(package: str, folder: str, batch_size: int = 64) -> Sentenc
     """The model in a folder of a Python package, which is not imported; raises InputError if either is missing."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"package={package}: no such package is installed; {EXTRA}")
+        raise InputError(f"package={package}: no such package is installed; {INSTALL_SENTENCE_TRANSFORMERS}")
     path = Path(spec.submodule_search_locations[0]) / folder
     if not path.is_dir():
         raise InputError(f"folder={folder}: no such folder in the package {package}, {path.parent}")
