@@ -81,11 +81,6 @@ def packed_encoder(checkpoint: dict[str, Any]) -> BagEncoder:
         return _read_encoder(Path(folder), _trained_rows(checkpoint))
 
 
-def scale_rows(table: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Multiplies each row by its weight: [rows, dim] and [rows] give [rows, dim]."""
-    return table * weights.unsqueeze(1)
-
-
 def _load_from_folder(path: Path) -> BagEncoder:
     folder = path if (path / SETTINGS).is_file() else path / "encoder"
     if not (folder / SETTINGS).is_file():
@@ -116,7 +111,7 @@ def _trained_rows(checkpoint: dict[str, Any]) -> torch.Tensor:
     """The table that was trained, each row multiplied by its weight."""
     entry, state = checkpoint[CHECKPOINT_KEY], checkpoint["state_dict"]
     table = state[entry["table"]]
-    return table if entry["row_weights"] is None else scale_rows(table, state[entry["row_weights"]])
+    return table if entry["row_weights"] is None else table * state[entry["row_weights"]].unsqueeze(1)
 
 
 def _damaged_checkpoint(path: str | Path, error: Exception) -> InputError:

@@ -98,12 +98,12 @@ class DuplicateCollator:
         return DuplicateBatch(TensorBags.of(bags), torch.from_numpy(groups), len(pairs))
 
 
+@dataclass(frozen=True, eq=False)
 class WordVectorCollator:
     """Cuts the n-gram bags and the target vectors of words out of flat arrays."""
 
-    def __init__(self, ngrams: Bags, vectors: np.ndarray) -> None:
-        self.ngrams = ngrams
-        self.vectors = torch.from_numpy(vectors)
+    ngrams: Bags
+    vectors: torch.Tensor
 
     def __call__(self, words: np.ndarray) -> WordVectorBatch:
         """`words`: [b] indices into both arrays."""
@@ -112,13 +112,12 @@ class WordVectorCollator:
         return WordVectorBatch(TensorBags.of(self.ngrams.take(words)), vectors)
 
 
+@dataclass(frozen=True, eq=False)
 class DistillationCollator:
     """Cuts the bags and the teacher's vectors of texts out of flat arrays."""
 
-    def __init__(self, bags: Bags, vectors: np.ndarray) -> None:
-        self.bags = bags
-        self.vectors = vectors
-        read_at_random(vectors)
+    bags: Bags
+    vectors: np.ndarray
 
     def __call__(self, examples: tuple[np.ndarray, np.ndarray, np.ndarray]) -> DistillationBatch:
         """`examples`: [b] text indices, [b] a duplicate of each (-1: none), and [b] the group of both."""

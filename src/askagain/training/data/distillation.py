@@ -9,6 +9,7 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
+from askagain.files.npy import read_at_random
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DistillationCollator
@@ -112,6 +113,7 @@ class DistillationDataModule(BagDataModule):
         return sources, partners[sources], groups[sources]
 
     def collator(self, training: bool) -> DistillationCollator:
+        read_at_random(self.vectors)
         return DistillationCollator(self._bags, self.vectors)
 
     @cached_property

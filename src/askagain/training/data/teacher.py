@@ -108,12 +108,11 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
                 write_text(done, [str(start + len(piece))])
                 bar.advance(task, len(piece))
 
+    def load(folder: Path) -> np.ndarray:
+        return np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
-    return texts.cache.entry("teacher", key, build, _open_vectors, resumable=True)
-
-
-def _open_vectors(folder: Path) -> np.ndarray:
-    return np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    return texts.cache.entry("teacher", key, build, load, resumable=True)
 
 
 def _unit_rows(vectors: np.ndarray, count: int) -> np.ndarray:

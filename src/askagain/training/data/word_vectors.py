@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
@@ -117,4 +118,4 @@ class WordVectorsDataModule(BagDataModule):
         return (sources,)
 
     def collator(self, training: bool) -> WordVectorCollator:
-        return WordVectorCollator(self.ngrams, np.ascontiguousarray(self.vectors.table[self.rows]))
+        return WordVectorCollator(self.ngrams, torch.from_numpy(np.ascontiguousarray(self.vectors.table[self.rows])))

@@ -1,7 +1,7 @@
 """NT-Xent: a query should be closer to its own positive than to all other candidates of the batch, and vice versa."""
 
 import math
-from typing import Any
+from functools import partial
 
 import torch
 from torch import nn
@@ -99,7 +99,7 @@ class NTXentLoss(nn.Module):
         groups: torch.Tensor | None = None,
         world: World | None = None,
     ) -> torch.Tensor:
-        """Computes the loss.
+        """The loss, a scalar.
 
         Args:
             queries: [b, dim], of any length.
@@ -110,37 +110,23 @@ class NTXentLoss(nn.Module):
         """
         world = world or World()
         groups = groups if self.mask_same_group else None
-        if world.size > 1 and not self.gather:
-            return self._without_gathering(queries, positives, negatives, groups, world)
-        settings: dict[str, Any] = {"groups": groups, "label_smoothing": self.label_smoothing, "world": world}
-        return fused_nt_xent(queries, positives, self.temperature, self.eps, negatives=negatives, **settings)
-
-    def _without_gathering(
-        self,
-        queries: torch.Tensor,
-        positives: torch.Tensor,
-        negatives: torch.Tensor | None,
-        groups: torch.Tensor | None,
-        world: World,
-    ) -> torch.Tensor:
-        """The mean over all pairs of the loss that each has among those of its rank's shard, and all hard negatives."""
-        pairs = len(queries)
-        shard = world.shard(pairs)
-        count = shard.stop - shard.start
-        queries, positives = world.all_reduce_grad(queries), world.all_reduce_grad(positives)
-        negatives = world.all_reduce_grad(queries[:0] if negatives is None else negatives)
+        negatives = queries[:0] if negatives is None else negatives
         temperature = self.temperature
+        fused = partial(fused_nt_xent, eps=self.eps, label_smoothing=self.label_smoothing)
+        if world.size == 1 or self.gather:
+            return fused(queries, positives, temperature, negatives=negatives, groups=groups, world=world)
+        # The mean over all pairs of the loss that each has among those of its rank's shard, and all hard negatives.
+        queries, positives, negatives = map(world.all_reduce_grad, (queries, positives, negatives))
         if isinstance(temperature, torch.Tensor):
             temperature = world.all_reduce_grad(temperature)
-        if count:
-            if groups is not None:
-                groups = torch.cat([groups[:pairs][shard], groups[pairs:]])
-            settings: dict[str, Any] = {"groups": groups, "label_smoothing": self.label_smoothing}
-            sides = (queries[shard], positives[shard])
-            shard_loss = fused_nt_xent(*sides, temperature, self.eps, negatives=negatives, **settings)
+        pairs = len(queries)
+        shard = world.shard(pairs)
+        if shard.start < shard.stop:
+            shard_groups = None if groups is None else torch.cat([groups[:pairs][shard], groups[pairs:]])
+            loss = fused(queries[shard], positives[shard], temperature, negatives=negatives, groups=shard_groups)
         else:  # fewer pairs than ranks: a zero that takes part in reducing the gradients
-            shard_loss = 0 * (queries.sum() + positives.sum() + negatives.sum() + temperature)
-        part = shard_loss * (count / pairs)
+            loss = 0 * (queries.sum() + positives.sum() + negatives.sum() + temperature)
+        part = loss * ((shard.stop - shard.start) / pairs)
         return part + (world.all_reduce(part.detach().clone()) - part.detach())
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import product
 from typing import Any
 
 import torch
@@ -151,7 +151,10 @@ class _Shard:
         self._world = world
         self._smoothing = label_smoothing
         rows = world.shard(logits.pairs)
-        self._blocks = list(logits.blocks(rows))
+        length = max(1, blocking.block_logits // logits.pairs)
+        starts = range(rows.start, rows.stop, length)
+        self._blocks = [slice(start, min(start + length, rows.stop)) for start in starts]
+        self._blocks_with_negatives = list(product(range(2), self._blocks)) if logits.has_negatives else []
         self._keeps = gradient_wanted and (rows.stop - rows.start) * logits.logits_per_row <= blocking.kept_logits
         # Exponentials by the start of their block; those of negatives by side and start.
         self._kept: dict[int | tuple[int, int], torch.Tensor] = {}
@@ -163,27 +166,29 @@ class _Shard:
         for block in self._blocks:
             exponentials = self._logits.empty(block)
             for rows, logits in self._logits.fill(block, exponentials):
-                if self._smoothing:
-                    unmasked, is_unmasked = _unmasked(logits)
-                    self.logit_sums[0, rows] += unmasked.sum(dim=1)
-                    self.logit_sums[1] += unmasked.sum(dim=0)
-                    self.logit_counts[0, rows] += is_unmasked.sum(dim=1)
-                    self.logit_counts[1] += is_unmasked.sum(dim=0)
-                logits.exp2_()
-                self.sums[0, rows] = logits.sum(dim=1)
-                self.sums[1] += logits.sum(dim=0)
+                self._add_up(logits, 0, rows, with_columns=True)
             if self._keeps:
                 self._kept[block.start] = exponentials
-        for side, block in self._blocks_with_negatives():
+        for side, block in self._blocks_with_negatives:
             logits = self._logits.with_negatives(side, block)
-            if self._smoothing:
-                unmasked, is_unmasked = _unmasked(logits)
-                self.logit_sums[side, block] += unmasked.sum(dim=1)
-                self.logit_counts[side, block] += is_unmasked.sum(dim=1)
-            self.sums[side, block] += logits.exp2_().sum(dim=1)
+            self._add_up(logits, side, block, with_columns=False)
             if self._keeps:
                 self._kept[side, block.start] = logits
         self._world.all_reduce(self._statistics if self._smoothing else self.sums)
+        # What exponentials are multiplied by, and the smoothed part of their target, by row and by column, [2, b].
+        self._softmax_factors = (2 * self._logits.pairs * self.sums).reciprocal()
+        self._smoothed_targets = self._smoothing / (2 * self._logits.pairs * self.logit_counts)
+
+    def _add_up(self, logits: torch.Tensor, side: int, rows: slice, with_columns: bool) -> None:
+        """Adds the logits of some rows to the statistics of smoothing and their exponentials, in place, to the sums."""
+        addends = []
+        if self._smoothing:
+            masked = logits.isneginf()
+            addends += [(self.logit_sums, logits.masked_fill(masked, 0)), (self.logit_counts, masked.logical_not())]
+        for sums, addend in [*addends, (self.sums, logits.exp2_())]:
+            sums[side, rows] += addend.sum(dim=1)
+            if with_columns:
+                sums[1] += addend.sum(dim=0)
 
     def pair_losses(self) -> torch.Tensor:
         """The loss of each pair of the batch, [b]."""
@@ -211,7 +216,7 @@ class _Shard:
             weights = self._weights(block)
             _put_product(query_grads[block], weights, logits.positives, add=False)
             _put_product(positive_grads, weights.T.to(part_type), logits.queries[block].to(part_type), add=in_parts)
-        for side, block in self._blocks_with_negatives():
+        for side, block in self._blocks_with_negatives:
             weights = self._weights_of_negatives(side, block)
             side_grads = (query_grads, positive_grads)[side]
             _put_product(side_grads[block], weights, logits.negatives[side], add=True)
@@ -230,11 +235,8 @@ class _Shard:
             for _, part in logits.fill(block, exponentials):
                 part.exp2_()
         factors, targets = self._softmax_factors, self._smoothed_targets
-        weights = exponentials
-        if logits.rounds:
-            weights = exponentials.new_empty(exponentials.shape, dtype=logits.product_type)
-        for piece in logits.pieces(exponentials):
-            rows = _rows_of_piece(piece, block)
+        weights = torch.empty_like(exponentials, dtype=logits.product_type) if logits.rounds else exponentials
+        for piece, rows in logits.pieces(block):
             part = exponentials[piece]
             smoothed = (part > 0) * (targets[0, rows, None] + targets[1]) if self._smoothing else None
             part.mul_(factors[0, rows, None] + factors[1])
@@ -253,20 +255,6 @@ class _Shard:
         smoothed = (exponentials > 0) * self._smoothed_targets[side, block, None] if self._smoothing else 0
         weights = exponentials.mul_(self._softmax_factors[side, block, None]).sub_(smoothed)
         return weights.to(self._logits.product_type)
-
-    @cached_property
-    def _softmax_factors(self) -> torch.Tensor:
-        """What the exponentials of a row, and of a column, are multiplied by, [2, b]."""
-        return (2 * self._logits.pairs * self.sums).reciprocal()
-
-    @cached_property
-    def _smoothed_targets(self) -> torch.Tensor:
-        """The smoothed part of the target of each logit of a row, and of a column, [2, b]."""
-        return self._smoothing / (2 * self._logits.pairs * self.logit_counts)
-
-    def _blocks_with_negatives(self) -> Iterator[tuple[int, slice]]:
-        """Sides and blocks; none where there are no negatives."""
-        return ((side, block) for side in range(2) for block in self._blocks if self._logits.has_negatives)
 
 
 class _Logits:
@@ -311,17 +299,14 @@ class _Logits:
         if self._groups is not None and (not units.is_cuda if blocking.mask_by_rows is None else blocking.mask_by_rows):
             self._rows_to_mask = _rows_of_shared_groups(self._groups)
 
-    def blocks(self, rows: slice) -> Iterator[slice]:
-        """Cuts a slice of rows into blocks."""
-        length = max(1, self._blocking.block_logits // self.pairs)
-        return (slice(start, min(start + length, rows.stop)) for start in range(rows.start, rows.stop, length))
-
-    def pieces(self, block: torch.Tensor) -> Iterator[slice]:
-        """Cuts the rows of a block into pieces that fit into a processor's cache; elsewhere all rows are one piece."""
-        count = len(block)
-        on_cpu = block.device.type == "cpu"
-        length = max(1, self._blocking.cached_logits // block.shape[1] if on_cpu else count)
-        return (slice(start, min(start + length, count)) for start in range(0, count, length))
+    def pieces(self, block: slice) -> Iterator[tuple[slice, slice]]:
+        """Cuts a block into pieces that fit into a processor's cache: their rows in the block and in the matrix."""
+        length = block.stop - block.start  # not cut on a GPU
+        if self.diagonal.device.type == "cpu":
+            length = max(1, self._blocking.cached_logits // self.pairs)
+        for start in range(block.start, block.stop, length):
+            stop = min(start + length, block.stop)
+            yield slice(start - block.start, stop - block.start), slice(start, stop)
 
     def empty(self, block: slice) -> torch.Tensor:
         """Memory for the logits of some rows, [rows, b]."""
@@ -329,13 +314,12 @@ class _Logits:
 
     def fill(self, block: slice, memory: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         """Writes the logits of some rows into `memory`; yields rows and their logits while these are in the cache."""
-        product = torch.mm(self.queries[block], self.positives.T, out=None if self.rounds else memory)
-        self._mask(product, block)
-        for piece in self.pieces(memory):
-            rows = _rows_of_piece(piece, block)
+        products = torch.mm(self.queries[block], self.positives.T, out=None if self.rounds else memory)
+        self._mask(products, block)
+        for piece, rows in self.pieces(block):
             logits = memory[piece]
             if self.rounds:
-                logits.copy_(product[piece])
+                logits.copy_(products[piece])
             logits.diagonal(rows.start).copy_(self.diagonal[rows])
             yield rows, logits
 
@@ -364,17 +348,6 @@ def _fits_float32(temperature: float | torch.Tensor) -> bool:
     return isinstance(temperature, torch.Tensor) or 1 / temperature <= LARGEST_FLOAT32_LOGIT
 
 
-def _unmasked(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The logits with 0 in place of masked ones; and 1 where a logit is unmasked, else 0."""
-    masked = logits.isneginf()
-    return logits.masked_fill(masked, 0), masked.logical_not().to(logits.dtype)
-
-
-def _rows_of_piece(piece: slice, block: slice) -> slice:
-    """The rows of the matrix that a piece of a block holds."""
-    return slice(block.start + piece.start, block.start + piece.stop)
-
-
 def _put_product(target: torch.Tensor, first: torch.Tensor, second: torch.Tensor, add: bool) -> None:
     """Writes a matrix product into `target`, or adds it; the factors may be of a type with fewer digits."""
     if first.dtype == target.dtype:
@@ -393,10 +366,7 @@ def _rows_of_shared_groups(groups: torch.Tensor) -> torch.Tensor:
 
 
 def _unit_rows(sides: list[torch.Tensor], eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit rows of all sides, one after the other, and the lengths that they had, [2b + m].
-
-    The rows are filled up with zeros to a multiple of `WIDTH` columns, [2b + m, width].
-    """
+    """Unit rows of all sides, with columns of zeros up to a multiple of `WIDTH`, [2b + m, width], and their lengths."""
     dim = sides[0].shape[1]
     count = sum(map(len, sides))
     lengths = sides[0].new_empty(count)

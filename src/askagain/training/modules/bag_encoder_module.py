@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder, check_pooling
-from askagain.models.folder import CHECKPOINT_KEY, checkpoint_entry, packed_encoder, read_checkpoint, scale_rows
+from askagain.models.folder import CHECKPOINT_KEY, checkpoint_entry, packed_encoder, read_checkpoint
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.losses.nt_xent import NTXentLoss
@@ -141,7 +141,7 @@ class BagEncoderModule(RetrievalModule):
         """
         table = self.bag.weight.detach()
         if self.row_weights is not None:
-            table = scale_rows(table, self.row_weights.detach())
+            table = table * self.row_weights.detach().unsqueeze(1)
         return BagEncoder(self.preprocessor, self.features, table, self.bag.mode, normalize=True)
 
     def pool(self, bags: TensorBags) -> torch.Tensor:
