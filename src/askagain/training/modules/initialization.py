@@ -13,6 +13,7 @@ from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.vectors.word_vectors import WordVectors
 
+KnownRows = tuple[torch.Tensor, torch.Tensor]  # of the new table, [n] int64, and what to write there, [n, start's dim]
 SECOND_WORD = (1 << 32) - 1  # bits of a pair's key that hold its second word
 
 
@@ -49,12 +50,12 @@ class Initializer:
                 f"{self.name}: its vectors are scaled to the length of random rows, which is 0; set init_std above 0"
             )
         known = _known_rows(self.encoder, features)
-        rows = torch.cat([part.rows for part in known])
+        rows = torch.cat([rows for rows, _ in known])
         if not len(rows):
             raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
         scale = 1.0 if self.encoder.normalize else init_std * dim**0.5 / _mean_length(known)
-        for part in known:
-            table[part.rows, : self.encoder.dim] = part.vectors * scale
+        for known_rows, vectors in known:
+            table[known_rows, : self.encoder.dim] = vectors * scale
         return rows
 
 
@@ -68,15 +69,7 @@ def from_word_vectors(vectors: WordVectors) -> Initializer:
     return Initializer(mean_of_vectors(TextPreprocessor(), vectors), vectors.name)
 
 
-@dataclass(frozen=True, eq=False)
-class _KnownRows:
-    """Rows of the new table, [n] int64, and what to write into them, [n, dim of the start]."""
-
-    rows: torch.Tensor
-    vectors: torch.Tensor
-
-
-def _known_rows(encoder: BagEncoder, features: Features) -> list[_KnownRows]:
+def _known_rows(encoder: BagEncoder, features: Features) -> list[KnownRows]:
     """What the encoder knows of words, letter n-grams and word pairs."""
     start = encoder.features
     words = start.vocabulary.indices(features.vocabulary.words)
@@ -118,24 +111,24 @@ def _start_pairs(features: Features, start: Features, words: np.ndarray) -> np.n
     return np.where(known.take(indices, mode="clip") == wanted, indices, -1)
 
 
-def _copied(encoder: BagEncoder, indices: np.ndarray, first_in_start: int, first: int) -> _KnownRows:
+def _copied(encoder: BagEncoder, indices: np.ndarray, first_in_start: int, first: int) -> KnownRows:
     """The start's rows for features of one kind: `indices` of each in the start, -1 where it lacks it.
 
     `first_in_start`, `first`: the row of the first feature of that kind in the start and in the new table.
     """
     known = torch.from_numpy(np.flatnonzero(indices >= 0))
     sources = torch.from_numpy(indices)[known] + first_in_start
-    return _KnownRows(known + first, encoder.bag.weight.detach()[sources])
+    return known + first, encoder.bag.weight.detach()[sources]
 
 
-def _words_alone(encoder: BagEncoder, features: Features) -> _KnownRows:
+def _words_alone(encoder: BagEncoder, features: Features) -> KnownRows:
     """The sum of the start's rows for each word of which it knows a feature."""
     bags = encoder.features.word_bags(features.vocabulary.words)
     known = np.flatnonzero(bags.lengths)
     unscaled = BagEncoder(encoder.preprocessor, encoder.features, encoder.bag.weight.detach(), pooling="sum")
-    return _KnownRows(torch.from_numpy(known), torch.from_numpy(unscaled.embed(bags.take(known))))
+    return torch.from_numpy(known), torch.from_numpy(unscaled.embed(bags.take(known)))
 
 
-def _mean_length(known: list[_KnownRows]) -> float:
-    lengths = torch.cat([torch.linalg.vector_norm(part.vectors, dim=1) for part in known])
+def _mean_length(known: list[KnownRows]) -> float:
+    lengths = torch.cat([torch.linalg.vector_norm(vectors, dim=1) for _, vectors in known])
     return max(float(lengths.double().mean()), torch.finfo(torch.float32).tiny)

@@ -38,13 +38,11 @@ class RowwiseAdagrad(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group["lr"], group["eps"], group["second_moment"])
+                    self._update(parameter, parameter.grad, group)
         return loss
 
-    def _update(
-        self, parameter: torch.Tensor, gradient: torch.Tensor, lr: float, eps: float, second_moment: str
-    ) -> None:
-        by_row = second_moment == "row" and parameter.dim() > 1
+    def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+        by_row = group["second_moment"] == "row" and parameter.dim() > 1
         state = self.state[parameter]
         if not state:
             state["second_moment"] = parameter.new_zeros(len(parameter) if by_row else parameter.shape)
@@ -63,7 +61,7 @@ class RowwiseAdagrad(Optimizer):
             seen.addcmul_(change, change)
         if rows is not None:
             moments.index_copy_(0, rows, seen)
-        scale = seen.sqrt().add_(eps).reciprocal_().mul_(-lr)
+        scale = seen.sqrt().add_(group["eps"]).reciprocal_().mul_(-group["lr"])
         change.mul_(scale.view(-1, *[1] * (change.dim() - 1)) if by_row else scale)
         if rows is None:
             parameter.add_(change)
