@@ -37,7 +37,7 @@ def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_t
 
 
 def test_word_vector_batches_hold_ngrams_and_targets():
-    vectors = np.arange(10, dtype=np.float32).reshape(5, 2)
+    vectors = torch.arange(10.0).reshape(5, 2)
     batch = WordVectorCollator(BAGS, vectors)(np.array([4, 1, 0]))
     assert as_lists(batch.ngrams) == [[7], [], [1, 2]]
     assert batch.vectors.tolist() == [[8, 9], [2, 3], [0, 1]]
