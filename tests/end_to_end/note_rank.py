@@ -17,9 +17,10 @@ class NoteRank(Callback):
         self.failing = failing
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loss = getattr(pl_module.loss, "loss", pl_module.loss)  # MatryoshkaLoss wraps another one
         noted = {
             "pid": os.getpid(),
-            "temperature": float(pl_module.loss.temperature),
+            "temperature": float(loss.temperature),
             "lr": trainer.optimizers[0].param_groups[0]["initial_lr"],
             "batch_size": trainer.datamodule.batch_size,
             "dim": pl_module.encoder.dim,

@@ -111,13 +111,13 @@ SETTINGS = {
     "unknown ties": (("ties=lucky",), "ties=lucky: must be 'expected', 'optimistic' or 'pessimistic'"),
     "no word vectors chosen": (
         ("experiment=trigram", "vectors=none"),
-        "vectors=none: no such config; choose one of these: file, ",
+        "vectors=none: no such config; there are file, ",
     ),
     "missing vectors": (
         ("experiment=word_vectors", "vectors=google_news"),
         "https://code.google.com/archive/p/word2vec",
     ),
-    "unknown words": (("experiment=trigram", "words=some"), "words=some: no such config; choose one of these: all, "),
+    "unknown words": (("experiment=trigram", "words=some"), "words=some: no such config; there are all, "),
     "temperature of zero": (("loss.temperature=0",), "loss.temperature=0: must be at least 0.0015"),
     "unknown setting added": (("+model.depth=3",), "model.depth: no such setting; there are dim, feature_weights"),
     "letters of no use": (("features.ngram_sizes=[1,3]",), "features.ngram_sizes=[1, 3]: must be"),
@@ -131,7 +131,7 @@ SETTINGS = {
     "no run to start from": (("start=encoder", "start.path=nowhere"), "start.path=nowhere: no encoder here"),
     "no path to start from": (("start=encoder",), "start.path is missing: type start.path=..."),
     "no file of word vectors to start from": (("start=word_vectors", "vectors=file"), "vectors.path is missing"),
-    "no such start": (("start=middle",), "start=middle: no such config; choose one of these: encoder, "),
+    "no such start": (("start=middle",), "start=middle: no such config; there are encoder, "),
 }
 
 

@@ -34,7 +34,8 @@ def build(cfg: DictConfig, section: str) -> Any:
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
-            raise InputError(in_section(section, node, cause)) from error
+            names_a_key = str(cause).partition("=")[0] in node
+            raise InputError(f"{section}.{cause}" if names_a_key else str(cause)) from error
         if isinstance(cause, ImportError) or cause is None:
             target = node.get("_target_")
             raise InputError(f"{section}._target_={target}: cannot be imported ({cause or error})") from error
@@ -50,13 +51,6 @@ def build(cfg: DictConfig, section: str) -> Any:
 def build_all(cfg: DictConfig, section: str) -> list[Any]:
     """The objects of a section that holds several, such as callbacks; those set to null are left out."""
     return [build(cfg, f"{section}.{name}") for name, node in (cfg.get(section) or {}).items() if node is not None]
-
-
-def in_section(section: str, node: DictConfig, error: InputError) -> str:
-    """The message of an object that refuses a parameter, `dim=0: must be ...`, as that of the key that was typed."""
-    message = str(error)
-    name = message.partition("=")[0]
-    return f"{section}.{message}" if name in node else message
 
 
 def build_module(cfg: DictConfig, datamodule: "BagDataModule") -> "RetrievalModule":

@@ -36,35 +36,26 @@ Key = tuple[str, ...]
 
 
 def check_settings(command: str, cfg: DictConfig) -> None:
-    """Checks the config of a run; `command` is the name of its config, such as train.
-
-    Raises InputError for the first key with a value of no use, named as it is typed. `${hydra:...}` in the config needs
-    `HydraConfig` to be set.
-    """
+    """Raises InputError for the first key of a config with an invalid value; `command` is the config's name."""
     for _, message in _mistakes(command, cfg):
         raise InputError(message)
 
 
-def check_before_run(cfg: DictConfig) -> None:
-    """Checks the config of a run, Hydra's own section included, before its folder is made. Raises InputError."""
-    _check_with_hydra(cfg, swept=None)
-
-
 def check_before_sweep(cfg: DictConfig) -> None:
-    """Checks what all runs of a sweep share, before its folder is made. Raises InputError.
+    """Checks what all runs of a sweep share: nothing where a group is swept, as that changes which keys there are.
 
-    The values that are swept are not in the config yet, so each run is checked again as a whole. Nothing is checked
-    here where a group is swept, as that changes which keys there are.
+    The values that are swept are not in the config yet, so each run is checked again as a whole.
     """
     typed: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
     overrides = OverridesParser.create().parse_overrides(typed)
     swept = {str(override.key_or_group) for override in overrides if override.is_sweep_override()}
     swept |= {str(key) for key in cfg.hydra.sweeper.get("params") or {}}
     if not swept & {str(group) for group in cfg.hydra.runtime.choices}:
-        _check_with_hydra(cfg, swept)
+        check_before_run(cfg, swept)
 
 
-def _check_with_hydra(cfg: DictConfig, swept: set[str] | None) -> None:
+def check_before_run(cfg: DictConfig, swept: set[str] | None = None) -> None:
+    """Checks the config of a run, or what `swept` leaves of it, before its folder is made. Raises InputError."""
     config = HydraConfig.instance()
     before = config.cfg
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])

@@ -80,12 +80,17 @@ def run(main: Callable[[], object]) -> None:
         sys.exit(follow_first_rank(environment.global_rank()))
     # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
     os.environ[FULL_ERROR] = "1"
-    _answered(_compared if environment is None else _run_with_followers, main)
+    _answered(_compared, main, environment is not None)
 
 
-def _compared(main: Callable[[], object]) -> None:
-    sys.argv[1:] = ordered(sys.argv[1:])
+def _compared(main: Callable[[], object], has_followers: bool) -> None:
     try:
+        if has_followers and not MULTIRUN.isdisjoint(sys.argv):
+            raise InputError(
+                "-m: torchrun and srun start one run; for a sweep type `python train.py -m`, with hydra/launcher="
+                "submitit_slurm, submitit_local, ray or joblib for runs side by side"
+            )
+        sys.argv[1:] = ordered(sys.argv[1:])
         main()
     except ValueError as error:
         runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
@@ -95,19 +100,9 @@ def _compared(main: Callable[[], object]) -> None:
             f"no run of the sweep succeeded, so there is no best one; see {NoteSweep.folder}", 1
         ) from error
     finally:
+        if has_followers:
+            send_no_run()
         print_comparison()
-
-
-def _run_with_followers(main: Callable[[], object]) -> None:
-    try:
-        if not MULTIRUN.isdisjoint(sys.argv):
-            raise InputError(
-                "-m: torchrun and srun start one run; for a sweep type `python train.py -m`, with hydra/launcher="
-                "submitit_slurm, submitit_local, ray or joblib for runs side by side"
-            )
-        _compared(main)
-    finally:
-        send_no_run()
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:

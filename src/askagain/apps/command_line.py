@@ -4,7 +4,6 @@ to type.
 
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from askagain.apps.checks import nearest
 from askagain.errors import InputError
 
 CONFIGS = Path(askagain.__file__).parents[2] / "configs"  # of the clone that the package was installed from
-NO_PLUGIN = "a plugin of Hydra's is needed for others: pip install -r requirements-sweeps.txt"
+NO_PLUGIN = "plugins of Hydra's are installed by pip install -r requirements-sweeps.txt"
 NOT_HELPFUL = "\nTo append to your"  # Hydra proposes to add what nothing would read
 
 
@@ -84,8 +83,5 @@ def _no_such_choice(path: str, choices: Sequence[str]) -> str:
     if folder != path and (os.sep in folder or Path(folder).is_dir()):
         return f"data={folder}: this is a folder; type data=tsv data.dir={folder}"
     group, _, choice = path.rpartition("/")
-    if group.startswith("hydra/") and choice not in choices:
-        return f"{group}={choice}: there are {', '.join(choices)}; {NO_PLUGIN}"
-    close = get_close_matches(choice, choices, n=1)
-    end = f"did you mean {group}={close[0]}?" if close else f"choose one of these: {', '.join(choices)}"
-    return f"{group}={choice}: no such config; {end}"
+    end = f"; {NO_PLUGIN}" if group.startswith("hydra/") else ""
+    return f"{group}={choice}: no such config{nearest(choice, choices, f'{group}=')}{end}"

@@ -12,12 +12,7 @@ from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from askagain.apps.command import heavy_imports, one_line
-from askagain.distributed.launch import (
-    cluster_environment,
-    is_lost_connection,
-    receive_config,
-    run_ranks,
-)
+from askagain.distributed.launch import cluster_environment, is_lost_connection, receive_config, run_ranks
 from askagain.errors import InputError, RankError
 
 
@@ -45,12 +40,6 @@ def device_count(cfg: DictConfig) -> int:
     return 1
 
 
-def world_size(cfg: DictConfig) -> int:
-    """How many devices train together."""
-    environment = cluster_environment()
-    return device_count(cfg) if environment is None else environment.world_size()
-
-
 def check_devices(cfg: DictConfig) -> None:
     """Raises InputError where several nodes are asked for, and nothing has started processes on them."""
     if cluster_environment() is None and cfg.trainer.num_nodes != 1:
@@ -69,10 +58,7 @@ def train_on_devices(cfg: DictConfig) -> dict[str, float]:
 
 
 def _train_as_rank(cfg: DictConfig, hydra: dict[str, Any], threads: int) -> dict[str, float]:
-    """Trains in a process of `run_ranks`, set up as Hydra has set up the one that started it.
-
-    Raises InputError for all that a command answers by a line and status 2.
-    """
+    """Trains in a process of `run_ranks`, set up as Hydra has set up the one that started it."""
     with heavy_imports():
         from askagain.apps.train import train_rank
     setup_globals()  # Hydra's resolvers

@@ -1,7 +1,9 @@
-"""Sets the process up for training: memory that stays with it between steps, and its share of the processor threads."""
+"""Sets the process up for training: its memory, its threads, and which warnings it shows."""
 
 import ctypes
+import logging
 import platform
+import warnings
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -12,12 +14,23 @@ MMAP_THRESHOLD, LARGEST_HEAP_BLOCK = -3, 32 << 20
 TRIM_THRESHOLD, KEPT_FREE = -1, 512 << 20
 
 
-def keep_freed_memory() -> None:
-    """Makes glibc keep freed memory; does nothing where the C library is another one.
+def set_up_process() -> None:
+    """Silences notes of Lightning's that do not hold here, and makes glibc keep freed memory.
 
     Every step needs tensors of the same sizes, and a page that was returned to the system costs more to get back than
     the computation on it.
     """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        ".*exists and is not empty.*",
+        ".*recommended to use `self.log.*sync_dist.*",  # every rank has the figures of all
+        ".*The dirpath has changed.*",  # a resumed run has a folder of its own
+        ".*your dataloader is not resumable.*",  # the datamodule is
+        ".*Total length of `list` across ranks is zero.*",  # nothing is held out
+    ):
+        warnings.filterwarnings("ignore", message=message)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(MMAP_THRESHOLD, LARGEST_HEAP_BLOCK)

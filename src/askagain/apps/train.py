@@ -4,10 +4,9 @@ import json
 import logging
 import math
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
@@ -19,8 +18,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import build, build_all, build_corpus, build_module, data_name
-from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices, world_size
-from askagain.apps.process_setup import keep_freed_memory, use_launchers_threads
+from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
+from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_counts, print_metrics, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
@@ -45,7 +44,6 @@ from askagain.training.lightning_overhead import NoProfiler
 
 log = logging.getLogger(__name__)
 
-Kind = TypeVar("Kind", bound=pl.Callback)
 Metrics = dict[str, float]
 
 RATE = "train/examples_per_second"
@@ -57,7 +55,7 @@ def train(cfg: DictConfig) -> float:
 
     Raises InputError for a mistake in the config or in the data.
     """
-    _prepare_process()
+    set_up_process()
     use_launchers_threads()
     (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     group_in_wandb(cfg)
@@ -69,11 +67,12 @@ def train(cfg: DictConfig) -> float:
     else:
         check_devices(cfg)
         resolve_checkpoint(cfg)
-        if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
-            cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * world_size(cfg))
         environment = cluster_environment()
+        size = device_count(cfg) if environment is None else environment.world_size()
+        if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
+            cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * size)
         if environment is None:
-            metrics = _train(cfg, corpus) if device_count(cfg) == 1 else train_on_devices(cfg)
+            metrics = _train(cfg, corpus) if size == 1 else train_on_devices(cfg)
         else:
             rank = environment.global_rank()
             if rank == 0:
@@ -89,18 +88,10 @@ def train(cfg: DictConfig) -> float:
 
 
 def train_rank(cfg: DictConfig) -> Metrics:
-    """Trains as one of several ranks of a run that rank 0 has checked; rank 0 returns all metrics.
-
-    Raises InputError as `train` does.
-    """
-    _prepare_process()
+    """Trains as one of several ranks of a run that rank 0 has checked; rank 0 returns all metrics."""
+    set_up_process()
     with process_group(device_type(cfg)):
         return _train(cfg, build_corpus(cfg))
-
-
-def _prepare_process() -> None:
-    _quieten()
-    keep_freed_memory()
 
 
 def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
@@ -159,10 +150,9 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
         raise InputError(str(error).replace("monitor=", "metric.name=", 1)) from error
     except SystemExit as stopped:
         run = Path(cfg.paths.run_dir)
-        has_checkpoint = (run / LAST_CHECKPOINT).is_file()
-        remedy = (
-            f"ckpt_path={run} goes on from its last checkpoint" if has_checkpoint else "no checkpoint was written yet"
-        )
+        remedy = "no checkpoint was written yet"
+        if (run / LAST_CHECKPOINT).is_file():
+            remedy = f"ckpt_path={run} goes on from its last checkpoint"
         log.warning("stopped in epoch %d; %s", trainer.current_epoch, remedy)
         sys.exit(STOPPED[type(stopped)])
     if trainer.should_stop:
@@ -172,13 +162,14 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
 def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> Metrics:
     """Ranks with the encoder that was kept, prints its metrics beside those of the start, and returns both."""
     folder = _encoder_folder(cfg)
-    best = [callback for callback in _callbacks(trainer, BestCheckpoint) if callback.best_epoch is not None]
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    best = [one for one in callbacks if isinstance(one, BestCheckpoint) and one.best_epoch is not None]
     if not best:  # no epoch was trained or kept; an encoder in the folder would be that of another run
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
     columns: dict[str, Metrics] = {}
     metrics: Metrics = {}
-    for hits_at_k in _callbacks(trainer, HitsAtK):
+    for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
         columns["validation, before training" if cfg.ckpt_path is None else "validation, resumed"] = hits_at_k.start
         metrics = prefixed("start", hits_at_k.start)
     kept = "trained" if trainer.global_step else "untrained"
@@ -215,11 +206,9 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     if not on_terminal:  # HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
-    settings["plugins"] = [AtomicCheckpointIO()]
+    settings |= {"plugins": [AtomicCheckpointIO()], "strategy": "auto"}
     environment = cluster_environment()
-    if environment is None:
-        settings["strategy"] = "auto"
-    else:
+    if environment is not None:
         settings["strategy"] = ReplicatedStrategy(cluster_environment=environment)
         settings["num_nodes"] = node_count()
         devices = environment.world_size() // node_count()
@@ -242,10 +231,6 @@ def _splits(corpus: Corpus) -> list[str]:
 def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
     """The losses and validation metrics among what was logged in an epoch."""
     return {name: float(value) for name, value in logged.items() if name.startswith(("train/", "val/"))}
-
-
-def _callbacks(trainer: pl.Trainer, kind: type[Kind]) -> list[Kind]:
-    return [callback for callback in trainer.callbacks if isinstance(callback, kind)]  # type: ignore[attr-defined]
 
 
 def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics]) -> None:
@@ -282,18 +267,3 @@ def _close_wandb(loggers: Sequence[Logger], exit_code: int) -> None:
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.finish(exit_code=exit_code)
-
-
-def _quieten() -> None:
-    """Silences Lightning's notes on hardware, loggers and workers, and warnings that do not hold here."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*LeafSpec.*",
-        ".*exists and is not empty.*",
-        ".*recommended to use `self.log.*sync_dist.*",  # every rank has the figures of all
-        ".*The dirpath has changed.*",  # a resumed run has a folder of its own
-        ".*your dataloader is not resumable.*",  # the datamodule is
-        ".*Total length of `list` across ranks is zero.*",  # nothing is held out
-    ):
-        warnings.filterwarnings("ignore", message=message)
