@@ -22,11 +22,8 @@ class HitsAtK(Callback):
     `trainer.fit` and `trainer.validate` log `val/hits@10`, `val/mrr`... of the ranking set `validation`; `trainer.test`
     logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
 
-    `start` holds the metrics before the first epoch of this run, without a prefix.
-
-    Args:
-        ks: the values of K.
-        ties: how candidates that tie with the duplicate count, see `askagain.ranking.metrics.hits_at_k`.
+    `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
+    `askagain.ranking.metrics.hits_at_k`. `start` holds the metrics before the first epoch of this run.
     """
 
     def __init__(self, ks: Sequence[int], ties: str) -> None:

@@ -35,7 +35,8 @@ class DistillationLoss(nn.Module):
         eps: Vectors shorter than this are divided by it instead of by their length.
 
     Raises:
-        InputError: A temperature is to be learned that has no loss.
+        InputError: Neither the teacher's vectors nor its similarities have a weight, or a temperature is to be learned
+            that has no loss.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class DistillationLoss(nn.Module):
         eps: float = 1e-8,
     ) -> None:
         super().__init__()
+        if max(vector_weight, similarity_weight) <= 0:
+            raise InputError("vector_weight=0, similarity_weight=0: at least one of both must be above 0")
         if not nt_xent_weight and any(True for _ in nt_xent.parameters()):
             raise InputError(
                 "learn_temperature: needs nt_xent_weight above 0, without it there is nothing to learn from"

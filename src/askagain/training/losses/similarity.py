@@ -21,9 +21,7 @@ class SimilarityLoss(nn.Module):
         >>> bool(SimilarityLoss(temperature=0.1)(3 * teacher, teacher=teacher).abs() < 1e-5)
         True
 
-    Args:
-        temperature: What cosines are divided by.
-        eps: A student's vectors shorter than this are divided by it instead of by their length.
+    Cosines are divided by `temperature`; a student's vectors shorter than `eps` by it instead of by their length.
     """
 
     def __init__(self, temperature: float = 0.1, eps: float = 1e-8) -> None:
