@@ -9,7 +9,7 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
-from askagain.files.npy import read_at_random
+from askagain.files.mapped import read_at_random
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DistillationCollator
