@@ -72,7 +72,7 @@ def rank_pids(run: Path) -> list[int]:
 
 
 def weights(run: Path) -> torch.Tensor:
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["bag.weight"]
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["trainable.bag.weight"]
 
 
 def printed(run: Path, name: str) -> list[str]:

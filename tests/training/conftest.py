@@ -79,4 +79,4 @@ def dssm_module(
     """A DSSM of 32 columns with settings for tests."""
     defaults = {"dim": 32, "init_std": 0.05}
     learning = {"loss": loss or NTXentLoss(), "optimizer": optimizer, "scheduler": SCHEDULE}
-    return DSSM(**data.model_inputs(), **learning, **defaults | settings)
+    return DSSM.from_settings(**data.model_inputs(), **learning, **defaults | settings)

@@ -36,7 +36,7 @@ def fit(corpus, folder, *callbacks, resume=None, **settings):
         **settings,
     )
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None)
-    return module.bag.weight.detach(), len(data.train_dataloader())
+    return module.trainable.bag.weight.detach(), len(data.train_dataloader())
 
 
 def test_with_accumulated_gradients_it_saves_only_right_after_a_step_and_resumes_bit_for_bit(corpus, tmp_path):

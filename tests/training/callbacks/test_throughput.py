@@ -77,7 +77,7 @@ def test_gradients_are_clipped_sparse_or_dense(corpus, algorithm, optimizer):
             self.values = []
 
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-            gradient = pl_module.bag.weight.grad
+            gradient = pl_module.trainable.bag.weight.grad
             assert gradient.is_sparse == (type(optimizer) is RowwiseAdagrad)
             dense = gradient.to_dense()
             self.values.append(dense.norm().item() if algorithm == "norm" else dense.abs().max().item())

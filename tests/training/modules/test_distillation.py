@@ -81,7 +81,7 @@ def distillation(data, lr=0.05, feature_weights="none", **settings):
         "optimizer": partial(RowwiseAdagrad, lr=lr, eps=1e-10, second_moment="row"),
         "scheduler": SCHEDULE,
     }
-    return Distillation(**data.model_inputs(), **learning, init_std=0.02, feature_weights=feature_weights)
+    return Distillation.from_settings(**data.model_inputs(), **learning, init_std=0.02, feature_weights=feature_weights)
 
 
 def fit(module, data, folder, epochs):

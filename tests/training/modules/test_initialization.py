@@ -146,7 +146,9 @@ def test_a_dssm_starts_from_a_saved_encoder_and_is_otherwise_the_random_one(tmp_
             "scheduler": partial(warmup_decay, warmup_share=0.1, decay="linear"),
             "idf": lambda: np.linspace(0.5, 1.5, features.size, dtype=np.float32),
         }
-        module = DSSM(TextPreprocessor(), features, **learning, **settings, start=start)
+        module = DSSM.from_settings(
+            preprocessor=TextPreprocessor(), features=features, **learning, **settings, start=start
+        )
         return module.encoder.bag.weight.detach(), module.counts()["started_rows"]
 
     random, none = made()

@@ -336,9 +336,9 @@ OPTIMIZERS = {"row-wise": ROW_WISE, "adam": ADAM}
 def folded(module):
     """The table with each row times its weight, from what is trained."""
     state = module.state_dict()
-    names = [f"{name}_weights" for name in ("fixed", "learned")]
+    names = [f"trainable.{name}_weights" for name in ("fixed", "learned")]
     (weights,) = [state[name] for name in names if name in state] or [torch.ones(1)]
-    return state["bag.weight"] * weights[:, None]
+    return state["trainable.bag.weight"] * weights[:, None]
 
 
 @pytest.mark.parametrize("weights", WEIGHTED)
@@ -368,16 +368,16 @@ def test_fixed_weights_stay_and_learned_ones_start_there_and_move(corpus, tmp_pa
     idf = torch.from_numpy(data.idf())
     for weights in WEIGHTED:
         module = dssm(data, feature_weights=weights)
-        assert torch.equal(module.row_weights.detach(), idf)
+        assert torch.equal(module.trainable.row_weights.detach(), idf)
         trainer(tmp_path / weights, 1).fit(module, datamodule=data)
-        assert torch.equal(module.row_weights.detach(), idf) == (weights == "idf")
+        assert torch.equal(module.trainable.row_weights.detach(), idf) == (weights == "idf")
 
 
 def test_weights_change_what_is_ranked_first_and_no_weights_leave_the_table_as_it_is(corpus):
     data = duplicates(corpus)
     plain, weighted = dssm(data), dssm(data, feature_weights="idf")
-    assert torch.equal(plain.bag.weight, weighted.bag.weight)
-    assert plain.encoder.bag.weight.data_ptr() == plain.bag.weight.data_ptr()
+    assert torch.equal(plain.trainable.bag.weight, weighted.trainable.bag.weight)
+    assert plain.encoder.bag.weight.data_ptr() == plain.trainable.bag.weight.data_ptr()
     texts = list(corpus.ranking("validation").texts)[:50]
     vectors = weighted.encoder.encode(texts)
     assert not np.allclose(vectors, plain.encoder.encode(texts), atol=1e-3)

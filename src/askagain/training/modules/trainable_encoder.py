@@ -1,0 +1,95 @@
+"""A bag encoder while it is trained: its table, and weights of its rows that are fixed or trained with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder, check_pooling
+from askagain.models.folder import checkpoint_entry
+from askagain.text.features import Features
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.training.modules.initialization import Initializer
+from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum
+
+ROW_WEIGHTS = {"none": None, "idf": "fixed_weights", "learned": "learned_weights"}  # names in the state_dict
+
+
+class TrainableEncoder(nn.Module):
+    """A table to train, and the `BagEncoder` that it makes.
+
+    Args:
+        preprocessor: Splits a text into words.
+        features: Maps words to rows of the table.
+        idf: Returns the weight of each feature, see `inverse_document_frequencies`; called only where it is needed.
+        dim: The length of a vector.
+        init_std: Standard deviation of the table's first values.
+        feature_weights: What each row is multiplied by: `none`, `idf` (fixed) or `learned` (starts from idf).
+        pooling: `sum` or `mean`, of the encoder that is saved. Training does not depend on it, since losses see the
+            direction of a vector only.
+        start: What some rows start from, see `Initializer.fill` (None: all rows start random).
+
+    Raises:
+        InputError: Unknown feature weights or pooling, or a start that does not fit.
+    """
+
+    def __init__(
+        self,
+        preprocessor: TextPreprocessor,
+        features: Features,
+        idf: Callable[[], np.ndarray],
+        dim: int,
+        init_std: float,
+        feature_weights: str = "none",
+        pooling: str = "sum",
+        start: Initializer | None = None,
+    ) -> None:
+        check_pooling(pooling)
+        if feature_weights not in ROW_WEIGHTS:
+            raise InputError(f"feature_weights={feature_weights}: not one of {', '.join(ROW_WEIGHTS)}")
+        super().__init__()
+        self.preprocessor = preprocessor
+        self.features = features
+        self.settings = {"dim": dim, "pooling": pooling, "feature_weights": feature_weights}
+        table = torch.empty(features.size, dim).normal_(std=init_std)
+        self.bag = nn.EmbeddingBag(features.size, dim, mode=pooling, include_last_offset=True, _weight=table)
+        self._weights_name = ROW_WEIGHTS[feature_weights]
+        if feature_weights == "learned":
+            self.learned_weights = nn.Parameter(torch.from_numpy(idf()))
+        elif feature_weights == "idf":
+            self.register_buffer("fixed_weights", torch.from_numpy(idf()))
+        self.initialized_rows = 0 if start is None else self._initialize(start, init_std)
+
+    @torch.no_grad()
+    def _initialize(self, start: Initializer, init_std: float) -> int:
+        """Fills rows so that they are those of the start once they have been weighted; returns how many."""
+        rows = start.fill(self.bag.weight, self.features, init_std)
+        if self.row_weights is not None:
+            self.bag.weight[rows] /= self.row_weights[rows].unsqueeze(1)
+        return len(rows)
+
+    @property
+    def row_weights(self) -> torch.Tensor | None:
+        """What each row of the table is multiplied by, [features.size]; None where all rows weigh the same."""
+        return None if self._weights_name is None else getattr(self, self._weights_name)
+
+    def pool(self, bags: TensorBags, sparse: bool) -> torch.Tensor:
+        """Unnormalised vectors of bags, [bags, dim]; with `sparse` their gradient holds the rows of these bags only."""
+        return embedding_bag_sum(self.bag.weight, bags, sparse, self.row_weights)
+
+    def encoder(self) -> BagEncoder:
+        """The encoder as it is now. Without weights it shares the table that is trained; else it has a table of its
+        own, each row multiplied by its weight.
+        """
+        table = self.bag.weight.detach()
+        if self.row_weights is not None:
+            table = table * self.row_weights.detach().unsqueeze(1)
+        return BagEncoder(self.preprocessor, self.features, table, self.bag.mode, normalize=True)
+
+    def checkpoint_entry(self, prefix: str) -> dict[str, Any]:
+        """What makes a checkpoint an encoder by itself; `prefix`: of this module's names in the state_dict."""
+        row_weights = None if self._weights_name is None else prefix + self._weights_name
+        return checkpoint_entry(self.encoder(), f"{prefix}bag.weight", row_weights)
