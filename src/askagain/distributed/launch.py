@@ -221,8 +221,11 @@ def _as_rank_error(error: "ChildFailedError", count: int, folder: Path) -> Input
             return InputError(message.removeprefix(INPUT_ERROR))
         log.error(failure.message["extraInfo"]["py_callstack"])
         return RankError(f"{name} failed: {message}")
-    by_signal = failure.exitcode < 0
-    end = f"was ended by {failure.signal_name()}" if by_signal else f"ended with status {failure.exitcode}"
+    end = f"ended with status {failure.exitcode}"
+    if failure.exitcode < 0:
+        number = -failure.exitcode
+        has_name = number in set(signal.Signals)  # real-time signals have none
+        end = f"was ended by {failure.signal_name() if has_name else f'signal {number}'}"
     return RankError(f"{name} {end}{_last_line(folder, rank)}")
 
 
