@@ -11,7 +11,7 @@ from askagain.synthetic.sample import write_sample
 from askagain.training.losses.nt_xent import NTXentLoss
 from tests.distributed import ranks_at_work
 
-pytestmark = pytest.mark.xdist_group("ranks")  # what they compute is computed once
+pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.slow]  # what they compute is computed once
 PRINTED = 4  # digits
 ADDITIONS = ("loss", "gradient", "of temperature")
 

@@ -33,7 +33,9 @@ def vectors_file(tmp_path_factory, small) -> Path:
     return path
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(name, marks=[pytest.mark.slow] if name == "distill" else []) for name in EXPERIMENTS]
+)
 def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small, vectors_file, experiment):
     words = [f"experiment={experiment}", "data=tsv", f"data.dir={small}"]
     if experiment == "word_vectors":

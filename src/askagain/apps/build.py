@@ -22,7 +22,7 @@ PATHS = ("train_path", "validation_path", "test_path", "corpus_path")
 
 
 def build(cfg: DictConfig, section: str) -> Any:
-    """The object of a config section; with `_partial_` in the section, what makes it, the settings filled in.
+    """The object of a config section; with `_partial_` in the section, a `functools.partial` that makes it.
 
     Raises InputError for a target that cannot be imported, and for settings that it does not take or refuses.
     """

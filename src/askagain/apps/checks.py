@@ -1,4 +1,8 @@
-"""Checks a composed config against the settings of its command, and says in one line what is wrong with it."""
+"""Checks a composed config against the settings of its command, and says in one line what is wrong with it.
+
+Hydra itself refuses keys that a config does not have; `command_line.explained` then names the nearest one. Values are
+checked here. A class of the user's own, named by `_target_`, checks its arguments itself.
+"""
 
 import math
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Ranks, one process for each device: those that torchrun or srun has started, or those that torchelastic starts here.
+"""Starts one process for each device with torchelastic, or joins those that torchrun or srun started.
 
 Rank 0 composes the config and writes the run folder. The other ranks receive its config, so they cannot train other
 values than rank 0 does.

@@ -80,6 +80,8 @@ def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> 
 def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> dict[str, np.ndarray]:
     """All metrics of each query, [queries] float64 by name; takes and raises what `hits_at_k` does.
 
+    A metric added here is reported by the callback, by `evaluate.py` and in every table.
+
     `hits@K` for each K, `mrr` and `mean_rank` look at the duplicate ranked first. Where queries may have several
     duplicates (`ranks.row` is given), `ndcg@K` takes the place of `dcg@K`, and `map` is added; with one duplicate a
     query they would equal `dcg@K` and `mrr`.

@@ -20,9 +20,9 @@ from askagain.training.lightning_overhead import LeanDataModule
 class BagDataModule(LeanDataModule, ABC):
     """Batches of bags to train on and to compute the validation loss on, and the ranking sets of a corpus.
 
-    Examples come from sources: a group of duplicates gives pairs, a word gives itself. A share of the sources is held
-    out for the validation loss. Everything is opened when it is first needed, so the module also works without a
-    Trainer. Every rank gets the whole batch of all devices; the ranks share the work inside the loss.
+    Examples come from sources, the units of the split: a group of duplicates gives pairs, a word gives itself. A share
+    of the sources is held out for the validation loss. Everything is opened when it is first needed, so the module also
+    works without a Trainer. Every rank gets the whole batch of all devices; the ranks share the work inside the loss.
 
     `predict_split` names the ranking set whose vectors `trainer.predict` returns, `validation` or `test`, in batches of
     `predict_batch_size` texts.
@@ -69,7 +69,7 @@ class BagDataModule(LeanDataModule, ABC):
 
     @abstractmethod
     def model_inputs(self) -> dict[str, Any]:
-        """Constructor arguments of a module that depend on the data."""
+        """The constructor arguments of a module that come from the data, such as `features`."""
 
     def prepare_data(self) -> None:
         """Writes to the cache what is computed once."""

@@ -69,6 +69,9 @@ class BagEncoderModule(RetrievalModule):
 
         Raises:
             InputError: There is no such checkpoint, it is damaged or of another module, or its loss is not known.
+
+        To test it, give the Trainer the callback that ranks, and a datamodule with a test set:
+        `Trainer(callbacks=[HitsAtK([1, 10], "expected")]).test(module, datamodule=datamodule)`.
         """
         checkpoint = read_checkpoint(checkpoint_path, map_location)
         try:

@@ -18,7 +18,6 @@ from askagain.text.features import Features
 from askagain.training.data.batches import RankingBatch
 from askagain.training.lightning_overhead import LeanModule, mark_coalesced
 from askagain.training.optim.embedding_bag import TensorBags
-from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 
 FEATURES = "features"  # a checkpoint's key
 OPTIMIZER = "optimizer_class"  # likewise
@@ -86,8 +85,8 @@ class RetrievalModule(LeanModule, ABC):
 
     @property
     def sparse(self) -> bool:
-        """Whether the table's gradients are sparse: where the optimizer takes these."""
-        return self._optimizer_class is RowwiseAdagrad
+        """Whether the table's gradients are sparse: where the optimizer's class says `takes_sparse_gradients`."""
+        return getattr(self._optimizer_class, "takes_sparse_gradients", False)
 
     def note_rows(self, bags: TensorBags) -> None:
         """Notes how many distinct rows the gradient of a training step will have."""

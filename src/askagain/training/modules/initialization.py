@@ -32,8 +32,8 @@ class Initializer:
         knows nothing of stay as they are, and so do the last columns where its vectors have fewer.
 
         An encoder that was trained to give unit vectors (a DSSM, a distilled encoder) keeps the lengths of its rows,
-        which say how much a feature weighs. Other vectors are scaled together to the mean length of random rows:
-        the optimizer's steps are made for these, and features that start random weigh as much.
+        which say how much a feature weighs. All other vectors are rescaled by one factor, so that their mean
+        length is that of random rows: the learning rate is tuned for it, and random rows then weigh as much.
 
         `table` is [features.size, dim], `init_std` the standard deviation of random rows. Returns the rows that were
         written, [n]. Raises InputError where the encoder's vectors have more columns than the table, or it knows none

@@ -47,10 +47,7 @@ def _begins(rows: np.ndarray) -> np.ndarray:
 
 
 def _stable_order(ids: np.ndarray) -> np.ndarray:
-    """Where the ids are in rising order, equal ones as they stand: two sorts by 16 bits, which numpy does by digits.
-
-    It takes a third of the time that one sort takes which compares.
-    """
+    """Stable argsort of the ids as two 16-bit passes, which numpy does by radix sort, in a third of the time."""
     order = np.argsort(ids.astype(np.uint16), kind="stable")  # of the low half
     high = (ids >> 16).astype(np.uint16)
     return order.take(np.argsort(high.take(order), kind="stable")) if high.any() else order

@@ -25,6 +25,8 @@ class RowwiseAdagrad(Optimizer):
     Deep Learning Recommendation Models", ISCA 2022.
     """
 
+    takes_sparse_gradients = True
+
     def __init__(self, params: Iterable[Any], lr: float, eps: float, second_moment: str) -> None:
         super().__init__(params, {"lr": lr, "eps": eps, "second_moment": second_moment})
 
