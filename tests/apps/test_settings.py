@@ -101,6 +101,7 @@ def test_configs_are_in_order(command, words):
         (("seed=4294967296",), "seed=4294967296: must be at most 4294967295"),
         (("trainer.strategy=fsdp",), "trainer.strategy=fsdp: must be 'auto', 'ddp'"),
         (("+model.dmi=3",), "model.dmi: no such setting; did you mean dim?"),
+        (("+features.limit=3",), "got an unexpected keyword argument 'limit'"),
         (("+sede=3",), "sede: no such setting; did you mean seed?"),
         (("+callbacks.mine={_target_: my.Callback, size: inf}",), "callbacks.mine.size=inf: must be a finite"),
         (("callbacks.hard_negatives.first_epoch=0",), "callbacks.hard_negatives.first_epoch=0: must be at least 1"),

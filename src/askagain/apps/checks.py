@@ -117,6 +117,8 @@ def _mistakes_in(section: dict[str, Any], path: Key) -> Iterator[tuple[Key, str,
             check(values)
         except KeyError as error:
             yield (*path, error.args[0]), ": this key is missing", True
+        except TypeError as error:  # a class takes no such parameter
+            yield path, f": {error}", True
         except ValueError as error:
             name = str(error).partition("=")[0].partition(":")[0]
             yield (*path, name), str(error).removeprefix(name), False
