@@ -62,7 +62,7 @@ def test_a_second_start_embeds_nothing_and_two_devices_print_what_one_does(comma
     losses = column(one, "train/loss")
     assert len(losses) >= 20 and column(two, "train/loss") == pytest.approx(losses, abs=5e-5)
     other = ("datamodule.teacher_dtype=float32", "name=other")  # vectors that are not in the cache
-    assert "sentence-transformers is missing" in refused(command("train.py", *words, *other, **no_package))
+    assert "sentence-transformers cannot be imported" in refused(command("train.py", *words, *other, **no_package))
 
 
 def test_unlabelled_titles_alone_are_enough_to_learn_from(command, part, tmp_path):
