@@ -29,6 +29,11 @@ def words(small) -> tuple[str, ...]:
     return (*SETTINGS, "data=tsv", f"data.dir={small}")
 
 
+def restore_interrupt() -> None:
+    """As in a terminal: whatever started the tests in its background has Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def started(words: tuple[str, ...], cache: Path, log: Path) -> Iterator[subprocess.Popen]:
     """`python train.py WORDS...`, what it prints going to `log`; ended at last."""
@@ -39,6 +44,7 @@ def started(words: tuple[str, ...], cache: Path, log: Path) -> Iterator[subproce
             env=os.environ | {"ASKAGAIN_CACHE": str(cache)},
             stdout=output,
             stderr=output,
+            preexec_fn=restore_interrupt,
         )
         try:
             yield process
