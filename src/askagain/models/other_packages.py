@@ -1,6 +1,7 @@
 """Encoders of other packages; a package is imported when its encoder is made."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -14,7 +15,7 @@ from askagain.errors import InputError
 INSTALL_SENTENCE_TRANSFORMERS = "pip install -r requirements-teacher.txt"
 
 
-class _PackageEncoder:
+class _PackageEncoder(ABC):
     """An `Encoder` with the model of a package; each distinct text is encoded once.
 
     Other texts in a batch may change the last bits of a vector, but equal texts must have equal rows.
@@ -30,8 +31,9 @@ class _PackageEncoder:
             return np.zeros((0, self.dim), dtype=np.float32)
         return np.asarray(self._encode(list(places)), dtype=np.float32)[numbers]
 
+    @abstractmethod
     def _encode(self, texts: list[str]) -> np.ndarray:
-        raise NotImplementedError
+        """[texts, dim] numbers, for distinct texts."""
 
 
 class SentenceTransformerEncoder(_PackageEncoder):
