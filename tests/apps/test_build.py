@@ -1,10 +1,15 @@
 """What a config section that cannot be built is answered by."""
 
+from inspect import signature
+
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from askagain.apps.build import build
+from askagain.apps.command_line import CONFIGS
 from askagain.errors import InputError
+from askagain.training.data.duplicates import DuplicatesDataModule
 
 
 class Parent:
@@ -43,3 +48,11 @@ def test_a_setting_that_a_class_of_your_own_does_not_take_is_named():
 def test_a_target_that_cannot_be_imported_is_named():
     with pytest.raises(InputError, match=f"^model._target_={__name__}.Chidl: cannot be imported"):
         build(section("Chidl"), "model")
+
+
+def test_a_datamodule_has_the_defaults_of_the_configs():
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        settings = compose("train", ["experiment=dssm"]).datamodule
+    parameters = signature(DuplicatesDataModule).parameters
+    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+    assert defaults and defaults == {name: settings[name] for name in defaults}

@@ -65,6 +65,7 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_result_is_rank_0s_and_signals_and_environment_are_then_as_before():
     handlers = [signal.getsignal(number) for number in launch.STOPPING_SIGNALS]
     pid, total = run_ranks(3, add_up)
@@ -140,6 +141,40 @@ def test_a_rank_whose_parent_ended_while_it_started_ends_by_itself(tmp_path):
     pids = [int(number) for number in re.findall(r"\d+", process.stdout)]
     assert process.returncode == -signal.SIGKILL and len(pids) == 2
     wait_for(lambda: not any(map(alive, pids)))
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, None),
+        ({"TORCHELASTIC_RUN_ID": "1", "RANK": "3", "WORLD_SIZE": "4", "GROUP_WORLD_SIZE": "2"}, (3, 4, 2)),
+        ({"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "1", "GROUP_WORLD_SIZE": "1"}, None),
+        (
+            {
+                "SLURM_STEP_NUM_TASKS": "6",
+                "SLURM_STEP_NUM_NODES": "2",
+                "SLURM_NTASKS": "6",
+                "SLURM_PROCID": "5",
+                "SLURM_JOB_NAME": "train",
+            },
+            (5, 6, 2),
+        ),
+    ],
+    ids=["by itself", "torchrun", "torchrun with one process", "srun"],
+)
+def test_rank_world_size_and_nodes_are_those_that_torchrun_or_srun_set(monkeypatch, variables, place):
+    for name in [name for name in os.environ if name.startswith(("SLURM_", "TORCHELASTIC_"))]:
+        monkeypatch.delenv(name)
+    for name in ("GROUP_WORLD_SIZE", "SLURM_NTASKS_PER_NODE"):
+        monkeypatch.setenv(name, "0")  # so that it is removed again where the code sets it
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    environment = launch.cluster_environment()
+    if place is None:
+        assert environment is None
+    else:
+        assert (environment.global_rank(), environment.world_size(), launch.node_count()) == place
 
 
 def test_signals_that_are_ignored_stay_so():

@@ -135,6 +135,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow  # a command each; tests/apps/test_settings.py has the checks themselves
 @pytest.mark.parametrize(("words", "message"), SETTINGS.values(), ids=SETTINGS)
 def test_a_mistake_in_a_setting_is_named(command, words, message):
     assert message in refused(command("train.py", *words))

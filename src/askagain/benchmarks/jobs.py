@@ -30,16 +30,7 @@ def prepare(corpus: Corpus) -> Metrics:
     from askagain.training.data.duplicates import DuplicatesDataModule
 
     began = time.perf_counter()
-    data = DuplicatesDataModule(
-        corpus,
-        features=FEATURES,
-        count_unlabelled=False,
-        pairs="all",
-        max_pairs_per_group=30,
-        validation_fraction=0.0,
-        batch_size=2048,
-        seed=0,
-    )
+    data = DuplicatesDataModule(corpus, FEATURES, pairs="all", validation_fraction=0.0, batch_size=2048)
     bags = data.collator(training=True).bags
     pairs = len(data.train_examples)
     return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}

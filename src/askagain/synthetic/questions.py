@@ -10,21 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-from askagain.synthetic.grammar import (
-    CIRCUMSTANCES,
-    DIFFERENCE_TEMPLATES,
-    ENDINGS,
-    ERROR_TEMPLATES,
-    ERRORS,
-    HOW_TEMPLATES,
-    IN_TOPIC,
-    OBJECTS,
-    OPENINGS,
-    TAGS,
-    TASKS,
-    TOPICS,
-    Concept,
-)
+from askagain.synthetic.grammar import Concept, grammar
 
 Item = TypeVar("Item")
 
@@ -138,14 +124,14 @@ def vary_meaning(meaning: Meaning, draws: Draws) -> Meaning:
 
 
 def _any_meaning(draws: Draws) -> Meaning:
-    topic = draws.pick_early(TOPICS)
-    thing = _own_or_any(OBJECTS, topic, draws)
+    topic = draws.pick_early(grammar().topics)
+    thing = _own_or_any(grammar().objects, topic, draws)
     if draws.chance(DIFFERENCE_SHARE):
-        return Meaning(topic, (thing, draws.pick(OBJECTS)))
-    task = draws.pick(TASKS)
+        return Meaning(topic, (thing, draws.pick(grammar().objects)))
+    task = draws.pick(grammar().tasks)
     if draws.chance(ERROR_SHARE):
-        return Meaning(topic, (thing,), task, error=_own_or_any(ERRORS, topic, draws))
-    circumstance = draws.pick(CIRCUMSTANCES) if draws.chance(CIRCUMSTANCE_SHARE) else None
+        return Meaning(topic, (thing,), task, error=_own_or_any(grammar().errors, topic, draws))
+    circumstance = draws.pick(grammar().circumstances) if draws.chance(CIRCUMSTANCE_SHARE) else None
     return Meaning(topic, (thing,), task, circumstance)
 
 
@@ -158,9 +144,9 @@ def say(meaning: Meaning, draws: Draws) -> str:
     """A question with this meaning: a template filled with surface forms, at times with an omission or a typo."""
     question = _fill(meaning, draws)
     if draws.chance(OPENING_SHARE):
-        question = f"{draws.pick(OPENINGS)} {question}"
+        question = f"{draws.pick(grammar().openings)} {question}"
     if draws.chance(ENDING_SHARE):
-        question = f"{question} {draws.pick(ENDINGS)}"
+        question = f"{question} {draws.pick(grammar().endings)}"
     if draws.chance(LOWER_CASE_SHARE):
         question = question.lower()
     if draws.chance(TYPO_SHARE):
@@ -172,20 +158,20 @@ def _fill(meaning: Meaning, draws: Draws) -> str:
     slots = {"in_topic": "", "tag": "", "circumstance": ""}
     if not draws.chance(UNSAID_TOPIC):
         topic = _form(meaning.topic, draws)
-        slots["in_topic"] = draws.pick(IN_TOPIC).format(topic=topic)
-        slots["tag"] = draws.pick(TAGS).format(topic=topic)
+        slots["in_topic"] = draws.pick(grammar().in_topic).format(topic=topic)
+        slots["tag"] = draws.pick(grammar().tags).format(topic=topic)
     if meaning.task is None:
         thing, other = (_form(thing, draws) for thing in meaning.things)
         slots |= {"thing": thing, "other": other, "brief_thing": _brief(thing), "brief_other": _brief(other)}
-        return _spaced(draws.pick(DIFFERENCE_TEMPLATES).format(**slots))
+        return _spaced(draws.pick(grammar().difference_templates).format(**slots))
     verb, rest = _form(meaning.task, draws).split(" ", maxsplit=1)
     rest = rest.replace("~", _form(meaning.things[0], draws))
     slots |= {"do": f"{verb} {rest}", "doing": f"{gerund(verb)} {rest}", "brief": f"{verb} {_brief(rest)}"}
     if meaning.error is not None:
-        return _spaced(draws.pick(ERROR_TEMPLATES).format(error=_form(meaning.error, draws), **slots))
+        return _spaced(draws.pick(grammar().error_templates).format(error=_form(meaning.error, draws), **slots))
     if meaning.circumstance is not None and not draws.chance(UNSAID_CIRCUMSTANCE):
         slots["circumstance"] = _form(meaning.circumstance, draws)
-    return _spaced(draws.pick(HOW_TEMPLATES).format(**slots))
+    return _spaced(draws.pick(grammar().how_templates).format(**slots))
 
 
 def _form(concept: Concept, draws: Draws) -> str:

@@ -39,8 +39,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def generator_digest() -> str:
-    """A digest of the generator's source, for the key of a cached sample."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """A digest of the generator's source and grammar, for the key of a cached sample."""
+    sources = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".yaml"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

@@ -38,7 +38,9 @@ class BagDataModule(LeanDataModule, ABC):
     predict_split = "validation"
     predict_batch_size = 4_096
 
-    def __init__(self, corpus: Corpus, validation_fraction: float, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, corpus: Corpus, validation_fraction: float = 0.05, batch_size: int = 512, seed: int = 0
+    ) -> None:
         super().__init__()
         self.corpus = corpus
         self.validation_fraction = validation_fraction

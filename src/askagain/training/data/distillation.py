@@ -23,10 +23,11 @@ class DistillationDataModule(BagDataModule):
     Either file suffices. Single texts are held out.
 
     Args:
-        corpus, validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of texts.
-        teacher, teacher_dtype: see `teacher_vectors`.
+        corpus: the texts.
         features: which features are counted, on both files.
+        teacher, teacher_dtype: see `teacher_vectors`.
         max_pairs_per_group: bound on the random pairs of a group, see `pairs_of_groups`.
+        validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of texts.
     """
 
     resample = True  # duplicates
@@ -35,12 +36,12 @@ class DistillationDataModule(BagDataModule):
         self,
         corpus: Corpus,
         teacher: Teacher,
-        teacher_dtype: str,
         features: FeatureSettings,
-        max_pairs_per_group: int | None,
-        validation_fraction: float,
-        batch_size: int,
-        seed: int,
+        teacher_dtype: str = "float16",
+        max_pairs_per_group: int | None = 30,
+        validation_fraction: float = 0.05,
+        batch_size: int = 512,
+        seed: int = 0,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
         self.teacher = teacher

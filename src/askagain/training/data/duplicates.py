@@ -24,23 +24,24 @@ class DuplicatesDataModule(BagDataModule):
     """Pairs of duplicate questions from the groups of a corpus; whole groups are held out.
 
     Args:
-        corpus, validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of pairs.
+        corpus: the texts.
         features: which features are counted, on the texts of the groups.
         count_unlabelled: count features on `corpus.txt` as well. A feature that occurs only there is never trained,
             but it tells texts that share it from those that do not.
         pairs, max_pairs_per_group: how a group becomes pairs, see `pairs_of_groups`.
+        validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of pairs.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         features: FeatureSettings,
-        count_unlabelled: bool,
-        pairs: str,
-        max_pairs_per_group: int | None,
-        validation_fraction: float,
-        batch_size: int,
-        seed: int,
+        count_unlabelled: bool = False,
+        pairs: str = "random",
+        max_pairs_per_group: int | None = 30,
+        validation_fraction: float = 0.05,
+        batch_size: int = 512,
+        seed: int = 0,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
         self.feature_settings = features

@@ -11,7 +11,7 @@ import torch
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.text.bags import Bags
-from askagain.text.ngrams import NgramTokenizer
+from askagain.text.ngrams import TRIGRAMS, NgramTokenizer
 from askagain.training.data.batches import WordVectorCollator
 from askagain.training.data.datamodule import BagDataModule
 from askagain.vectors.word_vectors import WordVectors
@@ -26,26 +26,27 @@ class WordVectorsDataModule(BagDataModule):
     """Words with a pretrained vector, which is to be predicted from their letter n-grams; words are held out.
 
     Args:
-        corpus, validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of words.
+        corpus: the texts.
         vectors: the pretrained vectors.
         words: which of their words to learn from. `top`: the `limit` most frequent plain ones (ASCII letters only);
             `evaluation`: those in the validation ranking set; `all`.
         limit: bound on `top`, None for none.
         max_trigrams, ngram_sizes, ngram_buckets: see `FeatureSettings`.
+        validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of words.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         vectors: WordVectors,
-        words: str,
-        limit: int | None,
-        max_trigrams: int | None,
-        ngram_sizes: Sequence[int],
-        ngram_buckets: int | None,
-        validation_fraction: float,
-        batch_size: int,
-        seed: int,
+        words: str = "top",
+        limit: int | None = 50_000,
+        max_trigrams: int | None = None,
+        ngram_sizes: Sequence[int] = TRIGRAMS,
+        ngram_buckets: int | None = None,
+        validation_fraction: float = 0.05,
+        batch_size: int = 512,
+        seed: int = 0,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
         self.vectors = vectors
