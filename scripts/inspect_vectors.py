@@ -1,12 +1,12 @@
 """Asks word vectors questions with a known answer: `python scripts/inspect_vectors.py vectors=glove_50`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import hydra
 from omegaconf import DictConfig, ListConfig
 
 from askagain.apps.command import one_line_errors, run
-from askagain.errors import InputError
+from askagain.vectors.word_vectors import WordVectors
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="inspect_vectors")
@@ -17,26 +17,30 @@ def main(cfg: DictConfig) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    vectors = hydra.utils.instantiate(cfg.vectors)
+    vectors: WordVectors = hydra.utils.instantiate(cfg.vectors)
     table = Table("question", "answer", title=f"{vectors.name}: {len(vectors)} words x {vectors.dim}")
 
-    def ask(question: str, answer: Callable[[], str]) -> None:
-        try:
-            table.add_row(escape(question), escape(answer()))
-        except InputError as error:  # an unknown word
-            table.add_row(escape(question), escape(f"no answer: {error}"))
+    def ask(question: str, words: Sequence[str], answer: Callable[[], str]) -> None:
+        unknown = [word for word in words if word not in vectors]
+        said = f"no answer: {vectors.name} does not know {', '.join(unknown)}" if unknown else answer()
+        table.add_row(escape(question), escape(said))
 
     for word in _words(cfg.known_words):
-        ask(f"is '{word}' known?", lambda word=word: "yes" if word in vectors else "no")  # type: ignore[misc]
+        table.add_row(escape(f"is '{word}' known?"), "yes" if word in vectors else "no")
     positive, negative, odd = map(_words, (cfg.analogy.positive, cfg.analogy.negative, cfg.odd_one_out))
-    nearest = lambda: vectors.analogy(positive, negative, cfg.analogy.count)  # noqa: E731
+    word, among = str(cfg.most_similar.word), _words(cfg.most_similar.among)
+    nearest = lambda: vectors.keyed.most_similar(positive, negative, cfg.analogy.count)  # noqa: E731
     ask(
         " - ".join([" + ".join(positive), *negative]),
+        [*positive, *negative],
         lambda: ", ".join(f"{word} ({cosine:.3f})" for word, cosine in nearest()),
     )
-    ask(f"odd one out of {', '.join(odd)}", lambda: vectors.odd_one_out(odd))
-    word, among = str(cfg.most_similar.word), _words(cfg.most_similar.among)
-    ask(f"most similar to {word} among {', '.join(among)}", lambda: vectors.most_similar_among(word, among))
+    ask(f"odd one out of {', '.join(odd)}", odd, lambda: vectors.keyed.doesnt_match(odd))
+    ask(
+        f"most similar to {word} among {', '.join(among)}",
+        [word, *among],
+        lambda: vectors.keyed.most_similar_to_given(word, among),
+    )
     Console().print(table)
 
 

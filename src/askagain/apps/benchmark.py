@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from askagain.apps.tables import write_table
+from askagain.apps.report import write_table
 from askagain.benchmarks.suite import Benchmarks, Sizes
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.machine import machine
@@ -19,6 +19,8 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
 
     Raises InputError for a mistake in the config, and where a contender fails.
     """
+    preprocessor: Any = OmegaConf.to_container(cfg.preprocessor)
+    del preprocessor["_target_"]
     chosen = [cfg.benchmarks] if isinstance(cfg.benchmarks, str) else list(cfg.benchmarks)
     console = Console(stderr=True)
     cache_dir, out = Path(str(cfg.paths.cache_dir)), Path(str(cfg.out))
@@ -32,7 +34,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             root,
             cache_dir,
             Path(folder).resolve(),
-            _standard_preprocessor(root),
+            preprocessor,
             _path(cfg.yardsticks),
             _path(cfg.peer_python),
         )
@@ -61,11 +63,6 @@ def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, 
         f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "
         f"at {floor['copy_gb_per_second']:.0f} GB/s",
     }
-
-
-def _standard_preprocessor(root: Path) -> dict[str, Any]:
-    settings = OmegaConf.to_container(OmegaConf.load(root / "configs" / "preprocessor" / "standard.yaml"))
-    return {str(name): value for name, value in dict(settings).items() if name != "_target_"}  # type: ignore[arg-type]
 
 
 def _path(given: str | None) -> Path | None:

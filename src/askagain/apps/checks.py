@@ -31,8 +31,8 @@ WORDING = {
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be below {lt}",
-    "too_short": "must have {min_length} or more",
-    "too_long": "must have {max_length} at most",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have no more than {max_length} entries",
     "value_error": "{error}",
 }
 
@@ -125,7 +125,7 @@ def _mistakes_in(section: dict[str, Any], path: Key) -> Iterator[tuple[Key, str,
 
 
 def _refusal(value: Any, kind: Any) -> str | None:
-    """What is wrong with a value, as it is said behind its key."""
+    """What is wrong with a value, worded to follow its key; None for a valid one."""
     if value == MISSING:
         return MISSING
     if isinstance(value, float) and not math.isfinite(value):  # also among keys of another package's

@@ -1,6 +1,4 @@
-"""What was typed: options are put in the order that Hydra reads, and a word that it cannot use is answered by the words
-to type.
-"""
+"""Reads the command line: puts options where Hydra needs them, and says what to type for a word that it cannot use."""
 
 import os
 from collections.abc import Sequence

@@ -23,9 +23,8 @@ from askagain.apps.api import quoted
 from askagain.apps.build import build_corpus
 from askagain.apps.checks import check_settings
 from askagain.apps.evaluate import Evaluation, build_ranker, evaluation
-from askagain.apps.report import ENDS, with_ends
+from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.sweep import METRICS
-from askagain.apps.tables import write_table
 from askagain.errors import InputError, RunError
 from askagain.evaluation.evaluate import Ranker
 from askagain.machine import machine

@@ -1,7 +1,8 @@
-"""Reports the metrics of a run: tables on the terminal, and metrics.json."""
+"""Tables of metrics and other results on the terminal, and the files that keep them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from askagain.apps.sweep import METRICS
 from askagain.files.json_files import write_json
+from askagain.files.writing import write_text
 
 ENDS = ("_low", "_high")  # suffixes of the names of an interval's ends
 PREFIXES = {"validation": "val", "test": "test"}  # of metrics on a ranking set
@@ -25,7 +27,7 @@ def print_metrics(title: str, columns: Mapping[str, Mapping[str, float]], ties: 
         if name != "seconds" and not name.endswith(ENDS):
             table.add_row(name, *(with_ends(metrics, name) for metrics in columns.values()))
     wide_console().print(table)
-    print(f"ties, counted {ties}: the share of rows in which a candidate scores exactly as the duplicate does")
+    print(f"ties (counted as {ties}): the share of rows in which a candidate scores exactly as the duplicate does")
 
 
 def with_ends(metrics: Mapping[str, float], name: str) -> str:
@@ -54,6 +56,41 @@ def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
 def prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics, named `prefix/name`."""
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
+
+
+def write_table(
+    path: Path,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    about: Mapping[str, str],
+    details: Mapping[str, Any],
+) -> None:
+    """Prints a table and writes it as Markdown and JSON.
+
+    Args:
+        path: of the files, without .md and .json.
+        headings: of the columns.
+        rows: the cells of each row.
+        about: what was measured, when and on what, by name; printed and written below the table.
+        details: what the JSON file holds instead of cells.
+    """
+    table = Table(*headings)
+    for cells in rows:
+        table.add_row(*map(Text, cells))
+    wide_console(200).print(table)
+    for name, value in about.items():
+        print(f"{name}: {value}")
+    as_json, as_markdown = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.md")
+    write_json(as_json, {"about": about, **details}, indent=2)
+    write_text(as_markdown, [markdown(headings, rows, about)])
+    print(f"written: {as_json}, {as_markdown}")
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], about: Mapping[str, str]) -> str:
+    """A Markdown table with `about` as a list below it."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (headings, ["---"] * len(headings), *rows)]
+    lines += ["", *(f"- {name}: {value}" for name, value in about.items())]
+    return "\n".join(lines) + "\n"
 
 
 def wide_console(width: int = 120) -> Console:

@@ -3,14 +3,13 @@
 import logging
 import re
 from pathlib import Path
-from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from askagain.errors import InputError
+from askagain.models.folder import read_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -42,24 +41,17 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
     if not file.is_file():
         raise InputError(f"ckpt_path={file}: no checkpoint there; give a run folder or RUN/{LAST_CHECKPOINT}")
     try:
-        finished = torch.load(file, map_location="cpu", weights_only=True)
-        epochs = finished["epoch"] + (not _inside_epoch(finished))
-    except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({reason})") from error
+        checkpoint = read_checkpoint(file)
+        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    except (InputError, KeyError, TypeError) as error:
+        raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({error})") from error
     if cfg.trainer.max_epochs is not None and 0 <= cfg.trainer.max_epochs <= epochs:
         log.warning(
-            "ckpt_path has already reached %d epochs with trainer.max_epochs=%d: nothing is trained; set it higher",
+            "the checkpoint has already finished %d epochs: nothing is left to train; set trainer.max_epochs=%d higher",
             *(epochs, cfg.trainer.max_epochs),
         )
-    log.info("training resumes from %s, step %d", file, finished["global_step"])
+    log.info("training resumes from %s, step %d", file, checkpoint["global_step"])
     cfg.ckpt_path = str(file)
-
-
-def _inside_epoch(checkpoint: dict[str, Any]) -> bool:
-    """Whether the epoch of the checkpoint has batches left."""
-    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
-    return epochs["processed"] < epochs["started"]
 
 
 def _newest_run(folder: Path, name: str, other_than: Path) -> Path:

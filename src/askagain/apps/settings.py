@@ -46,7 +46,7 @@ def _are_different(values: list[Any]) -> bool:
 
 
 ENCODER = "no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file"
-SIZE = "must be vocabulary, dim, batch_size, devices, and the name of an optimizer"
+SIZE = "must be [vocabulary, dim, batch_size, devices], and then rowwise_adagrad, rowwise_adagrad_full, adam or nothing"
 
 WholeNumber = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -76,7 +76,8 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (File | None, "candidate_set.groups corpus_path peer_python test_path train_path validation_path"),
     (Folder | None, "data.dir yardsticks"),
     (list[str], "columns protected_terms tags"),
-    (list[Any], "among known_words negative odd_one_out positive"),
+    (list[Any], "known_words negative"),
+    (Annotated[list[Any], AtLeastOne], "among positive rankers"),
     (Seed, "seed"),
     (WholeNumber, "per_text"),
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
@@ -124,10 +125,10 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "make_sample.out": NewFolder,
     "mode": Literal["max", "min"],
     "most_similar.word": Any,
+    "odd_one_out": Annotated[list[Any], Field(min_length=3)],
     "on_bad_row": Literal["error", "skip"],
     "pairs": Literal["first_two", "star", "all", "random"],
     "pooling": Literal["sum", "mean"],
-    "rankers": Annotated[list[Any], AtLeastOne],
     "second_moment": Literal["row", "full"],
     "seeds": Annotated[list[Seed], AtLeastOne, that(_are_different, "must be different seeds")],
     "sizes": list[Annotated[list[Any], that(_is_size, SIZE)]],
@@ -169,7 +170,7 @@ def _has_a_weight(loss: Section) -> None:
 
 def _ends(trainer: Section) -> None:
     if trainer.get("max_epochs") == trainer.get("max_steps") == -1:
-        raise ValueError("max_epochs=-1: without an end; set it, or trainer.max_steps, to a number")
+        raise ValueError("max_epochs=-1: training would never end; set it, or trainer.max_steps, to a number")
 
 
 # Checks of values that have to go together; a message begins with the key to turn.

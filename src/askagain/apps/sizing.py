@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from askagain.apps.tables import write_table
+from askagain.apps.report import write_table
 from askagain.benchmarks.training_cost import Rates, Size, Step, measured_rates, measured_step
 from askagain.corpus.cache import Cache
 from askagain.machine import machine

@@ -6,6 +6,7 @@
 import json
 import sys
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,8 @@ def floor(corpus: Corpus, dim: int, batch: int) -> Metrics:
     tokens, distinct = len(ids), len(np.unique(ids))
     source = torch.ones(64 << 20)
     target = torch.empty_like(source)
-    matmul = _fastest(_products(batch, batch, dim))
-    copied = _fastest(lambda: target.copy_(source))
+    matmul = min(_seconds(_products(batch, batch, dim)))
+    copied = min(_seconds(lambda: target.copy_(source)))
     bandwidth = 2 * source.numel() * 4 / copied
     moved = 4 * dim * (2 * tokens + 2 * distinct + 4 * batch)
     return {
@@ -161,7 +162,7 @@ def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Metrics:
         lambda: distributed.all_reduce(crossing),
     ):
         distributed.barrier()
-        seconds.append(_typical(action))
+        seconds.append(float(np.median(_seconds(action))))
     distributed.destroy_process_group()
     return {
         "flops": 3 * 2 * batch * batch * size * dim / seconds[0],
@@ -189,17 +190,8 @@ def _products(rows: int, pairs: int, dim: int) -> Callable[[], None]:
     return products
 
 
-def _typical(action: Callable[[], object], times: int = 15) -> float:
-    return float(np.median([_fastest(action, 1) for _ in range(times)]))
-
-
-def _fastest(action: Callable[[], object], times: int = 15) -> float:
-    seconds = []
-    for _ in range(times):
-        began = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+def _seconds(action: Callable[[], object], times: int = 15) -> list[float]:
+    return timeit.repeat(action, number=1, repeat=times)
 
 
 def _encoder(corpus: Corpus, dim: int) -> BagEncoder:

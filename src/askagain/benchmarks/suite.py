@@ -15,7 +15,6 @@ from askagain.corpus.cache import Cache
 from askagain.ranking.metrics import Metrics
 from askagain.synthetic.scaled import cached_scaled
 
-BENCHMARKS = ("train", "evaluate", "prepare", "encode", "trigram", "startup")
 PLAIN = "the plain way"
 PLAIN_DIM = 300  # fixed in its script
 PRINTED = {"train": r"train: ([0-9.]+) pairs/s", "score": r"score: ([0-9.]+) s", "prepare": r"prepare: ([0-9.]+) s"}
@@ -110,7 +109,7 @@ class Benchmarks:
         contenders = {OURS: self._our_training}
         steps = ["--steps", sizes.plain_steps, "--batch", sizes.batch_size]
         if sizes.dim == PLAIN_DIM:
-            contenders |= self._plain(lambda run: {"rate": run("train", "train.tsv", *steps)})
+            contenders |= self._plain("train", "train.tsv", ["rate"], *steps)
         if self.yardsticks is not None and self.peer_python is not None:
             contenders["sentence-transformers trainer"] = self._peer_training
             contenders["sentence-transformers trainer, bf16"] = lambda: self._peer_training("--bf16")
@@ -139,11 +138,6 @@ class Benchmarks:
 
     def _evaluate(self) -> Benchmark:
         name = f"Hits@K, {self.sizes.validation_rows:,} rows of {self.sizes.candidates:,} candidates"
-        rows = ["--rows", self.sizes.scored_rows]
-
-        def plain(run: _PlainWay) -> Metrics:
-            return dict.fromkeys(("first", "later"), run("score", "validation.tsv", *rows))
-
         def ours() -> Metrics:
             for kind in ("words", "features"):  # the first epoch cleans tokens and looks up features
                 for entry in (self.scratch / "cache").glob(f"{kind}-*"):
@@ -155,7 +149,8 @@ class Benchmarks:
                 "first": Measure(f"{name}, first epoch", "s/row", False),
                 "later": Measure(f"{name}, later epochs", "s/row", False),
             },
-            {OURS: ours} | self._plain(plain),
+            {OURS: ours}
+            | self._plain("score", "validation.tsv", ["first", "later"], "--rows", self.sizes.scored_rows),
         )
 
     def _prepare(self) -> Benchmark:
@@ -167,16 +162,13 @@ class Benchmarks:
             shutil.rmtree(cache)
             return first | {"cached": again["seconds"]}
 
-        def plain(run: _PlainWay) -> Metrics:
-            return {"seconds": run("prepare", "train.tsv"), "peak": run.peak_bytes / 2**20}
-
         return Benchmark(
             {
                 "seconds": Measure(name, "s", False),
                 "peak": Measure(f"{name}: peak memory", "MiB", False),
                 "cached": Measure(f"{name}: with the cache", "s", False),
             },
-            {OURS: ours} | self._plain(plain),
+            {OURS: ours} | self._plain("prepare", "train.tsv", ["seconds"]),
         )
 
     def _encode(self) -> Benchmark:
@@ -255,29 +247,21 @@ class Benchmarks:
     def _ours(self, job: str, cache: Path | None = None, **settings: Any) -> Metrics:
         return _job(job, {"corpus": str(self.corpus), "cache": str(cache or self.scratch / "cache"), **settings})
 
-    def _plain(self, measure: "Callable[[_PlainWay], Metrics]") -> dict[str, Callable[[], Metrics]]:
-        """The plain way as a contender, where there is a folder of yardsticks."""
+    def _plain(self, job: str, file: str, keys: list[str], *options: object) -> dict[str, Callable[[], Metrics]]:
+        """The plain way as a contender, where there is a folder of yardsticks.
+
+        Each of `keys` gets the number that a job of notebook_way.py prints, and `peak` its memory in MiB.
+        """
         if self.yardsticks is None:
             return {}
-        run = _PlainWay(self.yardsticks / "notebook_way.py", self.corpus)
-        return {PLAIN: lambda: measure(run)}
+        command = [sys.executable, self.yardsticks / "notebook_way.py", job, self.corpus / file, *options]
 
+        def run() -> Metrics:
+            finished = run_process(command)
+            number = number_in(finished.output, PRINTED[job])
+            return dict.fromkeys(keys, number) | {"peak": finished.peak_bytes / 2**20}
 
-class _PlainWay:
-    """Runs a job of notebook_way.py on a file of the corpus and returns the number that it prints.
-
-    `peak_bytes`: the peak memory of the last run.
-    """
-
-    def __init__(self, script: Path, corpus: Path) -> None:
-        self._script = script
-        self._corpus = corpus
-        self.peak_bytes = 0
-
-    def __call__(self, job: str, file: str, *arguments: object) -> float:
-        finished = run_process([sys.executable, self._script, job, self._corpus / file, *arguments])
-        self.peak_bytes = finished.peak_bytes
-        return number_in(finished.output, PRINTED[job])
+        return {PLAIN: run}
 
 
 def _job(name: str, settings: dict[str, Any]) -> Metrics:

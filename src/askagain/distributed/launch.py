@@ -94,8 +94,8 @@ def receive_config() -> str | None:
 def process_group(device_type: str) -> Iterator[None]:
     """A block in which torch's process group joins all ranks.
 
-    A rank that has only lost the connection to another one waits to be ended, so that the launcher first sees, and
-    names, the rank that failed. Where no launcher ends it, RankError is raised.
+    A rank that has merely lost its connection to another one waits to be ended, so that the launcher first sees, and
+    names, the rank that failed. Raises RankError if no launcher ends it.
     """
     from torch import distributed
 

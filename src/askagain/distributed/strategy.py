@@ -1,4 +1,4 @@
-"""The Lightning strategy of several devices: each has the whole model, and nothing is wrapped or reduced around it."""
+"""The Lightning strategy for several devices: each holds the whole model, and no gradient is reduced around it."""
 
 import torch
 from pytorch_lightning.strategies import DDPStrategy
@@ -8,7 +8,7 @@ from torch import distributed
 class ReplicatedStrategy(DDPStrategy):
     """Like Lightning's `ddp`, without `DistributedDataParallel` around the module.
 
-    A `RetrievalModule` has the same gradients on all devices: what they share crosses inside of its loss (see
+    A `RetrievalModule` has the same gradients on all devices: what they share is communicated inside its loss (see
     `askagain.distributed.collectives.World`). Reducing gradients once more would send tensors of the table's size.
     """
 

@@ -16,13 +16,12 @@ class FullRanking:
     """Questions, their duplicates, and all texts of a corpus as candidates.
 
     `texts`: the candidates, each once. `questions`: [questions] indices of texts. `duplicates`: one bag of indices of
-    texts for each question. `groups`: how many groups of duplicates the questions come from.
+    texts for each question.
     """
 
     texts: list[str]
     questions: np.ndarray
     duplicates: Bags
-    groups: int
 
 
 def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: bool) -> FullRanking:
@@ -43,7 +42,7 @@ def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: 
     group = joined_groups(Bags(members, offsets_of(lengths)), len(labelled.texts))
     asked = pl.Series(members[starts] if pairs else members).unique(maintain_order=True).to_numpy()
     asked = asked[np.bincount(group)[group[asked]] > 1]
-    return FullRanking(list(numbers), asked, _other_members(group, asked), len(np.unique(group[asked])))
+    return FullRanking(list(numbers), asked, _other_members(group, asked))
 
 
 def _other_members(group: np.ndarray, asked: np.ndarray) -> Bags:

@@ -1,4 +1,4 @@
-"""The encoder of all three rungs: the sum or mean of table rows, one for each word or letter n-gram of the text."""
+"""The encoder that all experiments give: the sum or mean of table rows, one for each feature of the text."""
 
 from collections.abc import Sequence
 

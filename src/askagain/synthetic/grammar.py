@@ -1,4 +1,4 @@
-"""The grammar of the built-in sample, which stands in `grammar.yaml`: concepts of questions, and templates to say them."""
+"""The grammar of the built-in sample, read from `grammar.yaml`: concepts, and templates that phrase them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -50,7 +50,8 @@ def grammar() -> Grammar:
     """The grammar; the file is read once."""
     sections: Any = OmegaConf.to_container(OmegaConf.load(Path(__file__).with_suffix(".yaml")))
     del sections["some_topics"]  # anchors of the file
-    return Grammar(**{name: tuple(map(_concept if name in CONCEPTS else str, items)) for name, items in sections.items()})
+    parts = {name: map(_concept if name in CONCEPTS else str, items) for name, items in sections.items()}
+    return Grammar(**{name: tuple(items) for name, items in parts.items()})
 
 
 def _concept(given: str | dict[str, Any]) -> Concept:

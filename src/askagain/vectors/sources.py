@@ -4,6 +4,8 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.opened import refuse_unreadable
 from askagain.vectors.binary_file import read_binary
-from askagain.vectors.file_format import FileFormat, format_named
+from askagain.vectors.file_format import detected_format
 from askagain.vectors.gensim_save import read_gensim_save
 from askagain.vectors.text_file import read_text
 from askagain.vectors.usable_table import usable_table
@@ -22,6 +24,12 @@ logger = logging.getLogger(__name__)
 GOOGLE_NEWS_FILE = "GoogleNews-vectors-negative300.bin.gz"
 GOOGLE_NEWS_PAGE = "https://code.google.com/archive/p/word2vec/"
 GENSIM_DATA_RELEASES = "https://github.com/piskvorky/gensim-data/releases"
+READERS: dict[str, Callable[[Path, int | None], tuple[list[str], np.ndarray]]] = {
+    "word2vec_text": partial(read_text, has_header=True),
+    "word2vec_binary": read_binary,
+    "glove": partial(read_text, has_header=False),
+    "gensim": read_gensim_save,
+}
 
 
 def glove_50() -> WordVectors:
@@ -90,14 +98,10 @@ def vector_file(path: str | Path, format: str = "auto", limit: int | None = None
 
 def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.ndarray]:
     refuse_unreadable(path)
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InputError(f"limit={limit}: must be a whole number from 1, or null for all words")
-    kind = format_named(format, path)
-    if kind is FileFormat.GENSIM:
-        return read_gensim_save(path, limit)
-    if kind is FileFormat.WORD2VEC_BINARY:
-        return read_binary(path, limit)
-    return read_text(path, kind is FileFormat.WORD2VEC_TEXT, limit)
+    kind = detected_format(path) if format == "auto" else format
+    if kind not in READERS:
+        raise InputError(f"format={format}: not one of auto, {', '.join(READERS)}")
+    return READERS[kind](path, limit)
 
 
 def _gensim_data_file(dataset_name: str) -> Path:
@@ -107,17 +111,6 @@ def _gensim_data_file(dataset_name: str) -> Path:
     path = base / dataset_name / f"{dataset_name}.gz"
     if path.exists():
         return path
-    problem = _download(dataset_name, base)
-    if not path.exists():
-        raise InputError(
-            f"'{dataset_name}' is not in {base} and cannot be downloaded ({problem}): check the name, or download it "
-            f"elsewhere from {GENSIM_DATA_RELEASES} and copy it to {path}"
-        )
-    return path
-
-
-def _download(dataset_name: str, base: Path) -> str:
-    """Downloads the dataset to `base` with gensim; returns what went wrong, if anything did."""
     import gensim.downloader
 
     gensim.downloader.BASE_DIR = str(base)  # gensim reads the environment only when it is imported
@@ -125,11 +118,15 @@ def _download(dataset_name: str, base: Path) -> str:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             gensim.downloader.load(dataset_name, return_path=True)
+        problem = f"{base / dataset_name} lacks the file"
     except Exception as error:  # gensim raises bare Exception, and urllib many kinds
-        return str(error) or type(error).__name__
-    finally:
-        gensim.downloader.logger.disabled = False
-    return f"{base / dataset_name} lacks the file"
+        problem = str(error) or type(error).__name__
+    if not path.exists():
+        raise InputError(
+            f"'{dataset_name}' is not in {base} and cannot be downloaded ({problem}): check the name, or download it "
+            f"elsewhere from {GENSIM_DATA_RELEASES} and copy it to {path}"
+        )
+    return path
 
 
 def _logged(vectors: WordVectors, path: Path) -> WordVectors:

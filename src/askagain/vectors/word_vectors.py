@@ -1,15 +1,16 @@
-"""Word vectors in memory, with nearest words, analogies and the odd one out by cosine."""
+"""Word vectors in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from askagain.errors import InputError
 from askagain.text.vocabulary import WordVocabulary
 
-SIMILARITIES_PER_BLOCK = 1 << 23  # 32 MiB of float32
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,85 +48,13 @@ class WordVectors:
         """The row of each word, [words] int64, -1 for unknown words."""
         return self.vocabulary.indices(words)
 
-    def nearest(
-        self, vector: np.ndarray, count: int, exclude: Collection[str] = frozenset()
-    ) -> list[tuple[str, float]]:
-        """The `count` words with the highest cosine to `vector`, [dim], best first, without those in `exclude`."""
-        words = self.nearest_many(np.asarray(vector)[None, :], count + len(exclude))[0]
-        return [(word, cosine) for word, cosine in words if word not in exclude][:count]
-
-    def nearest_many(
-        self, vectors: np.ndarray, count: int, similarities_per_block: int = SIMILARITIES_PER_BLOCK
-    ) -> list[list[tuple[str, float]]]:
-        """For each of `vectors`, [n, dim], the `count` words with the highest cosine, best first.
-
-        A zero vector has cosine 0 to everything. `similarities_per_block` bounds the memory.
-        """
-        queries = _unit(np.asarray(vectors, dtype=np.float32))  # [n, dim]
-        step = max(1, similarities_per_block // max(1, len(self)))
-        nearest: list[list[tuple[str, float]]] = []
-        for start in range(0, len(queries), step):
-            cosines = queries[start : start + step] @ self.table.T  # [step, n_words]
-            cosines *= self._inverse_norms
-            nearest.extend(self._best(row, count) for row in cosines)
-        return nearest
-
-    def analogy(self, positive: Sequence[str], negative: Sequence[str], count: int) -> list[tuple[str, float]]:
-        """The `count` words nearest to the sum of the unit vectors of `positive` minus those of `negative`.
-
-        The words of the question are no answers. Raises InputError for an unknown word. Source: Mikolov et al.,
-        "Linguistic Regularities in Continuous Space Word Representations", NAACL 2013.
-        """
-        if not positive and not negative:
-            raise InputError("an analogy needs at least one word: name words in positive or negative")
-        target = self._unit_vectors(positive).sum(axis=0) - self._unit_vectors(negative).sum(axis=0)  # [dim]
-        return self.nearest(target, count, exclude={*positive, *negative})
-
-    def odd_one_out(self, words: Sequence[str]) -> str:
-        """The word with the lowest cosine to the mean of the words' unit vectors.
-
-        Raises InputError for an unknown word and for fewer than three words.
-        """
-        if len(words) < 3:
-            raise InputError(f"the odd one out of {len(words)} words is no question: name at least three")
-        units = self._unit_vectors(words)  # [len(words), dim]
-        return words[int(np.argmin(units @ units.mean(axis=0)))]
-
-    def most_similar_among(self, word: str, words: Sequence[str]) -> str:
-        """The one of `words` with the highest cosine to `word`; raises InputError for an unknown word or no words."""
-        if not words:
-            raise InputError(f"there is nothing to compare '{word}' with: name at least one word")
-        return words[int(np.argmax(self._unit_vectors(words) @ self._unit_vectors([word])[0]))]
-
     @cached_property
-    def _inverse_norms(self) -> np.ndarray:
-        """1 / length of each vector, [words] float32; 0 for a zero row."""
+    def keyed(self) -> "KeyedVectors":
+        """The same vectors for gensim's questions, such as `keyed.most_similar("disk")`; the table is not copied."""
+        from gensim.models import KeyedVectors
+
+        keyed = KeyedVectors(self.dim)
+        keyed.vectors, keyed.index_to_key, keyed.key_to_index = self.table, self.words, self.vocabulary.index
         norms = np.sqrt(np.einsum("ij,ij->i", self.table, self.table))
-        return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-
-    def _best(self, cosines: np.ndarray, count: int) -> list[tuple[str, float]]:
-        count = min(count, len(cosines))
-        if count <= 0:
-            return []
-        candidates = np.sort(np.argpartition(-cosines, count - 1)[:count])
-        best = candidates[np.argsort(-cosines[candidates], kind="stable")]
-        return [(self.words[row], float(cosines[row])) for row in best]
-
-    def _unit_vectors(self, words: Sequence[str]) -> np.ndarray:
-        rows = self.rows(words)
-        unknown = [word for word, row in zip(words, rows, strict=True) if row < 0]
-        if unknown:
-            raise InputError(f"{self.name} does not know {self._listed(unknown)}: leave out or choose other vectors")
-        return _unit(self.table[rows])
-
-    def _listed(self, unknown: Sequence[str]) -> str:
-        return ", ".join(
-            f"'{word}' (but '{word.lower()}')" if word.lower() in self else f"'{word}'"
-            for word in dict.fromkeys(unknown)
-        )
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """The rows of `vectors`, [n, dim], at length 1; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+        keyed.norms = np.maximum(norms, np.finfo(np.float32).tiny)  # a zero row has cosine 0
+        return keyed

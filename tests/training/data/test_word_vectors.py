@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from askagain.errors import InputError
-from askagain.training.data.word_vectors import plain_rows
 from askagain.vectors.word_vectors import WordVectors
 from tests.training.conftest import known_words
 
 
-def test_plain_words_are_ascii_letters_only_most_frequent_first():
-    assert plain_rows(["the", ",", "c++", "naïve", "Paris", "2020", "of"], None).tolist() == [0, 4, 6]
-    assert plain_rows(["the", ",", "of", "to"], 2).tolist() == [0, 2]
+def test_the_top_words_are_of_ascii_letters_only_the_most_frequent_first(corpus):
+    words = ["the", ",", "c++", "naïve", "Paris", "2020", "of"]
+    some = WordVectors(words, np.ones((len(words), 2), dtype=np.float32), "some")
+    assert known_words(corpus, some, words="top", limit=None).rows.tolist() == [0, 4, 6]
+    assert known_words(corpus, some, words="top", limit=2).rows.tolist() == [0, 4]
 
 
 def test_evaluation_learns_from_known_words_of_the_ranking_set_only(corpus, vectors):

@@ -23,7 +23,7 @@ class NearestWords(Callback):
         unknown = datamodule.frequent_unknown_words(self.words)
         if not trainer.is_global_zero or not unknown:
             return
-        nearest = datamodule.vectors.nearest_many(regressor.predict(unknown).numpy(), self.neighbours)
-        for word, neighbours in zip(unknown, nearest, strict=True):
-            listed = ", ".join(f"{neighbour} {cosine:.2f}" for neighbour, cosine in neighbours)
+        for word, vector in zip(unknown, regressor.predict(unknown).numpy(), strict=True):
+            nearest = datamodule.vectors.keyed.similar_by_vector(vector, self.neighbours)
+            listed = ", ".join(f"{neighbour} {cosine:.2f}" for neighbour, cosine in nearest)
             log.info("unknown word %s is nearest to: %s", word, listed)

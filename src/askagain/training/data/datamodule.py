@@ -1,4 +1,4 @@
-"""The LightningDataModule that all training data shares: hold out a share, deal the rest in batches, open rankings."""
+"""The base datamodule: holds out a share of the examples, batches the rest and opens the ranking sets."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -130,7 +130,7 @@ class BagDataModule(LeanDataModule, ABC):
         return self._ranking_loader(self.predict_split)
 
     def state_dict(self) -> dict[str, int]:
-        """The position of training in its epoch; 0 once the epoch has ended, however early."""
+        """How far training is into its epoch: 0 once the epoch has ended, even if it was cut short."""
         if self._order is None:
             return {}
         state = self._order.state_dict()

@@ -14,7 +14,8 @@ ORDER_STREAM = 1  # separates the shuffle from other draws with the same seed an
 class EpochExamples(Dataset):
     """The examples of one epoch as arrays of equal length, indexed a batch at a time.
 
-    `draw` gives the arrays of an epoch, as long in every one. Without `resample` those of epoch 0 serve throughout.
+    `draw` gives the arrays of an epoch, equally long in every epoch. Without `resample` those of epoch 0 are used
+    throughout.
     """
 
     def __init__(self, draw: Callable[[int], tuple[np.ndarray, ...]], resample: bool) -> None:

@@ -17,11 +17,6 @@ from askagain.training.data.datamodule import BagDataModule
 from askagain.vectors.word_vectors import WordVectors
 
 
-def plain_rows(words: Sequence[str], limit: int | None) -> np.ndarray:
-    """The rows of the first `limit` plain words (ASCII letters only); vectors list the most frequent words first."""
-    return np.flatnonzero([word.isascii() and word.isalpha() for word in words])[:limit]
-
-
 class WordVectorsDataModule(BagDataModule):
     """Words with a pretrained vector, which is to be predicted from their letter n-grams; words are held out.
 
@@ -60,7 +55,8 @@ class WordVectorsDataModule(BagDataModule):
     def rows(self) -> np.ndarray:
         """The rows of the words to learn from; raises InputError if there are none."""
         if self.words == "top":
-            rows = plain_rows(self.vectors.words, self.limit)
+            # Vectors list the most frequent words first.
+            rows = np.flatnonzero([word.isascii() and word.isalpha() for word in self.vectors.words])[: self.limit]
         elif self.words == "evaluation":
             rows = self.vectors.rows(self.ranking("validation").words(self.corpus.preprocessor).words)
             rows = np.sort(rows[rows >= 0])

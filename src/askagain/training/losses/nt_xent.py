@@ -47,7 +47,7 @@ class NTXentLoss(nn.Module):
             hard negatives, only.
 
     Raises:
-        InputError: The temperature is so low that the softmax cannot be computed.
+        InputError: The temperature is too low for the softmax to be computed.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class NTXentLoss(nn.Module):
 
     @torch.no_grad()
     def clamp_temperature(self) -> None:
-        """Keeps a learned temperature so high that logits fit into float32; call it after a step of the optimizer."""
+        """Clamps a learned temperature so that logits fit into float32; call it after each step of the optimizer."""
         if self.log_temperature is not None:
             self.log_temperature.clamp_(min=math.log(SMALLEST_LEARNED_TEMPERATURE))
 

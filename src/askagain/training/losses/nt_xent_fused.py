@@ -202,8 +202,8 @@ class _Shard:
         positives and negatives.
 
         A positive's gradient is a sum over rows. Where blocks or ranks add up parts of it, the parts are in float32 and
-        the sum is rounded as one product over all rows would be, so that the number of parts does not show. With
-        negatives nothing is rounded; their own gradients are such sums, too.
+        the sum is rounded as one product over all rows would be, so that the result does not depend on the number of
+        parts. With negatives nothing is rounded, since their own gradients are such sums too.
         """
         logits = self._logits
         gradient = torch.empty_like(units)

@@ -98,7 +98,7 @@ class RetrievalModule(LeanModule, ABC):
         return getattr(self._optimizer, "func", self._optimizer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Logs the loss of the batch as `train/loss`, at the steps that loggers write: logging takes a millisecond."""
+        """Logs the loss as `train/loss`, but only at steps that loggers record, since logging takes a millisecond."""
         loss = self.batch_loss(batch)
         self._epoch_loss = self._epoch_loss.to(loss.device) + loss.detach() * batch.size
         self._epoch_examples += batch.size
@@ -162,13 +162,13 @@ class RetrievalModule(LeanModule, ABC):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips by norm or by value, as Lightning does, also gradients that are sparse."""
+        """Clips gradients, sparse ones included, by norm or by value."""
         if not gradient_clip_val:
             return
         values = []
         for parameter in self.parameters():
             if parameter.grad is not None and parameter.grad.is_sparse:
-                parameter.grad = parameter.grad.coalesce()  # that of several batches may have a row several times
+                parameter.grad = parameter.grad.coalesce()  # accumulated over batches, it may have a row twice
                 values.append(parameter.grad.values())
             elif parameter.grad is not None:
                 values.append(parameter.grad)
@@ -191,6 +191,6 @@ class RetrievalModule(LeanModule, ABC):
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             epochs = self.trainer.max_epochs
-            raise InputError(f"max_epochs={epochs}: without an end; set it, or max_steps, to a number")
+            raise InputError(f"max_epochs={epochs}: training would never end; set it, or max_steps, to a number")
         schedule = self._scheduler(optimizer, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
