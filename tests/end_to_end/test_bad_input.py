@@ -98,7 +98,10 @@ SETTINGS = {
         ("words=all",),
         "Could not override 'words'. No match in the defaults list.",
     ),
-    "epochs without an end": (("trainer.max_epochs=-1",), "trainer.max_epochs=-1: training would never end; set it, or"),
+    "epochs without an end": (
+        ("trainer.max_epochs=-1",),
+        "trainer.max_epochs=-1: training would never end; set it, or",
+    ),
     "a device that is not here": (("trainer.accelerator=tpu",), "trainer: "),
     "unknown experiment": (("experiment=dsm",), "experiment=dsm: no such config; did you mean experiment=dssm?"),
     "unknown setting": (("optimizer.lrr=1",), "optimizer.lrr: no such setting; did you mean optimizer.lr?"),

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 import askagain
 from askagain.apps.checks import check_settings
 from askagain.apps.command import heavy_imports
-from askagain.apps.command_line import CONFIGS
+from askagain.apps.command_line import CONFIGS, read_env_file
 from askagain.apps.sweep import METRICS
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
@@ -65,6 +65,7 @@ def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
     """The config of a run with a folder of its own, set up as `hydra.main` would have done it."""
     if not CONFIGS.is_dir():
         raise InputError(f"{CONFIGS}: no such folder; install askagain with `pip install -e .` in a clone of it")
+    read_env_file()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose(config_name, overrides=list(overrides), return_hydra_config=True)
     folder = Path(cfg.hydra.run.dir).absolute()

@@ -53,6 +53,11 @@ def build_all(cfg: DictConfig, section: str) -> list[Any]:
     return [build(cfg, f"{section}.{name}") for name, node in (cfg.get(section) or {}).items() if node is not None]
 
 
+def build_own_metrics(cfg: DictConfig) -> dict[str, Any]:
+    """The metrics of the user's own, by name."""
+    return {str(name): build(cfg, f"metrics.{name}") for name in cfg.metrics}
+
+
 def build_module(cfg: DictConfig, datamodule: "BagDataModule") -> "RetrievalModule":
     """The module of `cfg.model`, made from the datamodule's features, the optimizer and the loss, if it takes one."""
     model = build(cfg, "model")

@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
-from askagain.apps.command_line import explained, ordered
-from askagain.apps.sweep import NoteSweep, print_comparison, sweep_runs
+from askagain.apps.command_line import explained, ordered, read_env_file
+from askagain.apps.sweep import NoteSweep, report_sweep, sweep_runs
 from askagain.distributed.launch import cluster_environment, send_no_run
 from askagain.errors import InputError, RankError, RunError
 
@@ -72,6 +72,7 @@ def run(main: Callable[[], object]) -> None:
     long as one trial succeeded. Where torchrun or srun has started several ranks, rank 0 does all this for a single
     run, and the others wait for its config.
     """
+    read_env_file()
     environment = cluster_environment()
     if environment is not None and environment.global_rank() > 0:
         from askagain.apps.devices import follow_first_rank
@@ -101,7 +102,7 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
     finally:
         if has_followers:
             send_no_run()
-        print_comparison()
+        report_sweep()
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:

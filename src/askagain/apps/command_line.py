@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from dotenv import load_dotenv
 from hydra._internal.utils import get_args_parser
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
@@ -16,6 +17,11 @@ from askagain.errors import InputError
 CONFIGS = Path(askagain.__file__).parents[2] / "configs"  # of the clone that the package was installed from
 NO_PLUGIN = "plugins of Hydra's are installed by pip install -r requirements-sweeps.txt"
 NOT_HELPFUL = "\nTo append to your"  # Hydra proposes to add what nothing would read
+
+
+def read_env_file() -> None:
+    """Sets environment variables from `.env` beside the configs, except those that are set already."""
+    load_dotenv(CONFIGS.parent / ".env")
 
 
 def ordered(words: Sequence[str]) -> list[str]:

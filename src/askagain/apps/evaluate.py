@@ -8,7 +8,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from askagain.apps.build import build, build_corpus, data_name
+from askagain.apps.build import build, build_corpus, build_own_metrics, data_name
 from askagain.apps.report import PREFIXES, prefixed, print_metrics, write_metrics
 from askagain.apps.worst import write_worst
 from askagain.corpus.corpus import Corpus
@@ -76,13 +76,13 @@ def build_ranker(cfg: DictConfig, corpus: Corpus) -> Ranker:
 
 def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:
     """Ranks as the config says, the candidates listed in each row or all texts, and bootstraps the intervals."""
-    split = cfg.data.split
+    split, own = cfg.data.split, build_own_metrics(cfg)
     prefix = PREFIXES.get(split, split)
     ranking: TokenStore | FullRanking
     if cfg.candidate_set.files is None:
         ranking = listed = corpus.ranking(split)
         log.info("ranking %d rows, %d distinct texts", len(listed.rows), len(listed.texts))
-        metrics, ranks = evaluate_ranking(ranker, listed, cfg.ks, cfg.ties)
+        metrics, ranks = evaluate_ranking(ranker, listed, cfg.ks, cfg.ties, own=own)
         where = f"{data_name(cfg, listed.path)}, {len(listed.rows):,} rows"
     else:
         groups = cfg.candidate_set.groups
@@ -94,8 +94,8 @@ def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:
         if not count:
             raise InputError(f"{where}: no question has a duplicate other than itself")
         log.info("ranking %s", where)
-        metrics, ranks = evaluate_full_corpus(ranker, full, cfg.ks, cfg.ties)
+        metrics, ranks = evaluate_full_corpus(ranker, full, cfg.ks, cfg.ties, own)
         prefix = f"{prefix}/{ALL}" if groups is None else f"groups/{ALL}"
-    per_query = per_query_metrics(ranks, cfg.ks, cfg.ties)
+    per_query = per_query_metrics(ranks, cfg.ks, cfg.ties, own)
     ends = intervals(per_query, **cfg.intervals, seed=cfg.seed)
     return Evaluation(with_intervals(metrics, ends), per_query, prefix, where, ranking, ranks)

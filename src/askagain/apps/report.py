@@ -1,17 +1,23 @@
 """Tables of metrics and other results on the terminal, and the files that keep them."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from askagain.apps.sweep import METRICS
 from askagain.files.json_files import write_json
-from askagain.files.writing import write_text
+from askagain.files.markdown import markdown
+from askagain.files.writing import atomic_write, write_text
 
+CONFIG_TREE = "config_tree.txt"  # in a run folder
 ENDS = ("_low", "_high")  # suffixes of the names of an interval's ends
 PREFIXES = {"validation": "val", "test": "test"}  # of metrics on a ranking set
 
@@ -28,6 +34,22 @@ def print_metrics(title: str, columns: Mapping[str, Mapping[str, float]], ties: 
             table.add_row(name, *(with_ends(metrics, name) for metrics in columns.values()))
     wide_console().print(table)
     print(f"ties (counted as {ties}): the share of rows in which a candidate scores exactly as the duplicate does")
+
+
+def print_config(cfg: DictConfig) -> None:
+    """Prints the config as a tree where `cfg.print_config` says so (null: on a terminal), and writes it to RUN."""
+    tree = Tree("config", guide_style="dim")
+    for key, section in cfg.items():
+        if isinstance(section, DictConfig) and section:
+            tree.add(str(key)).add(Syntax(OmegaConf.to_yaml(section, resolve=True).rstrip(), "yaml", theme="ansi_dark"))
+        else:
+            tree.add(f"{key}: {OmegaConf.to_container(cfg, resolve=True)[key]}")  # type: ignore[index, call-overload]
+    folder = Path(cfg.paths.run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / CONFIG_TREE) as temporary, temporary.open("w", encoding="utf-8") as file:
+        Console(file=file, width=120).print(tree)
+    if cfg.print_config or (cfg.print_config is None and sys.stdout.isatty()):
+        Console().print(tree)
 
 
 def with_ends(metrics: Mapping[str, float], name: str) -> str:
@@ -84,13 +106,6 @@ def write_table(
     write_json(as_json, {"about": about, **details}, indent=2)
     write_text(as_markdown, [markdown(headings, rows, about)])
     print(f"written: {as_json}, {as_markdown}")
-
-
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], about: Mapping[str, str]) -> str:
-    """A Markdown table with `about` as a list below it."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in (headings, ["---"] * len(headings), *rows)]
-    lines += ["", *(f"- {name}: {value}" for name, value in about.items())]
-    return "\n".join(lines) + "\n"
 
 
 def wide_console(width: int = 120) -> Console:

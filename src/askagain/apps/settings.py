@@ -41,6 +41,10 @@ def _is_size(size: list[Any]) -> bool:
     return len(numbers) == 4 and size[4:] in ([], ["rowwise_adagrad"], ["rowwise_adagrad_full"], ["adam"])
 
 
+def _is_split(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and "_target_" in value)
+
+
 def _are_different(values: list[Any]) -> bool:
     return len(set(values)) == len(values)
 
@@ -69,8 +73,9 @@ WordChoice = Literal["top", "evaluation", "all"]
 Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "startup"]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
-    (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot sublinear"),
-    (str, "dataset_name kind monitor name package split"),
+    (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot sublinear test"),
+    (bool | None, "print_config"),
+    (str, "dataset_name kind monitor name optimized_metric package"),
     (str | None, "device pattern prompt revision"),
     (PathText, "cache_dir folder out path runs_dir run_dir SentenceTransformerTeacher.model"),
     (File | None, "candidate_set.groups corpus_path peer_python test_path train_path validation_path"),
@@ -129,6 +134,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "on_bad_row": Literal["error", "skip"],
     "pairs": Literal["first_two", "star", "all", "random"],
     "pooling": Literal["sum", "mean"],
+    "preprocessor.split": Annotated[Any, that(_is_split, "must be text, or a section with a _target_")],
     "second_moment": Literal["row", "full"],
     "seeds": Annotated[list[Seed], AtLeastOne, that(_are_different, "must be different seeds")],
     "sizes": list[Annotated[list[Any], that(_is_size, SIZE)]],
@@ -173,6 +179,11 @@ def _ends(trainer: Section) -> None:
         raise ValueError("max_epochs=-1: training would never end; set it, or trainer.max_steps, to a number")
 
 
+def _builds_a_preprocessor(preprocessor: Section) -> None:
+    own = {"split": "whitespace"} if isinstance(preprocessor["split"], dict) else {}  # its class is not imported here
+    TextPreprocessor(**preprocessor | own)  # type: ignore[operator]
+
+
 # Checks of values that have to go together; a message begins with the key to turn.
 CHECKS: dict[str, Callable[[Any], object]] = {
     "Bm25": _shortest_first,
@@ -180,7 +191,7 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "FeatureSettings": lambda features: FeatureSettings(**features),
     "NTXentLoss": _can_be_learned,
     "ReferenceNTXentLoss": _can_be_learned,
-    "TextPreprocessor": lambda preprocessor: TextPreprocessor(**preprocessor),
+    "TextPreprocessor": _builds_a_preprocessor,
     "TfIdf": _shortest_first,
     "Trainer": _ends,
     "WordVectorsDataModule": _counted_or_hashed,

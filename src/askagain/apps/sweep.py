@@ -3,8 +3,12 @@
 import json
 import math
 import os
+import re
+import shlex
 import sys
 import warnings
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 METRICS = "metrics.json"  # in the folder of a run that has succeeded
+LONG_NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d{4,}(e[+-]?\d+)?")  # as a search draws them
 WANDB_GROUP = "WANDB_RUN_GROUP"  # W&B reads the group from it
 
 # Our configs of launchers have the names of those in their packages, so that hydra/launcher=NAME chooses ours. Hydra
@@ -30,9 +35,9 @@ OmegaConf.register_new_resolver("gpus", _gpus, replace=True)
 
 
 class SweepRun(NamedTuple):
-    """A run of a sweep: its number, its overrides, and the value of the metric (None: it failed)."""
+    """A run of a sweep: its folder, its overrides, and the value of the metric (None: it failed)."""
 
-    number: str
+    folder: Path
     overrides: list[str]
     value: float | None
     metric: str
@@ -56,36 +61,63 @@ def sweep_runs(folder: Path) -> list[SweepRun]:
 
 
 def _run(folder: Path) -> SweepRun:
-    metric = OmegaConf.load(folder / ".hydra" / "config.yaml").metric
+    config: Any = OmegaConf.load(folder / ".hydra" / "config.yaml")
     overrides = [str(override) for override in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
+    metric = config.get("optimized_metric", config.metric.name)
     try:
-        value = json.loads((folder / METRICS).read_text(encoding="utf-8")).get(metric.name)
+        value = json.loads((folder / METRICS).read_text(encoding="utf-8")).get(metric)
     except (OSError, json.JSONDecodeError):
         value = None
     if value is not None and math.isnan(value):
         value = None
-    return SweepRun(folder.name, overrides, value, metric.name, metric.mode)
+    return SweepRun(folder, overrides, value, metric, config.metric.mode)
 
 
-def print_comparison() -> None:
-    """Prints the runs of a sweep on stderr, best first; nothing without a sweep."""
-    runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
-    if not runs:
+def report_sweep() -> None:
+    """Prints the runs of a sweep on stderr, best first, and writes them to its folder; nothing without a sweep."""
+    folder = NoteSweep.folder
+    runs = sweep_runs(folder) if folder else []
+    if not runs or folder is None:
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from askagain.files.markdown import markdown
+    from askagain.files.writing import write_text
+
     sign = -1 if runs[0].mode == "max" else 1
+    runs.sort(key=lambda run: float("inf") if run.value is None else sign * run.value)
     shared = set.intersection(*(set(run.overrides) for run in runs)) if len(runs) > 1 else set()
-    table = Table("run", runs[0].metric, "with", title="Runs of the sweep, best first", title_justify="left")
-    for run in sorted(runs, key=lambda run: float("inf") if run.value is None else sign * run.value):
-        own = " ".join(override for override in run.overrides if override not in shared)
-        table.add_row(run.number, "failed" if run.value is None else f"{run.value:.4f}", Text(own))
-    Console(stderr=True).print(table)
-    failed = [run.number for run in runs if run.value is None]
+    headings = ["run", runs[0].metric, "with"]
+    rows = [[run.folder.name, _number(run.value), _swept(run.overrides, shared)] for run in runs]
+    table = Table(*headings, title="Runs of the sweep, best first", title_justify="left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    best, failed = runs[0], [run.folder.name for run in runs if run.value is None]
+    lines = [] if best.value is None else [f"best: {best.folder}", f"again: {_command(best)}"]
     if failed:
-        print(f"failed: {', '.join(failed)} of {len(runs)} runs; see the logs in {NoteSweep.folder}", file=sys.stderr)
+        lines.append(f"failed: {', '.join(failed)} of {len(runs)} runs; see the logs in {folder}")
+    path = folder / "comparison.md"
+    write_text(path, [markdown(headings, rows), *(f"\n{line}\n" for line in lines)])
+    Console(stderr=True).print(table)
+    for line in [*lines, f"table: {path}"]:
+        print(line, file=sys.stderr)
+
+
+def _number(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.4f}"
+
+
+def _swept(overrides: Sequence[str], shared: AbstractSet[str]) -> str:
+    """The overrides that not all runs share, their numbers shortened to four digits."""
+    own = (override for override in overrides if override not in shared)
+    return " ".join(LONG_NUMBER.sub(lambda match: f"{float(match[0]):.4g}", override) for override in own)
+
+
+def _command(run: SweepRun) -> str:
+    """The command that repeats a run."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *run.overrides])
 
 
 def group_in_wandb(cfg: DictConfig) -> None:

@@ -4,38 +4,35 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LearningRateMonitor, ProgressBar
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelSummary, ProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from askagain.apps.build import build, build_all, build_corpus, build_module, data_name
+from askagain.apps.build import build, build_all, build_corpus, build_module, build_own_metrics, data_name
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
-from askagain.apps.report import PREFIXES, prefixed, print_counts, print_metrics, write_metrics
+from askagain.apps.report import PREFIXES, prefixed, print_config, print_counts, print_metrics, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
+from askagain.apps.run_logs import finish, log_config, log_results, log_worst_ranked
 from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
 from askagain.corpus.corpus import Corpus
-from askagain.corpus.token_store import TokenStore
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
 from askagain.distributed.strategy import ReplicatedStrategy
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
 from askagain.evaluation.worst_ranked import as_table, worst_ranked
 from askagain.machine import fastest_precision
-from askagain.models.encoder import Encoder
 from askagain.models.folder import load_encoder, save_encoder
-from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
@@ -59,8 +56,9 @@ def train(cfg: DictConfig) -> float:
     use_launchers_threads()
     (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     group_in_wandb(cfg)
+    print_config(cfg)
     corpus = build_corpus(cfg)
-    for split in _splits(corpus):
+    for split in _splits(cfg, corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
         metrics = _evaluate_untrained(cfg, corpus)
@@ -82,9 +80,7 @@ def train(cfg: DictConfig) -> float:
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
     write_metrics(Path(cfg.paths.run_dir), metrics)
-    if cfg.metric.name not in metrics:
-        raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(metrics)}")
-    return metrics[cfg.metric.name]
+    return _chosen(cfg, metrics)
 
 
 def train_rank(cfg: DictConfig) -> Metrics:
@@ -94,26 +90,36 @@ def train_rank(cfg: DictConfig) -> Metrics:
         return _train(cfg, build_corpus(cfg))
 
 
+def _chosen(cfg: DictConfig, metrics: Metrics) -> float:
+    """The metric that a sweep compares."""
+    if cfg.optimized_metric not in metrics:
+        key = "metric.name" if cfg.optimized_metric == cfg.metric.name else "optimized_metric"
+        raise InputError(f"{key}={cfg.optimized_metric}: no such metric; there are {', '.join(metrics)}")
+    return metrics[cfg.optimized_metric]
+
+
 def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     """Ranks with an encoder that needs no training, with and without preprocessing."""
     encoder = build(cfg, "encoder")
     counts = corpus.ranking_counts(encoder.features.vocabulary)
     print_counts(f"data: {data_name(cfg, corpus.ranking('validation').path)}", counts)
     raw = encoder.with_preprocessor(build(cfg, "raw"))
+    own = build_own_metrics(cfg)
     columns: dict[str, Metrics] = {}
     metrics = prefixed("data", counts)
     chosen = HydraConfig.get().runtime.choices["preprocessor"]
     for preprocessor, variant, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
-        for split in _splits(corpus):
-            column = ranking_metrics(variant, corpus.ranking(split), cfg.ks, cfg.ties)
+        for split in _splits(cfg, corpus):
+            column = ranking_metrics(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             columns[f"{split}, preprocessor={preprocessor}"] = column
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
-    _log_config(loggers, cfg, counts, corpus)
+    config = _loggable(cfg, counts, corpus)
+    log_config(loggers, config)
+    log_results(loggers, config, metrics, _chosen(cfg, metrics), step=0)
     for logger in loggers:
-        logger.log_metrics(metrics, step=0)
         logger.finalize("success")
-    _close_wandb(loggers, exit_code=0)
+    finish(loggers, exit_code=0)
     save_encoder(encoder, _encoder_folder(cfg))
     _show(cfg, corpus, columns)
     return metrics
@@ -129,16 +135,17 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     trainer = _trainer(cfg)
     exit_code = 1
     try:
-        _log_config(trainer.loggers, cfg, counts, corpus)
+        config = _loggable(cfg, counts, corpus) if trainer.is_global_zero and trainer.loggers else {}
+        log_config(trainer.loggers, config)
         _fit(cfg, trainer, module, datamodule)
         metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
         if trainer.is_global_zero:
-            metrics |= _report(cfg, corpus, trainer, module)
+            metrics |= _report(cfg, corpus, trainer, module, config)
         exit_code = 0
         return metrics
     finally:
-        _close_wandb(trainer.loggers, exit_code)
+        finish(trainer.loggers, exit_code)
 
 
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:
@@ -146,6 +153,8 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
     try:
         with logging_redirect_tqdm():  # log lines appear above the progress bar
             trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {error}") from error
     except InputError as error:  # the best checkpoint's monitor is typed as metric.name
         raise InputError(str(error).replace("monitor=", "metric.name=", 1)) from error
     except SystemExit as stopped:
@@ -155,11 +164,15 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
             remedy = f"ckpt_path={run} goes on from its last checkpoint"
         log.warning("stopped in epoch %d; %s", trainer.current_epoch, remedy)
         sys.exit(STOPPED[type(stopped)])
+    if cfg.trainer.get("profiler") is not None and trainer.is_global_zero:
+        print(trainer.profiler.summary())  # type: ignore[attr-defined]
     if trainer.should_stop:
         log.info("stopped early, after epoch %d of %s", trainer.current_epoch - 1, trainer.max_epochs)
 
 
-def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule) -> Metrics:
+def _report(
+    cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule, config: dict[str, Any]
+) -> Metrics:
     """Ranks with the encoder that was kept, prints its metrics beside those of the start, and returns both."""
     folder = _encoder_folder(cfg)
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
@@ -178,19 +191,23 @@ def _report(cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.Lig
         metrics |= _epoch_metrics(checkpoint.metrics)
         metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
     metrics.pop(RATE, None)  # the run's rate is that of its last epoch
-    for split in _splits(corpus):
+    own = build_own_metrics(cfg)
+    for split in _splits(cfg, corpus):
         for variant in variants(cfg, encoder):
-            column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+            column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             columns[f"{split}, {variant.heading}"] = column
             metrics |= prefixed(variant.prefix + PREFIXES[split], column)
-        column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties)
+        column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
         columns[f"{split}, {kept}"] = column
         metrics |= prefixed(PREFIXES[split], column)
-        if split == "validation":
-            _log_worst_ranked(cfg, trainer, encoder, corpus.ranking(split), ranks)
+        if split == "validation" and trainer.loggers:
+            wanted = cfg.worst_ranked
+            worst = worst_ranked(encoder, corpus.ranking(split), ranks, wanted.rows, wanted.candidates)
+            log_worst_ranked(trainer.loggers, as_table(worst), trainer.global_step)
     encoder_metrics = {name: value for name, value in metrics.items() if not name.startswith("start/")}
+    chosen = metrics.get(cfg.optimized_metric, math.nan)
+    log_results(trainer.loggers, config, prefixed("best", encoder_metrics), chosen, trainer.global_step)
     for logger in trainer.loggers:
-        logger.log_metrics(prefixed("best", encoder_metrics), step=trainer.global_step)
         logger.finalize("success")
     _show(cfg, corpus, columns)
     return metrics
@@ -207,6 +224,8 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
     settings |= {"plugins": [AtomicCheckpointIO()], "strategy": "auto"}
+    if any(isinstance(callback, ModelSummary) for callback in callbacks):
+        settings["enable_model_summary"] = True
     environment = cluster_environment()
     if environment is not None:
         settings["strategy"] = ReplicatedStrategy(cluster_environment=environment)
@@ -223,9 +242,9 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         raise InputError(f"trainer: {error}") from error
 
 
-def _splits(corpus: Corpus) -> list[str]:
-    """The ranking sets of a corpus."""
-    return ["validation"] if corpus.files.test is None else ["validation", "test"]
+def _splits(cfg: DictConfig, corpus: Corpus) -> list[str]:
+    """The ranking sets to report."""
+    return ["validation", "test"] if cfg.test and corpus.files.test is not None else ["validation"]
 
 
 def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
@@ -242,28 +261,7 @@ def _encoder_folder(cfg: DictConfig) -> Path:
     return Path(cfg.paths.run_dir) / "encoder"
 
 
-@rank_zero_only
-def _log_config(loggers: Sequence[Logger], cfg: DictConfig, counts: Metrics, corpus: Corpus) -> None:
-    if not loggers:
-        return
-    about = {"data_counts": counts, "provenance": provenance(corpus)}
-    for logger in loggers:
-        logger.log_hyperparams({**OmegaConf.to_container(cfg, resolve=True), **about})  # type: ignore[dict-item]
-
-
-def _log_worst_ranked(
-    cfg: DictConfig, trainer: pl.Trainer, encoder: Encoder, ranking: TokenStore, ranks: Ranks
-) -> None:
-    loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
-    if loggers:
-        wanted = cfg.worst_ranked
-        columns, rows = as_table(worst_ranked(encoder, ranking, ranks, wanted.rows, wanted.candidates))
-        for logger in loggers:
-            logger.log_table("worst_ranked", columns, rows, step=trainer.global_step)
-
-
-def _close_wandb(loggers: Sequence[Logger], exit_code: int) -> None:
-    """Ends the W&B run, so that the next run of a sweep gets one of its own."""
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=exit_code)
+def _loggable(cfg: DictConfig, counts: Metrics, corpus: Corpus) -> dict[str, Any]:
+    """What loggers note of a run: its config, the sizes of the data, and where everything came from."""
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {**config, "data_counts": counts, "provenance": provenance(corpus)}

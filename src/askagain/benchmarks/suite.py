@@ -138,6 +138,7 @@ class Benchmarks:
 
     def _evaluate(self) -> Benchmark:
         name = f"Hits@K, {self.sizes.validation_rows:,} rows of {self.sizes.candidates:,} candidates"
+
         def ours() -> Metrics:
             for kind in ("words", "features"):  # the first epoch cleans tokens and looks up features
                 for entry in (self.scratch / "cache").glob(f"{kind}-*"):
@@ -149,8 +150,7 @@ class Benchmarks:
                 "first": Measure(f"{name}, first epoch", "s/row", False),
                 "later": Measure(f"{name}, later epochs", "s/row", False),
             },
-            {OURS: ours}
-            | self._plain("score", "validation.tsv", ["first", "later"], "--rows", self.sizes.scored_rows),
+            {OURS: ours} | self._plain("score", "validation.tsv", ["first", "later"], "--rows", self.sizes.scored_rows),
         )
 
     def _prepare(self) -> Benchmark:

@@ -14,7 +14,7 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.models.encoder import Encoder
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.among_all import rank_among_all
-from askagain.ranking.metrics import Metrics, compute_metrics
+from askagain.ranking.metrics import Metrics, OwnMetrics, compute_metrics
 from askagain.ranking.products import Vectors, unit_vectors
 from askagain.ranking.ranks import Ranks, rank_duplicates, rank_sparse
 from askagain.text.bags import Bags
@@ -24,14 +24,24 @@ VectorsOf: TypeAlias = Callable[[np.ndarray], Vectors]
 
 
 def ranking_metrics(
-    encoder: Encoder, ranking: TokenStore, ks: Sequence[int], ties: str, world: World | None = None
+    encoder: Encoder,
+    ranking: TokenStore,
+    ks: Sequence[int],
+    ties: str,
+    world: World | None = None,
+    own: OwnMetrics | None = None,
 ) -> Metrics:
     """The metrics of an encoder on a ranking set; see `evaluate_ranking`."""
-    return evaluate_ranking(encoder, ranking, ks, ties, world)[0]
+    return evaluate_ranking(encoder, ranking, ks, ties, world, own)[0]
 
 
 def evaluate_ranking(
-    ranker: Ranker, ranking: TokenStore, ks: Sequence[int], ties: str, world: World | None = None
+    ranker: Ranker,
+    ranking: TokenStore,
+    ks: Sequence[int],
+    ties: str,
+    world: World | None = None,
+    own: OwnMetrics | None = None,
 ) -> tuple[Metrics, Ranks]:
     """Ranks the candidates of each row of a ranking set. Each distinct text is embedded once.
 
@@ -41,6 +51,7 @@ def evaluate_ranking(
         ks: the values of K in Hits@K.
         ties: how candidates that tie with the duplicate count, see `askagain.ranking.metrics.hits_at_k`.
         world: the processes that share the rows; all must call this, and all get the same metrics.
+        own: metrics of your own, see `askagain.ranking.metrics.per_query_metrics`.
 
     Returns:
         The metrics, with the `seconds` that embedding and ranking took, and the ranks of all rows.
@@ -64,16 +75,18 @@ def evaluate_ranking(
         _check(vectors, ranker, len(ranking.texts) if texts is None else len(texts))
         ranks = rank_duplicates(vectors, rows.ids, rows.offsets)
     ranks = Ranks(*(world.all_gather(part, len(ranking.rows)) for part in (ranks.above, ranks.tied)))
-    return compute_metrics(ranks, ks, ties) | {"seconds": time.perf_counter() - began}, ranks
+    return compute_metrics(ranks, ks, ties, own) | {"seconds": time.perf_counter() - began}, ranks
 
 
-def evaluate_full_corpus(ranker: Ranker, ranking: FullRanking, ks: Sequence[int], ties: str) -> tuple[Metrics, Ranks]:
+def evaluate_full_corpus(
+    ranker: Ranker, ranking: FullRanking, ks: Sequence[int], ties: str, own: OwnMetrics | None = None
+) -> tuple[Metrics, Ranks]:
     """Like `evaluate_ranking` with every text of a corpus as a candidate; embeds the texts block by block."""
     began = time.perf_counter()
     ranks = rank_among_all(
         len(ranking.texts), ranking.questions, ranking.duplicates, *text_vectors(ranker, ranking.texts)
     )
-    return compute_metrics(ranks, ks, ties) | {"seconds": time.perf_counter() - began}, ranks
+    return compute_metrics(ranks, ks, ties, own) | {"seconds": time.perf_counter() - began}, ranks
 
 
 def text_vectors(ranker: Ranker, texts: Sequence[str]) -> tuple[VectorsOf, VectorsOf]:

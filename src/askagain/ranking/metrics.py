@@ -5,7 +5,7 @@ form. For MAP and DCG see McSherry and Najork, "Computing information retrieval 
 presence of tied scores", ECIR 2008.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from askagain.errors import InputError
 from askagain.ranking.ranks import Ranks, level_starts
 
 Metrics: TypeAlias = dict[str, float]  # values by name
+OwnMetrics: TypeAlias = Mapping[str, Callable[[Ranks], np.ndarray]]  # by name, a function that gives each query a value
 
 TIES = ("expected", "optimistic", "pessimistic")
 
@@ -59,8 +60,8 @@ def mean_reciprocal_rank(ranks: Ranks, ties: str = "expected") -> float:
     return float(np.mean(reciprocal_rank(ranks, ties)))
 
 
-def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> Metrics:
-    """The means of `per_query_metrics` over queries, `median_rank`, and `ties`; takes and raises what `hits_at_k` does.
+def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None) -> Metrics:
+    """The means of `per_query_metrics` over queries, `median_rank`, and `ties`; takes and raises what that does.
 
     `ties` is the share of queries whose first duplicate is tied with a candidate that is no duplicate.
 
@@ -70,17 +71,20 @@ def compute_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> 
         >>> metrics["hits@1"], round(metrics["mrr"], 3), metrics["median_rank"], metrics["ties"]
         (0.5, 0.625, 2.5, 0.0)
     """
-    per_query = per_query_metrics(ranks, ks, ties)
+    per_query = per_query_metrics(ranks, ks, ties, own)
     means = {name: float(np.mean(values)) for name, values in per_query.items()}
     best = _unsettled_levels(ranks).best_of_each_query()
     tied = best.size > best.duplicates
     return means | {"median_rank": float(np.median(per_query["mean_rank"])), "ties": float(np.mean(tied))}
 
 
-def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -> dict[str, np.ndarray]:
+def per_query_metrics(
+    ranks: Ranks, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None
+) -> dict[str, np.ndarray]:
     """All metrics of each query, [queries] float64 by name; takes and raises what `hits_at_k` does.
 
-    A metric added here is reported by the callback, by `evaluate.py` and in every table.
+    `own`: metrics of your own, which come last. InputError where one has the name of another metric, or gives something
+    other than a number a query.
 
     `hits@K` for each K, `mrr` and `mean_rank` look at the duplicate ranked first. Where queries may have several
     duplicates (`ranks.row` is given), `ndcg@K` takes the place of `dcg@K`, and `map` is added; with one duplicate a
@@ -98,7 +102,19 @@ def per_query_metrics(ranks: Ranks, ks: Sequence[int], ties: str = "expected") -
         metrics["map"] = _average_precision(levels)
     # The first of r things in a random order of n stands at place (n + 1) / (r + 1) on average.
     metrics["mean_rank"] = best.above + (best.size + 1) / (best.duplicates + 1)
-    return metrics
+    return metrics | {name: _own(name, function, ranks, metrics) for name, function in (own or {}).items()}
+
+
+def _own(
+    name: str, function: Callable[[Ranks], np.ndarray], ranks: Ranks, others: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    if name in (*others, "median_rank", "ties", "seconds"):
+        raise InputError(f"metrics.{name}: there is a metric of that name already; choose another")
+    values = np.asarray(function(ranks), dtype=np.float64)
+    shape = others["mrr"].shape
+    if values.shape != shape:
+        raise InputError(f"metrics.{name}: gives {values.shape}; a number for each query, {shape}, is needed")
+    return values
 
 
 @dataclass(frozen=True, eq=False)

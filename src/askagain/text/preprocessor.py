@@ -3,8 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
+from inspect import getsource
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,35 @@ SPLITS = ("whitespace", "wordpunct", "regex")
 LINE_END, MARK = "\n", "\0"  # between texts that are cleaned together, and between their words
 
 
+class WordSplitter(ABC):
+    """A way of your own to split a text into words: subclass it, and name the class as `preprocessor.split._target_`.
+
+    The arguments of the class are kept as attributes of the same names, and can be written as JSON: saved encoders hold
+    them with the name of the class, which is imported by this name when the encoder is loaded.
+    """
+
+    @abstractmethod
+    def __call__(self, text: str) -> list[str]:
+        """The words of a text, in order."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The name of the class and its arguments."""
+        return {"_target_": f"{type(self).__module__}.{type(self).__qualname__}", **vars(self)}
+
+    @staticmethod
+    def of(settings: Mapping[str, Any]) -> "WordSplitter":
+        """The splitter that `as_dict` describes; raises InputError where there is no such subclass of this class."""
+        target = str(settings.get("_target_"))
+        module, _, name = target.rpartition(".")
+        try:
+            made = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise InputError(f"split._target_={target}: cannot be imported ({error})") from error
+        if not (isinstance(made, type) and issubclass(made, WordSplitter)):
+            raise InputError(f"split._target_={target}: not a subclass of {__name__}.WordSplitter")
+        return made(**{key: value for key, value in settings.items() if key != "_target_"})
+
+
 class TextPreprocessor:
     """Cleans a text and splits it into words, in this order.
 
@@ -23,9 +55,11 @@ class TextPreprocessor:
     2. `protected_terms` (c++, .net, node.js) with no letter or digit beside them become words that the following steps
        leave alone.
     3. Each of `characters` (a string, or a list of characters) becomes a space.
-    4. The text is split by `split`: `whitespace`, `wordpunct` (NLTK's, which separates letters from punctuation), or
-       `regex`, where every match of `pattern` is a word.
+    4. The text is split by `split`: `whitespace`, `wordpunct` (NLTK's, which separates letters from punctuation),
+       `regex`, where every match of `pattern` is a word, or a `WordSplitter` of your own.
     5. `stopwords` (see `askagain.text.stop_words.stop_words`) and words shorter than `min_word_length` are dropped.
+
+    A splitter of your own may stand as the dictionary of its `_target_` and arguments, as saved encoders hold it.
 
     Raises InputError for an unknown split, an invalid regular expression, an item of `characters` that is longer than
     one character, and stop words that cannot be loaded.
@@ -38,7 +72,7 @@ class TextPreprocessor:
         stopwords: str | Iterable[str] = "none",
         protected_terms: list[str] | tuple[str, ...] = (),
         lowercase: bool = True,
-        split: str = "whitespace",
+        split: "str | WordSplitter | Mapping[str, Any]" = "whitespace",
         pattern: str | None = None,
     ) -> None:
         self.characters = list(characters)
@@ -46,17 +80,17 @@ class TextPreprocessor:
         self.stopwords = stop_words(stopwords)
         self.protected_terms = [term.lower() if lowercase else term for term in protected_terms if term]
         self.lowercase = lowercase
-        self.split = split
+        self.split = WordSplitter.of(split) if isinstance(split, Mapping) else split
         self.pattern = pattern
         too_long = [character for character in self.characters if len(character) != 1]
         if too_long:
             raise InputError(f"characters: {too_long[0]!r} is not one character")
         self._spaces = str.maketrans(dict.fromkeys(self.characters, " "))
         self._protected = _standing_alone(self.protected_terms)
-        self._split = _splitter(split, pattern)
+        self._split = _splitter(self.split, pattern)
         # Whether the words of a text are those of its tokens: a regular expression or a protected term may match across
         # a space.
-        self.by_token = split != "regex" and not any(" " in term for term in self.protected_terms)
+        self.by_token = split in ("whitespace", "wordpunct") and not any(" " in term for term in self.protected_terms)
         self._by_line = split == "whitespace" and not any(LINE_END in term for term in self.protected_terms)
         self._by_line &= LINE_END not in self.characters
 
@@ -133,14 +167,15 @@ class TextPreprocessor:
             "stopwords": sorted(self.stopwords),
             "protected_terms": self.protected_terms,
             "lowercase": self.lowercase,
-            "split": self.split,
+            "split": self.split.as_dict() if isinstance(self.split, WordSplitter) else self.split,
             "pattern": self.pattern,
         }
 
     @cached_property
     def fingerprint(self) -> str:
         """A digest of all settings, for cache keys."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        code = getsource(type(self.split)) if isinstance(self.split, WordSplitter) else ""
+        return hashlib.sha256((json.dumps(self.to_dict(), sort_keys=True) + code).encode()).hexdigest()
 
 
 def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
@@ -162,7 +197,9 @@ def _lines_with(pattern: re.Pattern[str], text: str) -> list[int]:
     return list(lines)
 
 
-def _splitter(split: str, pattern: str | None) -> Callable[[str], list[str]]:
+def _splitter(split: "str | WordSplitter", pattern: str | None) -> Callable[[str], list[str]]:
+    if isinstance(split, WordSplitter):
+        return split
     if split == "whitespace":
         return str.split
     if split == "wordpunct":

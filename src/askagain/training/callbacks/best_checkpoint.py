@@ -7,10 +7,14 @@ from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from askagain.errors import InputError
 from askagain.files.writing import atomic_write
 from askagain.models.folder import load_encoder, save_encoder
+from askagain.training.callbacks.hits_at_k import is_validated
+
+HP_METRIC = "hp_metric"  # as which TensorBoard compares runs
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +22,8 @@ log = logging.getLogger(__name__)
 class BestCheckpoint(ModelCheckpoint):
     """A `ModelCheckpoint` that writes `folder/checkpoints/best.ckpt`, and the best encoder to `folder/encoder`.
 
-    A resumed run takes over the best epoch of the run it resumes. NaN is worse than any number.
+    A resumed run takes over the best epoch of the run it resumes. NaN is worse than any number. TensorBoard gets the
+    metric that decides as `hp_metric`, by which its table of hyperparameters compares runs.
 
     `folder` is that of the run. `monitor` names the logged metric that decides which epoch is best, such as `val/mrr`;
     InputError at the end of an epoch if it is not logged. `best_epoch` is the number of the best epoch, None before the
@@ -63,10 +68,15 @@ class BestCheckpoint(ModelCheckpoint):
         return True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not is_validated(trainer):
+            return
         score = trainer.callback_metrics.get(str(self.monitor))
         if score is None:
             names = sorted(name for name in trainer.callback_metrics if name.startswith(("train/", "val/")))
             raise InputError(f"monitor={self.monitor}: no such metric; there are {', '.join(names)}")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_metrics({HP_METRIC: float(score)}, step=trainer.global_step - 1)
         if self.check_monitor_top_k(trainer, score):
             self.best_epoch = trainer.current_epoch  # before the checkpoint is written, which holds it
             self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -9,6 +9,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from askagain.corpus.token_store import TokenStore
 from askagain.evaluation.evaluate import ranking_metrics
+from askagain.ranking.metrics import OwnMetrics
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +24,14 @@ class HitsAtK(Callback):
     logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
 
     `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
-    `askagain.ranking.metrics.hits_at_k`. `start` holds the metrics before the first epoch of this run.
+    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` holds the
+    metrics before the first epoch of this run. With `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
     """
 
-    def __init__(self, ks: Sequence[int], ties: str) -> None:
+    def __init__(self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None) -> None:
         self.ks = list(ks)
         self.ties = ties
+        self.own = dict(own or {})
         self.start: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -40,6 +43,8 @@ class HitsAtK(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks before the callbacks that save checkpoints or stop early look at the metrics."""
+        if not is_validated(trainer):
+            return
         metrics = self._rank(trainer, pl_module, "validation")
         losses = {"train/loss_epoch": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
@@ -55,7 +60,13 @@ class HitsAtK(Callback):
 
     def _rank(self, trainer: Trainer, pl_module: LightningModule, split: str) -> dict[str, float]:
         ranking: TokenStore = trainer.datamodule.ranking(split)  # type: ignore[attr-defined]
-        return ranking_metrics(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world)  # type: ignore[arg-type]
+        return ranking_metrics(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world, self.own)  # type: ignore[arg-type]
+
+
+def is_validated(trainer: Trainer) -> bool:
+    """Whether the current epoch ends with a validation, see `Trainer(check_val_every_n_epoch)`."""
+    every = trainer.check_val_every_n_epoch
+    return every is None or (trainer.current_epoch + 1) % every == 0
 
 
 def _log(module: LightningModule, prefix: str, metrics: dict[str, float]) -> None:

@@ -38,9 +38,7 @@ class BagDataModule(LeanDataModule, ABC):
     predict_split = "validation"
     predict_batch_size = 4_096
 
-    def __init__(
-        self, corpus: Corpus, validation_fraction: float = 0.05, batch_size: int = 512, seed: int = 0
-    ) -> None:
+    def __init__(self, corpus: Corpus, validation_fraction: float = 0.05, batch_size: int = 512, seed: int = 0) -> None:
         super().__init__()
         self.corpus = corpus
         self.validation_fraction = validation_fraction
@@ -105,11 +103,12 @@ class BagDataModule(LeanDataModule, ABC):
         return self.corpus.ranking(split)
 
     def train_dataloader(self) -> DataLoader:
-        """Batches shuffled anew every epoch."""
-        self._order = BatchOrder(self.train_examples, self._global_batch_size, shuffle=True, seed=self.seed)
+        """Batches shuffled anew every epoch; with `Trainer(overfit_batches)` the same ones in every epoch."""
+        shuffle = self.trainer is None or not self.trainer.overfit_batches
+        self._order = BatchOrder(self.train_examples, self._global_batch_size, shuffle, self.seed)
         if self._order_state is not None:
             self._order.load_state_dict(self._order_state)
-        return self._loader(self._order)
+        return self._loader(self._order, training=True)
 
     def val_dataloader(self) -> DataLoader | list:
         """Held-out batches, the same every epoch.
@@ -119,7 +118,7 @@ class BagDataModule(LeanDataModule, ABC):
         """
         if len(self.split[1]):
             examples = EpochExamples(lambda epoch: self.draw(self.split[1], epoch), resample=False)
-            return self._loader(BatchOrder(examples, self._global_batch_size, shuffle=False))
+            return self._loader(BatchOrder(examples, self._global_batch_size, shuffle=False), training=False)
         validating = self.trainer is not None and self.trainer.state.fn == TrainerFn.VALIDATING
         return self._ranking_loader("validation") if validating else []
 
@@ -148,7 +147,7 @@ class BagDataModule(LeanDataModule, ABC):
     def _global_batch_size(self) -> int:
         return self.batch_size * (self.trainer.world_size if self.trainer else 1)
 
-    def _loader(self, order: BatchOrder) -> DataLoader:
+    def _loader(self, order: BatchOrder, training: bool) -> DataLoader:
         # The sampler yields a whole batch of indices, which the collator cuts out of arrays at once.
         # Page-locked memory lets a batch be copied to a GPU while the GPU works on the previous one.
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
@@ -156,7 +155,7 @@ class BagDataModule(LeanDataModule, ABC):
             order.examples,
             batch_size=None,
             sampler=order,
-            collate_fn=self.collator(training=order.shuffle),
+            collate_fn=self.collator(training),
             pin_memory=on_gpu,
         )
 
