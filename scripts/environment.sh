@@ -15,6 +15,12 @@ wanted=$(cat requirements*.txt pyproject.toml | sha256sum | cut -d' ' -f1)
 stamp=.venv/installed-$(basename "$1")
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing $1 into .venv (a few minutes the first time) ..." >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1"
+    install=(.venv/bin/python -m pip install --disable-pip-version-check -r "$1")
+    if [ -t 2 ]; then  # one line that changes shows what pip is doing
+        "${install[@]}" | while IFS= read -r line; do printf '\r\033[K  %.90s' "$line" >&2; done
+        printf '\r\033[K' >&2
+    else
+        "${install[@]}" --quiet
+    fi
     echo "$wanted" > "$stamp"
 fi

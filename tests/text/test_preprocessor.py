@@ -1,3 +1,4 @@
+import json
 import random
 
 import nltk
@@ -5,7 +6,7 @@ import nltk.corpus
 import pytest
 
 from askagain.errors import InputError
-from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.preprocessor import TextPreprocessor, WordSplitter
 from askagain.text.stop_words import stop_words
 
 
@@ -191,3 +192,30 @@ def test_texts_that_are_cleaned_as_one_have_the_words_they_have_by_themselves(se
             expected = [preprocessor.words(text) for text in texts]
             assert lengths.tolist() == [len(some) for some in expected]
             assert words == [word for some in expected for word in some]
+
+
+class Halves(WordSplitter):
+    """Splits a text in its middle."""
+
+    def __init__(self, shift: int = 0) -> None:
+        self.shift = shift
+
+    def __call__(self, text: str) -> list[str]:
+        middle = len(text) // 2 + self.shift
+        return [text[:middle], text[middle:]]
+
+
+def test_a_splitter_of_ones_own_is_recorded_with_its_arguments_and_made_again():
+    preprocessor = TextPreprocessor(split=Halves(1), min_word_length=2)
+    assert preprocessor.words("ABCdef") == ["abcd", "ef"]
+    again = TextPreprocessor(**json.loads(json.dumps(preprocessor.to_dict())))
+    assert again.words("ABCdef") == ["abcd", "ef"] and again.fingerprint == preprocessor.fingerprint
+    assert TextPreprocessor(split=Halves(), min_word_length=2).fingerprint != preprocessor.fingerprint
+    words, lengths = preprocessor.words_of_all(["abcd ef", "gh"])
+    assert (words, lengths.tolist()) == (["abcd", " ef", "gh"], [2, 1])
+
+
+@pytest.mark.parametrize("target", ["os.system", "no.such.module.Splitter", "json.JSONDecoder"])
+def test_a_saved_splitter_imports_and_calls_nothing(target):
+    with pytest.raises(InputError, match=rf"^words are split by {target}, which was not imported"):
+        TextPreprocessor(split={"_target_": target, "command": "false"})

@@ -1,5 +1,7 @@
 """Builds what a command works with from its config."""
 
+from collections.abc import Sequence
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from askagain.errors import InputError
 from askagain.synthetic.sample import generator_digest, write_sample
 
 if TYPE_CHECKING:  # commands that train nothing do not wait for Lightning
+    from askagain.models.lexical import LexicalRanker
     from askagain.training.data.datamodule import BagDataModule
     from askagain.training.modules.base import RetrievalModule
 
@@ -53,6 +56,15 @@ def build_all(cfg: DictConfig, section: str) -> list[Any]:
     return [build(cfg, f"{section}.{name}") for name, node in (cfg.get(section) or {}).items() if node is not None]
 
 
+def import_modules(cfg: DictConfig) -> None:
+    """Imports the modules of `cfg.imports`; raises InputError for one that cannot be."""
+    for name in cfg.imports:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise InputError(f"imports={name}: cannot be imported ({error})") from error
+
+
 def build_own_metrics(cfg: DictConfig) -> dict[str, Any]:
     """The metrics of the user's own, by name."""
     return {str(name): build(cfg, f"metrics.{name}") for name in cfg.metrics}
@@ -80,6 +92,18 @@ def build_corpus(cfg: DictConfig) -> Corpus:
     return Corpus(CorpusFiles.locate(folder, **paths), build(cfg, "preprocessor"), cache, data.on_bad_row)
 
 
+def training_texts(corpus: Corpus) -> list[Sequence[str]]:
+    """The texts of `train.tsv` and of `corpus.txt`, where they are."""
+    return [corpus.store(name).texts for name in ("train", "corpus") if getattr(corpus.files, name) is not None]
+
+
+def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker") -> "LexicalRanker":
+    """The ranker of a section, fitted to the texts of `train.tsv` and `corpus.txt`."""
+    ranker: LexicalRanker = build(cfg, section)
+    ranker.fit(dict.fromkeys(text for texts in training_texts(corpus) for text in texts))
+    return ranker
+
+
 def data_name(cfg: DictConfig, path: Path | str) -> str:
-    """What to call a file of the corpus; the built-in sample is always called synthetic."""
-    return f"the synthetic sample, {path}" if cfg.data.sample is not None else str(path)
+    """What to call a file of the corpus; the built-in sample is in the cache under a name that says nothing."""
+    return "the synthetic sample" if cfg.data.sample is not None else str(path)

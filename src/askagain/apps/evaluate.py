@@ -8,7 +8,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from askagain.apps.build import build, build_corpus, build_own_metrics, data_name
+from askagain.apps.build import build, build_corpus, build_own_metrics, build_ranker, data_name, import_modules
 from askagain.apps.report import PREFIXES, prefixed, print_metrics, write_metrics
 from askagain.apps.worst import write_worst
 from askagain.corpus.corpus import Corpus
@@ -17,7 +17,6 @@ from askagain.errors import InputError
 from askagain.evaluation.evaluate import Ranker, evaluate_full_corpus, evaluate_ranking
 from askagain.evaluation.full_corpus import FullRanking, full_ranking
 from askagain.evaluation.worst_ranked import worst_ranked
-from askagain.models.lexical import LexicalRanker
 from askagain.ranking.metrics import per_query_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import intervals, with_intervals
@@ -48,15 +47,16 @@ def evaluate(cfg: DictConfig) -> float:
 
     Raises InputError for a mistake in the config, in the data or in the ranker.
     """
+    import_modules(cfg)
     corpus = build_corpus(cfg)
-    ranker = build_ranker(cfg, corpus)
+    ranker = chosen_ranker(cfg, corpus)
     result = evaluation(cfg, ranker, corpus)
     if cfg.metric.name not in result.metrics:
         raise InputError(f"metric.name={cfg.metric.name}: no such metric; there are {', '.join(result.metrics)}")
     choices = HydraConfig.get().runtime.choices
     chosen = choices["encoder"] if cfg.get("ranker") is None else choices["ranker"]
     name = f"{chosen} {cfg.encoder.path}" if cfg.get("ranker") is None and "path" in cfg.encoder else chosen
-    print_metrics(f"{name} on {result.where}", {chosen: result.metrics}, cfg.ties)
+    print_metrics(f"{name} on {result.where}", {chosen: result.metrics}, cfg.metric.name, cfg.ties)
     wanted = cfg.worst_ranked
     worst = worst_ranked(ranker, result.ranking, result.ranks, wanted.rows, wanted.candidates)
     write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)
@@ -64,14 +64,9 @@ def evaluate(cfg: DictConfig) -> float:
     return result.metrics[cfg.metric.name]
 
 
-def build_ranker(cfg: DictConfig, corpus: Corpus) -> Ranker:
-    """The encoder, or the ranker that is chosen, fitted to the texts of `train.tsv` and `corpus.txt`."""
-    if cfg.get("ranker") is None:
-        return build(cfg, "encoder")
-    ranker: LexicalRanker = build(cfg, "ranker")
-    stores = [corpus.store(name) for name in ("train", "corpus") if getattr(corpus.files, name) is not None]
-    ranker.fit(dict.fromkeys(text for store in stores for text in store.texts))
-    return ranker
+def chosen_ranker(cfg: DictConfig, corpus: Corpus) -> Ranker:
+    """The encoder, or the ranker that is chosen instead."""
+    return build(cfg, "encoder") if cfg.get("ranker") is None else build_ranker(cfg, corpus)
 
 
 def evaluation(cfg: DictConfig, ranker: Ranker, corpus: Corpus) -> Evaluation:

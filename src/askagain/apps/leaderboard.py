@@ -20,9 +20,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from askagain.apps.api import quoted
-from askagain.apps.build import build_corpus
+from askagain.apps.build import build_corpus, import_modules
 from askagain.apps.checks import check_settings
-from askagain.apps.evaluate import Evaluation, build_ranker, evaluation
+from askagain.apps.evaluate import Evaluation, chosen_ranker, evaluation
 from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.sweep import METRICS
 from askagain.errors import InputError, RunError
@@ -103,6 +103,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
     """
     if cfg.plot and find_spec("matplotlib") is None:
         raise InputError("matplotlib is not installed; pip install matplotlib, or set plot=false")
+    import_modules(cfg)
     rankers, seeds = _rankers(cfg), list(cfg.seeds)
     typed = [override for override in HydraConfig.get().overrides.task if not _sets(override, OWN)]
     shared = [override for override in typed if _sets(override, SHARED_WITH_TRAINING)]
@@ -191,7 +192,7 @@ def _evaluations(
 def _evaluated(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Evaluation, float]:
     own = compose("leaderboard", list(overrides))
     corpus = build_corpus(own)
-    ranker = build_ranker(own, corpus)
+    ranker = chosen_ranker(own, corpus)
     speed = _texts_per_second(ranker, corpus.ranking(own.data.split).texts[: FIRST_TEXTS + cfg.speed_texts])
     result = evaluation(own, ranker, corpus)
     if cfg.metric.name not in result.per_query:

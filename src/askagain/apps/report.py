@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.syntax import Syntax
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -16,24 +17,45 @@ from askagain.apps.sweep import METRICS
 from askagain.files.json_files import write_json
 from askagain.files.markdown import markdown
 from askagain.files.writing import atomic_write, write_text
+from askagain.ranking.metrics import Metrics
 
 CONFIG_TREE = "config_tree.txt"  # in a run folder
 ENDS = ("_low", "_high")  # suffixes of the names of an interval's ends
+USUAL_HITS = ("hits@1", "hits@10", "hits@100")
+# How the names of our metrics begin; all others are the user's own.
+FAMILIES = ("hits@", "dcg@", "ndcg@", "mrr", "mean_rank", "median_rank", "map", "ties", "seconds")
+WIDTH = 100  # of what is printed where stdout is no terminal
 PREFIXES = {"validation": "val", "test": "test"}  # of metrics on a ranking set
 
 
-def print_metrics(title: str, columns: Mapping[str, Mapping[str, float]], ties: str) -> None:
-    """Prints a table of metrics with a column for each heading."""
+def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: str) -> None:
+    """Prints the metrics that one reads, of each of `rows`; all of them are in metrics.json.
+
+    Metrics with intervals stand below each other. `chosen`: the metric that decides; it is always shown.
+    """
+    first = next(iter(rows.values()))
+    names = _read_first(first, chosen)
     print(title)
-    table = Table()
-    table.add_column("")
-    for heading in columns:
-        table.add_column(Text(heading), justify="right")
-    for name in next(iter(columns.values())):
-        if name != "seconds" and not name.endswith(ENDS):
-            table.add_row(name, *(with_ends(metrics, name) for metrics in columns.values()))
-    wide_console().print(table)
-    print(f"ties (counted as {ties}): the share of rows in which a candidate scores exactly as the duplicate does")
+    if any(f"{name}{ENDS[0]}" in first for name in names):
+        table = Table("", *rows)
+        for name in names:
+            table.add_row(name, *(with_ends(metrics, name) for metrics in rows.values()))
+    else:
+        table = Table("", *(Column(name, justify="right") for name in names), box=SIMPLE_HEAD)
+        for heading, metrics in rows.items():
+            cells = (f"{metrics[name]:.1f}" if name == "mean_rank" else f"{metrics[name]:.4f}" for name in names)
+            table.add_row(Text(heading), *cells)
+    wide_console(WIDTH).print(table)
+    if first.get("ties"):
+        print(f"ties (counted as {ties}): the share of rows in which a candidate scores exactly as the duplicate does")
+
+
+def _read_first(metrics: Metrics, chosen: str) -> list[str]:
+    """Hits at three values of K, MRR, the mean rank and ties; MAP, metrics of the user's own and the chosen one."""
+    hits = [name for name in metrics if name.startswith("hits@") and not name.endswith(ENDS)]
+    usual = [name for name in hits if name in USUAL_HITS] or hits[:3]
+    names = {*usual, "mrr", "map", "mean_rank", "ties", chosen.rpartition("/")[2]}
+    return [name for name in metrics if name in names or not (name.startswith(FAMILIES) or name.endswith(ENDS))]
 
 
 def print_config(cfg: DictConfig) -> None:
@@ -52,18 +74,19 @@ def print_config(cfg: DictConfig) -> None:
         Console().print(tree)
 
 
-def with_ends(metrics: Mapping[str, float], name: str) -> str:
+def with_ends(metrics: Metrics, name: str) -> str:
     """A metric, and its interval where it has one."""
     low, high = (metrics.get(f"{name}{end}") for end in ENDS)
     return f"{metrics[name]:.4f}" + ("" if low is None else f" ({low:.4f} to {high:.4f})")
 
 
-def print_counts(title: str, counts: Mapping[str, float]) -> None:
-    """Prints names and numbers, one a line."""
-    console = wide_console()
-    console.print(title, style="bold", markup=False, highlight=False)
-    width = max(map(len, counts))
-    for name, count in counts.items():
+def print_counts(title: str, counts: Metrics) -> None:
+    """Prints names and numbers, one a line, without those that are 0: of what is switched off or does not occur."""
+    console = wide_console(WIDTH)
+    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
+    shown = {name: count for name, count in counts.items() if count}
+    width = max(map(len, shown), default=0)
+    for name, count in shown.items():
         number = f"{count:,.3f}" if isinstance(count, float) else f"{count:,}"
         console.print(f"  {name.replace('_', ' '):<{width}}  {number:>12}", markup=False, highlight=False)
 
@@ -75,7 +98,7 @@ def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
     print(f"metrics: {folder / METRICS}", flush=True)
 
 
-def prefixed(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
+def prefixed(prefix: str, metrics: Metrics) -> dict[str, float]:
     """The metrics, named `prefix/name`."""
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
@@ -108,7 +131,7 @@ def write_table(
     print(f"written: {as_json}, {as_markdown}")
 
 
-def wide_console(width: int = 120) -> Console:
+def wide_console(width: int) -> Console:
     """Stdout, as wide as this where it is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=width)

@@ -16,7 +16,15 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from askagain.apps.build import build, build_all, build_corpus, build_module, build_own_metrics, data_name
+from askagain.apps.build import (
+    build,
+    build_all,
+    build_corpus,
+    build_module,
+    build_own_metrics,
+    data_name,
+    import_modules,
+)
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
@@ -25,6 +33,7 @@ from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.run_logs import finish, log_config, log_results, log_worst_ranked
 from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
+from askagain.apps.verdict import Outcome, verdict
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
 from askagain.distributed.strategy import ReplicatedStrategy
@@ -57,6 +66,7 @@ def train(cfg: DictConfig) -> float:
     (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     group_in_wandb(cfg)
     print_config(cfg)
+    import_modules(cfg)
     corpus = build_corpus(cfg)
     for split in _splits(cfg, corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
@@ -86,6 +96,7 @@ def train(cfg: DictConfig) -> float:
 def train_rank(cfg: DictConfig) -> Metrics:
     """Trains as one of several ranks of a run that rank 0 has checked; rank 0 returns all metrics."""
     set_up_process()
+    import_modules(cfg)
     with process_group(device_type(cfg)):
         return _train(cfg, build_corpus(cfg))
 
@@ -110,8 +121,10 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     chosen = HydraConfig.get().runtime.choices["preprocessor"]
     for preprocessor, variant, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
         for split in _splits(cfg, corpus):
-            column = ranking_metrics(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            columns[f"{split}, preprocessor={preprocessor}"] = column
+            column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
+            if split == "validation":
+                kept_ranks = ranks  # in the end, those on preprocessed text
+            columns[f"{PREFIXES[split]}, preprocessor={preprocessor}"] = column
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
     config = _loggable(cfg, counts, corpus)
@@ -121,7 +134,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
         logger.finalize("success")
     finish(loggers, exit_code=0)
     save_encoder(encoder, _encoder_folder(cfg))
-    _show(cfg, corpus, columns)
+    _show(cfg, corpus, columns, Outcome(kept_ranks))
     return metrics
 
 
@@ -182,8 +195,10 @@ def _report(
     encoder = load_encoder(folder)
     columns: dict[str, Metrics] = {}
     metrics: Metrics = {}
+    start = None
     for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
-        columns["validation, before training" if cfg.ckpt_path is None else "validation, resumed"] = hits_at_k.start
+        start = hits_at_k.start_ranks
+        columns["val, before training" if cfg.ckpt_path is None else "val, resumed"] = hits_at_k.start
         metrics = prefixed("start", hits_at_k.start)
     kept = "trained" if trainer.global_step else "untrained"
     for checkpoint in best:
@@ -195,11 +210,13 @@ def _report(
     for split in _splits(cfg, corpus):
         for variant in variants(cfg, encoder):
             column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            columns[f"{split}, {variant.heading}"] = column
+            columns[f"{PREFIXES[split]}, {variant.heading}"] = column
             metrics |= prefixed(variant.prefix + PREFIXES[split], column)
         column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-        columns[f"{split}, {kept}"] = column
+        columns[f"{PREFIXES[split]}, {kept}"] = column
         metrics |= prefixed(PREFIXES[split], column)
+        if split == "validation":
+            kept_ranks = ranks
         if split == "validation" and trainer.loggers:
             wanted = cfg.worst_ranked
             worst = worst_ranked(encoder, corpus.ranking(split), ranks, wanted.rows, wanted.candidates)
@@ -209,7 +226,7 @@ def _report(
     log_results(trainer.loggers, config, prefixed("best", encoder_metrics), chosen, trainer.global_step)
     for logger in trainer.loggers:
         logger.finalize("success")
-    _show(cfg, corpus, columns)
+    _show(cfg, corpus, columns, Outcome(kept_ranks, start, trainer.num_training_batches))
     return metrics
 
 
@@ -252,8 +269,11 @@ def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
     return {name: float(value) for name, value in logged.items() if name.startswith(("train/", "val/"))}
 
 
-def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics]) -> None:
-    print_metrics(f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}", columns, cfg.ties)
+def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outcome: Outcome) -> None:
+    title = f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}"
+    print_metrics(title, columns, cfg.metric.name, cfg.ties)
+    for line in verdict(cfg, corpus, outcome):
+        print(line)
     print(f"encoder: {_encoder_folder(cfg)}")
 
 

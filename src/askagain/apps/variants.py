@@ -38,5 +38,5 @@ def _with_known_words_alone(variant: Variant) -> Variant:
     features = Features("words", encoder.features.vocabulary, NgramTokenizer())
     table = encoder.bag.weight.detach()[: features.size]
     alone = BagEncoder(encoder.preprocessor, features, table, encoder.pooling, encoder.normalize)
-    heading = ", ".join(part for part in (variant.heading, "known words alone") if part)
+    heading = ", ".join(part for part in (variant.heading, "known words") if part)
     return Variant(f"{variant.prefix}known_words/", heading, alone)

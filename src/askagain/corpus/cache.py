@@ -94,7 +94,7 @@ class Cache:
             with resumable_write(path) if resumable else atomic_write(path) as temporary:
                 temporary.mkdir(exist_ok=resumable)
                 build(temporary)
-            log.info("%s: written to the cache, %s", kind, path)
+            log.debug("%s: written to the cache, %s", kind, path)
             return load(path)
 
 

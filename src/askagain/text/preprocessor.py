@@ -6,9 +6,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from importlib import import_module
 from inspect import getsource
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,9 +21,16 @@ LINE_END, MARK = "\n", "\0"  # between texts that are cleaned together, and betw
 class WordSplitter(ABC):
     """A way of your own to split a text into words: subclass it, and name the class as `preprocessor.split._target_`.
 
-    The arguments of the class are kept as attributes of the same names, and can be written as JSON: saved encoders hold
-    them with the name of the class, which is imported by this name when the encoder is loaded.
+    The arguments of the class are kept as attributes of the same names, and can be written as JSON. Saved encoders hold
+    them with the name of the class. Loading such an encoder imports nothing by that name: import your module first,
+    with `imports=[MODULE]` for a command.
     """
+
+    known: ClassVar[dict[str, type["WordSplitter"]]] = {}  # the subclasses that were imported, by name
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        WordSplitter.known[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
     @abstractmethod
     def __call__(self, text: str) -> list[str]:
@@ -36,16 +42,12 @@ class WordSplitter(ABC):
 
     @staticmethod
     def of(settings: Mapping[str, Any]) -> "WordSplitter":
-        """The splitter that `as_dict` describes; raises InputError where there is no such subclass of this class."""
+        """The splitter that `as_dict` describes; raises InputError for a class that was not imported."""
         target = str(settings.get("_target_"))
-        module, _, name = target.rpartition(".")
-        try:
-            made = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InputError(f"split._target_={target}: cannot be imported ({error})") from error
-        if not (isinstance(made, type) and issubclass(made, WordSplitter)):
-            raise InputError(f"split._target_={target}: not a subclass of {__name__}.WordSplitter")
-        return made(**{key: value for key, value in settings.items() if key != "_target_"})
+        if target not in WordSplitter.known:
+            module = target.rpartition(".")[0]
+            raise InputError(f"words are split by {target}, which was not imported; type imports=[{module}]")
+        return WordSplitter.known[target](**{key: value for key, value in settings.items() if key != "_target_"})
 
 
 class TextPreprocessor:

@@ -8,8 +8,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 
 from askagain.corpus.token_store import TokenStore
-from askagain.evaluation.evaluate import ranking_metrics
-from askagain.ranking.metrics import OwnMetrics
+from askagain.evaluation.evaluate import evaluate_ranking
+from askagain.ranking.metrics import Metrics, OwnMetrics
+from askagain.ranking.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,9 @@ class HitsAtK(Callback):
     logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
 
     `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
-    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` holds the
-    metrics before the first epoch of this run. With `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
+    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` and
+    `start_ranks` are the metrics and ranks before the first epoch of this run. With
+    `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
     """
 
     def __init__(self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None) -> None:
@@ -33,10 +35,11 @@ class HitsAtK(Callback):
         self.ties = ties
         self.own = dict(own or {})
         self.start: dict[str, float] = {}
+        self.start_ranks: Ranks | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks with the initial weights, or with those that training resumes from."""
-        self.start = self._rank(trainer, pl_module, "validation")
+        self.start, self.start_ranks = self._rank(trainer, pl_module, "validation")
         _print("at the start", self.start)
         for logger in trainer.loggers:
             logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
@@ -45,7 +48,7 @@ class HitsAtK(Callback):
         """Ranks before the callbacks that save checkpoints or stop early look at the metrics."""
         if not is_validated(trainer):
             return
-        metrics = self._rank(trainer, pl_module, "validation")
+        metrics, _ = self._rank(trainer, pl_module, "validation")
         losses = {"train/loss_epoch": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
@@ -53,14 +56,14 @@ class HitsAtK(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # in `trainer.fit`, the end of the training epoch ranks
-            _log(pl_module, "val", self._rank(trainer, pl_module, "validation"))
+            _log(pl_module, "val", self._rank(trainer, pl_module, "validation")[0])
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        _log(pl_module, "test", self._rank(trainer, pl_module, "test"))
+        _log(pl_module, "test", self._rank(trainer, pl_module, "test")[0])
 
-    def _rank(self, trainer: Trainer, pl_module: LightningModule, split: str) -> dict[str, float]:
+    def _rank(self, trainer: Trainer, pl_module: LightningModule, split: str) -> tuple[Metrics, Ranks]:
         ranking: TokenStore = trainer.datamodule.ranking(split)  # type: ignore[attr-defined]
-        return ranking_metrics(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world, self.own)  # type: ignore[arg-type]
+        return evaluate_ranking(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world, self.own)  # type: ignore[arg-type]
 
 
 def is_validated(trainer: Trainer) -> bool:

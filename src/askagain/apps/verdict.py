@@ -1,0 +1,76 @@
+"""Says in words what came of a training: better or worse than its start and than a baseline, by how much, how sure."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from omegaconf import DictConfig
+
+from askagain.apps.build import build_ranker, training_texts
+from askagain.corpus.corpus import Corpus
+from askagain.evaluation.evaluate import evaluate_ranking
+from askagain.ranking.metrics import per_query_metrics
+from askagain.ranking.ranks import Ranks
+from askagain.ranking.significance import compare
+
+FEW_STEPS = 10  # an epoch
+UNSURE = 0.05  # differences with such a p or more may be chance
+
+
+class Outcome(NamedTuple):
+    """The ranks of the validation rows by the encoder that was kept and, if it was trained, by what it started from.
+
+    `steps_per_epoch`: of the optimizer.
+    """
+
+    kept: Ranks
+    start: Ranks | None = None
+    steps_per_epoch: float | None = None
+
+
+def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
+    """The lines that end a run."""
+    name, values = _per_query(cfg, outcome.kept)
+    sign = 1 if cfg.metric.mode == "max" else -1
+    lines = [f"{name} on {len(values):,} validation rows: {values.mean():.4f}"]
+    for label, ranks in _others(cfg, corpus, outcome):
+        others = _per_query(cfg, ranks)[1]
+        comparison = compare(values, others, cfg.comparison.resamples, cfg.seed)
+        gain = sign * comparison.difference
+        what = "the same as" if gain == 0 else f"{abs(gain):.4f} {'better' if gain > 0 else 'worse'} than"
+        lines.append(f"  {what} {label} ({others.mean():.4f}); {_sureness(comparison.p)}")
+        if ranks is outcome.start and (gain <= 0 or comparison.p >= UNSURE):
+            lines.append("  training did not beat its start: try another optimizer.lr, more epochs, or more groups")
+    if outcome.steps_per_epoch is not None and outcome.steps_per_epoch < FEW_STEPS:
+        smaller = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * outcome.steps_per_epoch / FEW_STEPS))))
+        lines.append(
+            f"  {outcome.steps_per_epoch:g} steps an epoch are few: try data.batch_size={smaller} or more epochs"
+        )
+    return lines
+
+
+def _per_query(cfg: DictConfig, ranks: Ranks) -> tuple[str, np.ndarray]:
+    """The metric that decides which epoch is kept, or MRR where that is no mean over queries, and its values."""
+    values = per_query_metrics(ranks, cfg.ks, cfg.ties)
+    name = cfg.metric.name.removeprefix("val/")
+    return (name, values[name]) if name in values else ("mrr", values["mrr"])
+
+
+def _others(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> Iterator[tuple[str, Ranks]]:
+    """What the encoder is compared with."""
+    if outcome.start is not None:
+        yield "before training" if cfg.ckpt_path is None else "the checkpoint", outcome.start
+    if cfg.get("baseline") is None:
+        return
+    texts = training_texts(corpus)
+    if not texts or sum(map(len, texts)) > cfg.comparison.max_texts:
+        return
+    ranker = build_ranker(cfg, corpus, "baseline")
+    label = f"{type(ranker).__name__} on the same text"
+    yield label, evaluate_ranking(ranker, corpus.ranking("validation"), cfg.ks, cfg.ties)[1]
+
+
+def _sureness(p: float) -> str:
+    if p >= UNSURE:
+        return f"that may be chance (p = {p:.2f})"
+    return f"hardly by chance ({'p < 0.001' if p < 0.001 else f'p = {p:.3f}'})"
