@@ -200,10 +200,16 @@ def test_settings_of_the_machine_are_read_from_a_file(tmp_path):
 
 
 VERDICTS = {
-    "better": ((), r"mrr on 40 validation rows: 0\.\d{4}\n  0\.\d{4} better than before training \(0\.\d{4}\); "),
-    "no better": (("optimizer.lr=0",), r"the same as before training .*\n  training did not beat its start: try "),
-    "few steps": (("data.batch_size=512",), r"steps an epoch are few: try data\.batch_size=\d+ or more epochs\n"),
-    "baseline": ((), r"(better|worse) than Bm25 on the same text \(0\.\d{4}\); (hardly|that may be) "),
+    "better": (
+        (),
+        r"mrr on 40 validation rows: 0\.\d{4}\n  clearly better than before training: \+0\.\d{4} from 0\.\d{4}, p",
+    ),
+    "no better": (
+        ("optimizer.lr=0",),
+        r"no clear difference from before training: \+0\.0000 .*\n  training did not beat its start; try ",
+    ),
+    "few steps": (("data.batch_size=512",), r"steps an epoch are few; try data\.batch_size=\d+ or more epochs\n"),
+    "baseline": ((), r"(than|from) bm25 on the same text: [+-]0\.\d{4} from 0\.\d{4}, p"),
 }
 
 

@@ -20,6 +20,7 @@ from tests.end_to_end.slurm_stand_in import options_of, write_commands
 pytestmark = [pytest.mark.new_process, pytest.mark.slow]
 NOTE = ("+callbacks.note._target_=tests.end_to_end.note_rank.NoteRank", "+callbacks.note.folder=${paths.run_dir}")
 LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
+VERBOSE = "hydra.verbose=[askagain.corpus.cache]"  # logs what is written to the cache
 
 
 @pytest.fixture
@@ -120,7 +121,13 @@ def test_a_search_in_which_no_trial_succeeds_says_so_in_one_line(command, words,
 
 def test_joblib_divides_threads_builds_each_cache_entry_once_and_a_crash_is_shown_once(command, words, tmp_path):
     cache = tmp_path / "cache"
-    side_by_side = ("hydra/launcher=joblib", f"paths.cache_dir={cache}", "seed=0,1", "+callbacks.note.failing=1/0")
+    side_by_side = (
+        "hydra/launcher=joblib",
+        f"paths.cache_dir={cache}",
+        "seed=0,1",
+        "+callbacks.note.failing=1/0",
+        VERBOSE,
+    )
     result = command("train.py", *words, *QUICK, *side_by_side)
     runs = runs_of(tmp_path)
     notes = [rank for run in runs for rank in noted_by(run)]
@@ -190,7 +197,7 @@ def test_slurm_is_asked_for_a_task_and_a_gpu_for_each_device(accelerator, gpus):
 
 
 def test_ray_runs_side_by_side_with_their_threads_and_the_same_folders(command, words, tmp_path):
-    ray = ("hydra/launcher=ray", "seed=0,1", "paths.cache_dir=cache")
+    ray = ("hydra/launcher=ray", "seed=0,1", "paths.cache_dir=cache", VERBOSE)
     home = {"HOME": str(tmp_path)}  # Ray leaves a token there
     result = command("train.py", *words, *QUICK, *ray, cwd=tmp_path, **home)
     assert result.returncode == 0, result.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from askagain.corpus.cache import Cache
@@ -39,16 +39,24 @@ def build(cfg: DictConfig, section: str) -> Any:
         if isinstance(cause, InputError):
             names_a_key = str(cause).partition("=")[0] in node
             raise InputError(f"{section}.{cause}" if names_a_key else str(cause)) from error
+        if isinstance(cause, TypeError):
+            _check_parameters(node, section)
         if isinstance(cause, ImportError) or cause is None:
             target = node.get("_target_")
             raise InputError(f"{section}._target_={target}: cannot be imported ({cause or error})") from error
         raise
     if node.get("_partial_"):
-        try:
-            signature(made)
-        except ValueError as error:
-            raise InputError(f"{section}: {error.__cause__ or error}; see the file of {section} in configs") from error
+        _check_parameters(node, section)
     return made
+
+
+def _check_parameters(node: DictConfig, section: str) -> None:
+    """Raises InputError for a setting that the target of a section does not take."""
+    settings = {str(name): None for name in node if not str(name).startswith("_")}
+    try:
+        signature(get_object(node["_target_"])).bind_partial(**settings)
+    except TypeError as error:
+        raise InputError(f"{section}: {error}; see the file of {section} in configs") from error
 
 
 def build_all(cfg: DictConfig, section: str) -> list[Any]:

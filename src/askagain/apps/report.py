@@ -8,7 +8,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
@@ -47,7 +46,7 @@ def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: st
             table.add_row(Text(heading), *cells)
     wide_console(WIDTH).print(table)
     if first.get("ties"):
-        print(f"ties (counted as {ties}): the share of rows in which a candidate scores exactly as the duplicate does")
+        print(f"ties: share of rows where a candidate scores just as the duplicate ({ties})")
 
 
 def _read_first(metrics: Metrics, chosen: str) -> list[str]:
@@ -59,13 +58,14 @@ def _read_first(metrics: Metrics, chosen: str) -> list[str]:
 
 
 def print_config(cfg: DictConfig) -> None:
-    """Prints the config as a tree where `cfg.print_config` says so (null: on a terminal), and writes it to RUN."""
+    """Writes the config as a tree into the run folder; prints it if `print_config` is true (null: on a terminal)."""
+    sections: Any = OmegaConf.to_container(cfg, resolve=True)
     tree = Tree("config", guide_style="dim")
-    for key, section in cfg.items():
-        if isinstance(section, DictConfig) and section:
-            tree.add(str(key)).add(Syntax(OmegaConf.to_yaml(section, resolve=True).rstrip(), "yaml", theme="ansi_dark"))
+    for key, section in sections.items():
+        if isinstance(section, dict) and section:
+            tree.add(Text(key)).add(Text(OmegaConf.to_yaml(OmegaConf.create(section)).rstrip()))
         else:
-            tree.add(f"{key}: {OmegaConf.to_container(cfg, resolve=True)[key]}")  # type: ignore[index, call-overload]
+            tree.add(Text(f"{key}: {section}"))
     folder = Path(cfg.paths.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / CONFIG_TREE) as temporary, temporary.open("w", encoding="utf-8") as file:

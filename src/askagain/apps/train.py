@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelSummary, ProgressBar
 from pytorch_lightning.utilities import rank_zero_only
@@ -118,13 +117,12 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     own = build_own_metrics(cfg)
     columns: dict[str, Metrics] = {}
     metrics = prefixed("data", counts)
-    chosen = HydraConfig.get().runtime.choices["preprocessor"]
-    for preprocessor, variant, prefix in (("none", raw, "raw/"), (chosen, encoder, "")):
+    for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
         for split in _splits(cfg, corpus):
             column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             if split == "validation":
                 kept_ranks = ranks  # in the end, those on preprocessed text
-            columns[f"{PREFIXES[split]}, preprocessor={preprocessor}"] = column
+            columns[f"{PREFIXES[split]}, {heading}"] = column
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
     config = _loggable(cfg, counts, corpus)

@@ -27,7 +27,7 @@ def variants(cfg: DictConfig, encoder: BagEncoder) -> list[Variant]:
     """
     raw = []
     if cfg.get("raw") is not None:
-        raw.append(Variant("raw/", "raw text", encoder.with_preprocessor(build(cfg, "raw"))))
+        raw.append(Variant("raw/", "raw", encoder.with_preprocessor(build(cfg, "raw"))))
     if encoder.features.kind != "words_else_trigrams":
         return raw
     return [*map(_with_known_words_alone, raw), *raw, _with_known_words_alone(Variant("", "", encoder))]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from askagain.apps.build import build_ranker, training_texts
@@ -14,7 +15,7 @@ from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import compare
 
 FEW_STEPS = 10  # an epoch
-UNSURE = 0.05  # differences with such a p or more may be chance
+UNSURE = 0.05  # a difference with such a p or more may be chance
 
 
 class Outcome(NamedTuple):
@@ -37,15 +38,17 @@ def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
         others = _per_query(cfg, ranks)[1]
         comparison = compare(values, others, cfg.comparison.resamples, cfg.seed)
         gain = sign * comparison.difference
-        what = "the same as" if gain == 0 else f"{abs(gain):.4f} {'better' if gain > 0 else 'worse'} than"
-        lines.append(f"  {what} {label} ({others.mean():.4f}); {_sureness(comparison.p)}")
-        if ranks is outcome.start and (gain <= 0 or comparison.p >= UNSURE):
-            lines.append("  training did not beat its start: try another optimizer.lr, more epochs, or more groups")
-    if outcome.steps_per_epoch is not None and outcome.steps_per_epoch < FEW_STEPS:
-        smaller = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * outcome.steps_per_epoch / FEW_STEPS))))
-        lines.append(
-            f"  {outcome.steps_per_epoch:g} steps an epoch are few: try data.batch_size={smaller} or more epochs"
-        )
+        what = "no clear difference from"
+        if comparison.p < UNSURE:
+            what = f"clearly {'better' if gain > 0 else 'worse'} than"
+        p = "p < 0.001" if comparison.p < 0.001 else f"p = {comparison.p:.2g}"
+        lines.append(f"  {what} {label}: {comparison.difference:+.4f} from {others.mean():.4f}, {p}")
+        if ranks is outcome.start and not (gain > 0 and comparison.p < UNSURE):
+            lines.append("  training did not beat its start; try more epochs or another optimizer.lr")
+    steps = outcome.steps_per_epoch
+    if steps is not None and steps < FEW_STEPS:
+        size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
+        lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
     return lines
 
 
@@ -66,11 +69,5 @@ def _others(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> Iterator[tuple
     if not texts or sum(map(len, texts)) > cfg.comparison.max_texts:
         return
     ranker = build_ranker(cfg, corpus, "baseline")
-    label = f"{type(ranker).__name__} on the same text"
-    yield label, evaluate_ranking(ranker, corpus.ranking("validation"), cfg.ks, cfg.ties)[1]
-
-
-def _sureness(p: float) -> str:
-    if p >= UNSURE:
-        return f"that may be chance (p = {p:.2f})"
-    return f"hardly by chance ({'p < 0.001' if p < 0.001 else f'p = {p:.3f}'})"
+    label = HydraConfig.get().runtime.choices["ranker@baseline"]
+    yield f"{label} on the same text", evaluate_ranking(ranker, corpus.ranking("validation"), cfg.ks, cfg.ties)[1]

@@ -18,5 +18,5 @@ def wandb_logger(offline: bool | None = None, **settings: Any) -> WandbLogger:
     if offline is None and not os.environ.get("WANDB_MODE"):
         offline = not wandb.login(prompt=False, verify=False)
         if offline:
-            log.info("W&B: no API key, so this run is logged offline; `wandb login` and `wandb sync` upload it")
+            log.info("W&B: no API key, so it is logged offline; `wandb sync` uploads it")
     return WandbLogger(mode="offline" if offline else None, **settings)

@@ -15,7 +15,7 @@ from askagain.ranking.ranks import Ranks
 log = logging.getLogger(__name__)
 
 HELD_OUT_METRICS = ("val/loss", "val/cosine")
-PRINTED = ("train/loss_epoch", *HELD_OUT_METRICS, "hits@1", "hits@10", "hits@100", "mrr")
+PRINTED = ("loss", *HELD_OUT_METRICS, "hits@1", "hits@10", "mrr")
 
 
 class HitsAtK(Callback):
@@ -49,7 +49,7 @@ class HitsAtK(Callback):
         if not is_validated(trainer):
             return
         metrics, _ = self._rank(trainer, pl_module, "validation")
-        losses = {"train/loss_epoch": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
+        losses = {"loss": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
         _log(pl_module, "val", metrics)
@@ -79,5 +79,8 @@ def _log(module: LightningModule, prefix: str, metrics: dict[str, float]) -> Non
 
 @rank_zero_only
 def _print(when: str, metrics: dict[str, float]) -> None:
-    values = ", ".join(f"{name} {metrics[name]:.4f}" for name in PRINTED if name in metrics)
-    log.info("%s: %s (ranked in %.1f s)", when, values, metrics["seconds"])
+    """Logs a line that fits into 80 columns."""
+    names = [name for name in PRINTED if name in metrics]
+    if "val/cosine" in names:
+        names = [name for name in names if name not in ("val/loss", "hits@1")]
+    log.info("%s: %s", when, ", ".join(f"{name} {metrics[name]:.4f}" for name in names))
