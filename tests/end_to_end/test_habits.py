@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import askagain
@@ -68,9 +69,9 @@ def test_debug_stops_at_the_first_nan(train):
 @pytest.mark.parametrize("experiment", ["dssm", "trigram", "distill"])
 def test_a_trainer_is_chosen_for_every_experiment_that_trains(trainer, expected, experiment):
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        chosen = compose("train", [f"experiment={experiment}", f"trainer={trainer}"]).trainer
-    assert expected.items() <= dict(chosen).items()
-    assert chosen.max_epochs > 1  # the experiment's
+        config = compose("train", [f"experiment={experiment}", f"trainer={trainer}"])
+    chosen = OmegaConf.to_container(config.trainer, resolve=False)
+    assert expected.items() <= chosen.items() and chosen["max_epochs"] > 1  # the experiment's
 
 
 def test_ddp_sim_trains_two_ranks_on_the_processor(command, small):
@@ -102,7 +103,7 @@ def test_mlflow_has_the_config_and_the_metrics(train, tmp_path):
     from mlflow.tracking import MlflowClient
 
     run = succeeded(train("logger=mlflow", "trainer.max_epochs=2", "tags=[first]"))
-    client = MlflowClient(f"file:{tmp_path / 'runs' / 'mlflow'}")
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'askagain'")
     (logged,) = client.search_runs([experiment.experiment_id])
     assert logged.info.run_name == "dssm" and logged.data.params["model/dim"] == "16"
@@ -172,7 +173,7 @@ def test_a_sweep_leaves_a_table_that_names_the_best_run_and_the_command_that_rep
 
 def test_tensorboard_compares_runs_by_the_chosen_metric_and_no_chart_has_a_single_dot(train):
     run = succeeded(train("trainer.max_epochs=2", "trainer.log_every_n_steps=1", "logger=tensorboard"))
-    events = EventAccumulator(str(run / "tensorboard"))
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"histograms": 0})
     events.Reload()
     tags = events.Tags()
     assert all(len(events.Scalars(tag)) > 1 for tag in tags["scalars"])

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 import askagain
 from askagain.apps.checks import check_settings
 from askagain.apps.command import heavy_imports
-from askagain.apps.command_line import CONFIGS, read_env_file
+from askagain.apps.command_line import CONFIGS, added_or_set, read_env_file
 from askagain.apps.sweep import METRICS
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
@@ -67,7 +67,7 @@ def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
         raise InputError(f"{CONFIGS}: no such folder; install askagain with `pip install -e .` in a clone of it")
     read_env_file()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose(config_name, overrides=list(overrides), return_hydra_config=True)
+        cfg = compose(config_name, overrides=added_or_set(overrides), return_hydra_config=True)
     folder = Path(cfg.hydra.run.dir).absolute()
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)

@@ -12,12 +12,11 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from askagain.errors import InputError
 
 MISSING = "???"  # a value that OmegaConf wants to be given
-STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # true and false are no numbers
+STRICT: Any = {"strict": True, "allow_inf_nan": False}  # of pydantic: true and false are no numbers
 WORDING = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -126,6 +125,8 @@ def _mistakes_in(section: dict[str, Any], path: Key) -> Iterator[tuple[Key, str,
 
 def _refusal(value: Any, kind: Any) -> str | None:
     """What is wrong with a value, worded to follow its key; None for a valid one."""
+    from pydantic import TypeAdapter, ValidationError  # a tenth of a second that --help does without
+
     if value == MISSING:
         return MISSING
     if isinstance(value, float) and not math.isfinite(value):  # also among keys of another package's

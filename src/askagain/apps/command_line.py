@@ -1,6 +1,7 @@
 """Reads the command line: puts options where Hydra needs them, and says what to type for a word that it cannot use."""
 
 import os
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from askagain.apps.checks import nearest
 from askagain.errors import InputError
 
 CONFIGS = Path(askagain.__file__).parents[2] / "configs"  # of the clone that the package was installed from
+ADDED_KEY = re.compile(r"^\+(?=[^+=]*\.)")  # the plus of +section.key=value
 NO_PLUGIN = "plugins of Hydra's are installed by pip install -r requirements-sweeps.txt"
 NOT_HELPFUL = "\nTo append to your"  # Hydra proposes to add what nothing would read
 
@@ -39,7 +41,12 @@ def ordered(words: Sequence[str]) -> list[str]:
             value = following
         raise InputError(f"{option}: no such option; settings are typed without dashes, {key}={value or 'VALUE'}")
     _check_overrides(typed.overrides)
-    return [word for word in words if word not in typed.overrides] + typed.overrides
+    return [word for word in words if word not in typed.overrides] + added_or_set(typed.overrides)
+
+
+def added_or_set(overrides: Sequence[str]) -> list[str]:
+    """The overrides, where `+section.key=` may also name a key that is there already."""
+    return [ADDED_KEY.sub("++", override) for override in overrides]
 
 
 def _check_overrides(words: Sequence[str]) -> None:

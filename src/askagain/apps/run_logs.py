@@ -16,7 +16,7 @@ Table = tuple[list[str], list[list[Any]]]  # names of columns, and rows of cells
 def log_config(loggers: Sequence[Logger], config: dict[str, Any]) -> None:
     """Logs the config as hyperparameters, before anything is trained."""
     for logger in loggers:
-        logger.log_hyperparams(config)  # type: ignore[arg-type]
+        logger.log_hyperparams(config)
 
 
 def log_results(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelSummary, ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ModelSummary, ProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -239,6 +239,7 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
     settings |= {"plugins": [AtomicCheckpointIO()], "strategy": "auto"}
+    settings["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
     if any(isinstance(callback, ModelSummary) for callback in callbacks):
         settings["enable_model_summary"] = True
     environment = cluster_environment()

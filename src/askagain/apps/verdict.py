@@ -7,7 +7,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from askagain.apps.build import build_ranker, training_texts
+from askagain.apps.build import build_own_metrics, build_ranker, training_texts
 from askagain.corpus.corpus import Corpus
 from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.ranking.metrics import per_query_metrics
@@ -54,7 +54,7 @@ def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
 
 def _per_query(cfg: DictConfig, ranks: Ranks) -> tuple[str, np.ndarray]:
     """The metric that decides which epoch is kept, or MRR where that is no mean over queries, and its values."""
-    values = per_query_metrics(ranks, cfg.ks, cfg.ties)
+    values = per_query_metrics(ranks, cfg.ks, cfg.ties, build_own_metrics(cfg))
     name = cfg.metric.name.removeprefix("val/")
     return (name, values[name]) if name in values else ("mrr", values["mrr"])
 

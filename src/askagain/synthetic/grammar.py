@@ -50,8 +50,9 @@ def grammar() -> Grammar:
     """The grammar; the file is read once."""
     sections: Any = OmegaConf.to_container(OmegaConf.load(Path(__file__).with_suffix(".yaml")))
     del sections["some_topics"]  # anchors of the file
-    parts = {name: map(_concept if name in CONCEPTS else str, items) for name, items in sections.items()}
-    return Grammar(**{name: tuple(items) for name, items in parts.items()})
+    for name in CONCEPTS:
+        sections[name] = map(_concept, sections[name])
+    return Grammar(**{name: tuple(items) for name, items in sections.items()})
 
 
 def _concept(given: str | dict[str, Any]) -> Concept:

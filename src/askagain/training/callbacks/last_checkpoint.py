@@ -35,5 +35,7 @@ class LastCheckpoint(Checkpoint):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
         self._saved_step = trainer.global_step
         trainer.save_checkpoint(self.checkpoint)

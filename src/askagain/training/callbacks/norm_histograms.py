@@ -21,7 +21,7 @@ class NormHistograms(Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger | TensorBoardLogger)]
         if not loggers or not trainer.is_global_zero:
             return
-        table = pl_module.encoder.bag.weight.detach()  # type: ignore[union-attr]
+        table = pl_module.encoder.bag.weight.detach()  # type: ignore[operator, union-attr]
         norms = torch.linalg.vector_norm(table, dim=1).cpu()
         norms = norms[norms.isfinite()].numpy()
         step = trainer.global_step - 1  # that of the epoch's other metrics: of its last batch

@@ -104,8 +104,7 @@ class BagDataModule(LeanDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader:
         """Batches shuffled anew every epoch; with `Trainer(overfit_batches)` the same ones in every epoch."""
-        shuffle = self.trainer is None or not self.trainer.overfit_batches
-        self._order = BatchOrder(self.train_examples, self._global_batch_size, shuffle, self.seed)
+        self._order = BatchOrder(self.train_examples, self._global_batch_size, shuffle=True, seed=self.seed)
         if self._order_state is not None:
             self._order.load_state_dict(self._order_state)
         return self._loader(self._order, training=True)
@@ -151,13 +150,11 @@ class BagDataModule(LeanDataModule, ABC):
         # The sampler yields a whole batch of indices, which the collator cuts out of arrays at once.
         # Page-locked memory lets a batch be copied to a GPU while the GPU works on the previous one.
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return DataLoader(
-            order.examples,
-            batch_size=None,
-            sampler=order,
-            collate_fn=self.collator(training),
-            pin_memory=on_gpu,
-        )
+        settings = {"batch_size": None, "collate_fn": self.collator(training), "pin_memory": on_gpu}
+        if self.trainer is not None and self.trainer.overfit_batches > 0:  # type: ignore[attr-defined]
+            # Batches by their numbers: Lightning would replace a sampler that it does not know to be sequential.
+            return DataLoader([order.examples[indices] for indices in order], **settings)  # type: ignore[arg-type]
+        return DataLoader(order.examples, sampler=order, **settings)  # type: ignore[arg-type]
 
     def _ranking_loader(self, split: str) -> DataLoader:
         ranking = self.ranking(split)
