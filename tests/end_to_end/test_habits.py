@@ -221,11 +221,11 @@ def test_the_last_lines_say_what_came_of_it(train, words, said):
     assert re.search(said, result.stdout), result.stdout
 
 
-def test_nothing_that_is_printed_is_wider_than_100_columns_or_a_hash(train, tmp_path):
+def test_nothing_that_is_printed_is_wider_than_80_columns_or_a_hash(train, tmp_path):
     result = train("trainer.max_epochs=2")
     run = succeeded(result)
-    for line in result.stdout.splitlines():
+    for line in (result.stdout + result.stderr).splitlines():
         if str(tmp_path) not in line and str(run) not in line and ".tsv" not in line:
-            assert len(line) <= 100, line
+            assert len(line) <= 80, line
     assert not re.search(r"[0-9a-f]{24}", result.stdout + result.stderr)
     assert not re.search(r"  [a-z ]+ +0\n", result.stdout)  # a count of what is switched off

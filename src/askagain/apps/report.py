@@ -40,7 +40,13 @@ def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: st
         for name in names:
             table.add_row(name, *(with_ends(metrics, name) for metrics in rows.values()))
     else:
-        table = Table("", *(Column(name, justify="right") for name in names), box=SIMPLE_HEAD)
+        table = Table(
+            "",
+            *(Column(name, justify="right") for name in names),
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
+        )
         for heading, metrics in rows.items():
             cells = (f"{metrics[name]:.1f}" if name == "mean_rank" else f"{metrics[name]:.4f}" for name in names)
             table.add_row(Text(heading), *cells)

@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ModelSummary, ProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from askagain.apps.build import (
     build,
@@ -43,6 +42,7 @@ from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
+from askagain.training.callbacks.progress_bar import logs_above_bar
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
@@ -162,7 +162,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:
     """Trains; exits with status 130 or 143 and a line where Ctrl-C or SIGTERM ends it."""
     try:
-        with logging_redirect_tqdm():  # log lines appear above the progress bar
+        with logs_above_bar(trainer.callbacks):  # type: ignore[attr-defined]
             trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error

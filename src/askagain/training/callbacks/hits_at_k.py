@@ -15,7 +15,7 @@ from askagain.ranking.ranks import Ranks
 log = logging.getLogger(__name__)
 
 HELD_OUT_METRICS = ("val/loss", "val/cosine")
-PRINTED = ("loss", *HELD_OUT_METRICS, "hits@1", "hits@10", "mrr")
+PRINTED = ("loss", *HELD_OUT_METRICS, "hits@10", "mrr")
 
 
 class HitsAtK(Callback):
@@ -82,5 +82,5 @@ def _print(when: str, metrics: dict[str, float]) -> None:
     """Logs a line that fits into 80 columns."""
     names = [name for name in PRINTED if name in metrics]
     if "val/cosine" in names:
-        names = [name for name in names if name not in ("val/loss", "hits@1")]
+        names.remove("val/loss")
     log.info("%s: %s", when, ", ".join(f"{name} {metrics[name]:.4f}" for name in names))

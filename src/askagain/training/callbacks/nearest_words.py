@@ -26,4 +26,4 @@ class NearestWords(Callback):
         for word, vector in zip(unknown, regressor.predict(unknown).numpy(), strict=True):
             nearest = datamodule.vectors.keyed.similar_by_vector(vector, self.neighbours)
             listed = ", ".join(f"{neighbour} {cosine:.2f}" for neighbour, cosine in nearest)
-            log.info("unknown word %s is nearest to: %s", word, listed)
+            log.info("nearest to %s: %s", word, listed)
