@@ -256,7 +256,7 @@ def test_a_folder_that_is_used_again_ranks_the_encoder_of_its_own_run(command, s
     again = command("train.py", *words, "trainer.max_epochs=0")
     untrained = metrics_of(succeeded(again))
     assert untrained["val/mrr"] == untrained["start/mrr"] == trained["start/mrr"]
-    assert "validation, untrained" in again.stdout
+    assert "val, untrained" in again.stdout
     last = command("train.py", *words, "callbacks.best_checkpoint=null", "optimizer.lr=0.5", "seed=1")
     assert metrics_of(succeeded(last))["val/mrr"] not in (trained["val/mrr"], untrained["val/mrr"])
     assert "val, trained" in last.stdout

@@ -28,6 +28,7 @@ def set_up_process() -> None:
         ".*recommended to use `self.log.*sync_dist.*",  # every rank has the figures of all
         ".*The dirpath has changed.*",  # a resumed run has a folder of its own
         ".*your dataloader is not resumable.*",  # the datamodule is
+        ".*smaller than the logging interval.*",  # train/loss_epoch is logged in any case
         ".*Total length of `list` across ranks is zero.*",  # nothing is held out
     ):
         warnings.filterwarnings("ignore", message=message)
