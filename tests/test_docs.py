@@ -42,7 +42,7 @@ def test_commands_and_settings_of_all_pages_are_in_order(script):
         ("python train.py loss.temperature=hot", "must be a number"),
         ("python scripts/leaderboard.py board=none", "board=none: no such config"),
         ("python scripts/nothing.py", "no file scripts/nothing.py"),
-        ("bash scripts/torchrun.sh 2 ADDRESS experiment=dssm data=cvs ...", "did you mean data=tsv?"),
+        ("bash scripts/torchrun.sh 2 ADDRESS experiment=dssm data=cvs ...", "data=cvs: no such config"),
         ("pip install -r requirements-none.txt", "no file requirements-none.txt"),
         (
             "A=1 python evaluate.py encoder.path=RUN && python evaluate.py ranker=bm26  # both",
