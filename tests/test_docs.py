@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = ("README.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/extending.md", "docs/sweeps.md")
+QUICK = ("README.md", "CONTRIBUTING.md", "docs/configuration.md")
 
 
 @pytest.fixture
