@@ -92,6 +92,7 @@ def test_configs_are_in_order(command, words):
         (("preprocessor.characters=[ab]",), "preprocessor.characters: 'ab' is not one character"),
         (("preprocessor.characters=3",), "preprocessor.characters=3: must be text or a list of texts"),
         (("preprocessor.split=regex",), "preprocessor.split=regex needs a pattern"),
+        (("experiment=word_vectors", "debug=fdr"), "trainer: this experiment trains nothing; leave debug= and"),
         (("ks=[]",), "ks=[]: must have 1 or more entries"),
         (("ks=[0,5]",), "ks=[0, 5]: each must be at least 1"),
         (("ks=[1.5]",), "ks=[1.5]: each must be a whole number"),

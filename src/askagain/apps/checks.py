@@ -84,6 +84,8 @@ def _mistakes(command: str, cfg: DictConfig) -> Iterator[tuple[str | None, str]]
     values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     if values.get("ranker") is not None or (command == "leaderboard" and values["encoder"].get("path") == MISSING):
         values.pop("encoder", None)  # another ranker takes its place
+    if command == "train" and "trainer" in values and "model" not in values:  # debug=, or typed with a plus
+        yield None, "trainer: this experiment trains nothing; leave debug= and settings of the trainer out"
     for path, reason, of_one_value in _mistakes_in(values, (command,)):
         key = _as_typed(path[1:], typed)
         message = f"{key} is missing: type {key}=..." if reason == MISSING else key + reason
