@@ -134,7 +134,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "on_bad_row": Literal["error", "skip"],
     "pairs": Literal["first_two", "star", "all", "random"],
     "pooling": Literal["sum", "mean"],
-    "preprocessor.split": Annotated[Any, that(_is_split, "must be text, or a section with a _target_")],
+    "TextPreprocessor.split": Annotated[Any, that(_is_split, "must be text, or a section with a _target_")],
     "second_moment": Literal["row", "full"],
     "seeds": Annotated[list[Seed], AtLeastOne, that(_are_different, "must be different seeds")],
     "sizes": list[Annotated[list[Any], that(_is_size, SIZE)]],
