@@ -46,7 +46,6 @@ def train(path: Path, dim: int, batch_size: int, steps: int) -> Metrics:
     import torch
 
     pairs, vocabulary = pairs_and_vocabulary(path)
-    pairs = [pair for pair in pairs if all(pair)]  # no text of stop words alone
     torch.manual_seed(0)
     generator = random.Random(0)
     bag = torch.nn.EmbeddingBag(len(vocabulary), dim)
