@@ -158,7 +158,7 @@ def test_a_mistake_in_a_setting_of_train_is_named_as_it_was_typed(words, message
         ("leaderboard", ("rankers=[]",), "rankers=[]: must have 1 or more entries"),
         ("benchmark", ("benchmarks=[trian]",), "benchmarks=['trian']: each must be 'train'"),
         ("benchmark", ("size.rows=0",), "size.rows=0: must be at least 1"),
-        ("benchmark", ("yardsticks=nowhere",), "yardsticks=nowhere: no such folder"),
+        ("benchmark", ("peer_python=nowhere",), "peer_python=nowhere: no such file"),
         (
             "evaluate",
             ("encoder=sentence_transformers", "encoder.path=x", "encoder.batch_size=0"),

@@ -35,8 +35,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             cache_dir,
             Path(folder).resolve(),
             preprocessor,
-            _path(cfg.yardsticks),
-            _path(cfg.peer_python),
+            None if cfg.peer_python is None else Path(str(cfg.peer_python)).absolute(),  # unresolved: it may be a link
         )
         for name in chosen:
             results += benchmarks.benchmark(name).compare(
@@ -63,7 +62,3 @@ def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, 
         f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "
         f"at {floor['copy_gb_per_second']:.0f} GB/s",
     }
-
-
-def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(str(given)).absolute()  # unresolved: a python may be a link

@@ -79,7 +79,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (str | None, "device pattern prompt revision"),
     (PathText, "cache_dir folder out path runs_dir run_dir SentenceTransformerTeacher.model"),
     (File | None, "candidate_set.groups corpus_path peer_python test_path train_path validation_path"),
-    (Folder | None, "data.dir yardsticks"),
+    (Folder | None, "data.dir"),
     (list[str], "columns imports protected_terms tags"),
     (list[Any], "known_words negative"),
     (Annotated[list[Any], AtLeastOne], "among positive rankers"),

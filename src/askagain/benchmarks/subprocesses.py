@@ -1,7 +1,6 @@
 """Runs a command in a process of its own and measures its time and peak memory."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -58,28 +57,19 @@ def run_process(arguments: Sequence[object]) -> Finished:
 
 
 def seconds_until(arguments: Sequence[object], text: str) -> float:
-    """Seconds from the start of a command to its first line of output with `text`; waits for its end.
+    """Seconds from the start of a command to its first line of output with `text`, at which the command is ended.
 
-    Raises InputError where it fails or prints no such line.
+    Raises InputError where it ends without such a line.
     """
     command = list(map(str, arguments))
     began = time.perf_counter()
-    seconds = None
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if seconds is None and text in line:
+            if text in line:
                 seconds = time.perf_counter() - began
-    if seconds is None or process.returncode:
-        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, without a line with {text!r}")
-    return seconds
-
-
-def number_in(output: str, pattern: str) -> float:
-    """The number that the first group of `pattern` matches in `output`; raises InputError where it matches nothing."""
-    match = re.search(pattern, output)
-    if match is None:
-        raise InputError(f"no {pattern!r} in the output: {output.strip()[-300:]}")
-    return float(match.group(1))
+                process.kill()
+                return seconds
+    raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, without a line with {text!r}")

@@ -9,15 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from askagain.benchmarks.subprocesses import number_in, run_process, seconds_until
+from askagain.benchmarks.subprocesses import run_process, seconds_until
 from askagain.benchmarks.table import OURS, BenchmarkResult
 from askagain.corpus.cache import Cache
 from askagain.ranking.metrics import Metrics
 from askagain.synthetic.scaled import cached_scaled
 
 PLAIN = "the plain way"
-PLAIN_DIM = 300  # fixed in its script
-PRINTED = {"train": r"train: ([0-9.]+) pairs/s", "score": r"score: ([0-9.]+) s", "prepare": r"prepare: ([0-9.]+) s"}
 PLAIN_WORDS = {"lowercase": True}  # lower-case words between spaces, as the other contenders have them
 
 
@@ -77,7 +75,6 @@ class Benchmarks:
         cache_dir: where the corpus is generated and kept.
         scratch: a folder for everything else.
         preprocessor: the settings of the default preprocessor.
-        yardsticks: see `configs/benchmark.yaml`.
         peer_python: see `configs/benchmark.yaml`.
     """
 
@@ -88,14 +85,12 @@ class Benchmarks:
         cache_dir: Path,
         scratch: Path,
         preprocessor: dict[str, Any],
-        yardsticks: Path | None,
         peer_python: Path | None,
     ) -> None:
         self.sizes = sizes
         self.root = root
         self.scratch = scratch
         self.preprocessor = preprocessor
-        self.yardsticks = yardsticks
         self.peer_python = peer_python
         names = ("rows", "validation_rows", "candidates", "pool", "vocabulary")
         self.corpus = cached_scaled(Cache(cache_dir.resolve()), **{name: getattr(sizes, name) for name in names})
@@ -106,13 +101,11 @@ class Benchmarks:
     def _train(self) -> Benchmark:
         sizes = self.sizes
         name = f"DSSM training, vocabulary {sizes.vocabulary:,}, dim {sizes.dim}, batch {sizes.batch_size:,}"
-        contenders = {OURS: self._our_training}
-        steps = ["--steps", sizes.plain_steps, "--batch", sizes.batch_size]
-        if sizes.dim == PLAIN_DIM:
-            contenders |= self._plain("train", "train.tsv", ["rate"], *steps)
-        if self.yardsticks is not None and self.peer_python is not None:
-            contenders["sentence-transformers trainer"] = self._peer_training
-            contenders["sentence-transformers trainer, bf16"] = lambda: self._peer_training("--bf16")
+        training = {"dim": sizes.dim, "batch_size": sizes.batch_size, "steps": sizes.plain_steps}
+        groups = str(self.corpus / "train.tsv")
+        contenders = {OURS: self._our_training, PLAIN: lambda: self._plain("train", "train.tsv", **training)}
+        contenders |= self._peer("sentence-transformers trainer", "train", groups=groups, bf16=False, **training)
+        contenders |= self._peer("sentence-transformers trainer, bf16", "train", groups=groups, bf16=True, **training)
         return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
 
     def _our_training(self) -> Metrics:
@@ -129,28 +122,22 @@ class Benchmarks:
             f"trainer.max_steps={self.sizes.steps}",
         )
 
-    def _peer_training(self, *arguments: str) -> Metrics:
-        sizes = self.sizes
-        script = Path(str(self.yardsticks)) / "peer_static_embedding.py"
-        settings = ["--dim", sizes.dim, "--batch", sizes.batch_size, "--max-steps", sizes.plain_steps]
-        command = [self.peer_python, script, self.corpus / "train.tsv", *settings, *arguments]
-        return {"rate": number_in(run_process(command).output, r"peer: ([0-9.]+) pairs/s")}
-
     def _evaluate(self) -> Benchmark:
-        name = f"Hits@K, {self.sizes.validation_rows:,} rows of {self.sizes.candidates:,} candidates"
+        sizes = self.sizes
+        name = f"Hits@K, {sizes.validation_rows:,} rows of {sizes.candidates:,} candidates"
 
         def ours() -> Metrics:
             for kind in ("words", "features"):  # the first epoch cleans tokens and looks up features
                 for entry in (self.scratch / "cache").glob(f"{kind}-*"):
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            return self._ours("evaluate", preprocessor=PLAIN_WORDS, dim=self.sizes.dim)
+            return self._ours("evaluate", preprocessor=PLAIN_WORDS, dim=sizes.dim)
 
         return Benchmark(
             {
                 "first": Measure(f"{name}, first epoch", "s/row", False),
                 "later": Measure(f"{name}, later epochs", "s/row", False),
             },
-            {OURS: ours} | self._plain("score", "validation.tsv", ["first", "later"], "--rows", self.sizes.scored_rows),
+            {OURS: ours, PLAIN: lambda: self._plain("score", "validation.tsv", dim=sizes.dim, rows=sizes.scored_rows)},
         )
 
     def _prepare(self) -> Benchmark:
@@ -168,7 +155,7 @@ class Benchmarks:
                 "peak": Measure(f"{name}: peak memory", "MiB", False),
                 "cached": Measure(f"{name}: with the cache", "s", False),
             },
-            {OURS: ours} | self._plain("prepare", "train.tsv", ["seconds"]),
+            {OURS: ours, PLAIN: lambda: self._plain("prepare", "train.tsv")},
         )
 
     def _encode(self) -> Benchmark:
@@ -178,14 +165,10 @@ class Benchmarks:
         texts.write_text("\n".join(cells[: self.sizes.texts]) + "\n", encoding="utf-8")
         with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
             words.write_text("\n".join(dict.fromkeys(word for line in file for word in line.split())) + "\n")
-        contenders = {
-            OURS: lambda: self._ours("encode", preprocessor=PLAIN_WORDS, dim=self.sizes.dim, texts=str(texts))
-        }
-        if self.peer_python is not None:
-            for peer in ("model2vec", "sentence-transformers"):
-                script = self.root / "scripts" / "benchmark_peers.py"
-                command = [self.peer_python, script, peer, texts, words, self.sizes.dim]
-                contenders[peer] = lambda command=command: _last_line(run_process(command).output)  # type: ignore[misc]
+        encoding: dict[str, Any] = {"dim": self.sizes.dim, "texts": str(texts)}
+        contenders = {OURS: lambda: self._ours("encode", preprocessor=PLAIN_WORDS, **encoding)}
+        for peer in ("model2vec", "sentence-transformers"):
+            contenders |= self._peer(peer, "encode", peer=peer, words=str(words), **encoding)
         name = f"encode {len(cells[: self.sizes.texts]):,} short texts"
         return Benchmark(
             {
@@ -247,28 +230,24 @@ class Benchmarks:
     def _ours(self, job: str, cache: Path | None = None, **settings: Any) -> Metrics:
         return _job(job, {"corpus": str(self.corpus), "cache": str(cache or self.scratch / "cache"), **settings})
 
-    def _plain(self, job: str, file: str, keys: list[str], *options: object) -> dict[str, Callable[[], Metrics]]:
-        """The plain way as a contender, where there is a folder of yardsticks.
+    def _plain(self, job: str, file: str, **settings: Any) -> Metrics:
+        """The measurements of one of `askagain.benchmarks.plain_way` on a file of the corpus."""
+        return _measured("-m", "askagain.benchmarks.plain_way", job, self.corpus / file, json.dumps(settings))
 
-        Each of `keys` gets the number that a job of notebook_way.py prints, and `peak` its memory in MiB.
-        """
-        if self.yardsticks is None:
+    def _peer(self, name: str, job: str, **settings: Any) -> dict[str, Callable[[], Metrics]]:
+        """A job of `scripts/benchmark_peers.py` as a contender, where there is a Python to run it."""
+        if self.peer_python is None:
             return {}
-        command = [sys.executable, self.yardsticks / "notebook_way.py", job, self.corpus / file, *options]
-
-        def run() -> Metrics:
-            finished = run_process(command)
-            number = number_in(finished.output, PRINTED[job])
-            return dict.fromkeys(keys, number) | {"peak": finished.peak_bytes / 2**20}
-
-        return {PLAIN: run}
+        script = [self.root / "scripts" / "benchmark_peers.py", job, json.dumps(settings)]
+        return {name: lambda: _measured(*script, python=self.peer_python)}
 
 
 def _job(name: str, settings: dict[str, Any]) -> Metrics:
-    """The measurements of one of `askagain.benchmarks.jobs`, and its `peak` memory in MiB."""
-    finished = run_process([sys.executable, "-m", "askagain.benchmarks.jobs", name, json.dumps(settings)])
-    return _last_line(finished.output) | {"peak": finished.peak_bytes / 2**20}
+    """The measurements of one of `askagain.benchmarks.jobs`."""
+    return _measured("-m", "askagain.benchmarks.jobs", name, json.dumps(settings))
 
 
-def _last_line(output: str) -> Metrics:
-    return json.loads(output.splitlines()[-1])
+def _measured(*arguments: object, python: object = sys.executable) -> Metrics:
+    """The measurements that a Python program prints last, and its `peak` memory in MiB."""
+    finished = run_process([python, *arguments])
+    return json.loads(finished.output.splitlines()[-1]) | {"peak": finished.peak_bytes / 2**20}
