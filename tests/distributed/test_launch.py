@@ -109,7 +109,11 @@ def test_no_rank_outlives_the_process_that_started_it(tmp_path, sent):
         f"run_ranks(2, note_and_sleep, Path({str(tmp_path)!r}))",
     )
     root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], cwd=root)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=root,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # it is ignored under nohup
+    )
     try:
         wait_for(lambda: all((tmp_path / str(number)).is_file() for number in (0, 1)))
         pids = [int((tmp_path / str(number)).read_text()) for number in (0, 1)]
