@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.end_to_end.conftest import succeeded
 
 pytestmark = pytest.mark.slow
-PAGES = ("README.md", "docs/getting-started.md", "docs/ranking.md", "docs/extending.md", "docs/metrics.md")
+PAGES = ("README.md", "docs/getting-started.md", "docs/extending.md")
 COMMAND = re.compile(r"^python ((?:train|evaluate)\.py .*)$", re.MULTILINE)
 # Left out: a teacher, a network, several runs, a page that is printed.
 LONG = (

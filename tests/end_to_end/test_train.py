@@ -188,6 +188,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(small, tmp_path, cache_folder, 
         env=os.environ | {"ASKAGAIN_CACHE": str(cache_folder)},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in a background
     ) as process:
         assert process.stderr is not None
         printed = ""
