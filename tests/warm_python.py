@@ -5,6 +5,7 @@ them, and has it fork for each command; the fork then runs the script as `python
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -59,7 +60,8 @@ def serve() -> None:
     """Forks for each line of standard input, and answers by the exit status; in a fork, runs the command and exits."""
     answers = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no answer
-    import scipy.stats  # noqa: F401  imported when a run is compared with its start
+    for module in ("askagain.apps.evaluate", "askagain.apps.train", "scipy.stats"):
+        importlib.import_module(module)
 
     gc.freeze()  # forks need not look for garbage among what was imported, and so share its memory
     os.write(answers, f"{READY}\n".encode())
