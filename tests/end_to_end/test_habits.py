@@ -205,6 +205,14 @@ VERDICTS = {
         (),
         r"mrr on 40 validation rows: 0\.\d{4}\n  clearly better than before training: \+0\.\d{4} from 0\.\d{4}, p",
     ),
+    "a loss that decides": (
+        ("metric.name=val/loss", "metric.mode=min"),
+        r"mrr on 40 validation rows: .*\n  clearly better than before training: \+0\.",
+    ),
+    "a rank that decides": (
+        ("metric.name=val/mean_rank", "metric.mode=min"),
+        r"mean_rank on 40 validation rows: .*\n  clearly better than before training: -",
+    ),
     "no better": (
         ("optimizer.lr=0",),
         r"no clear difference from before training: \+0\.0000 .*\n  training did not beat its start; try ",

@@ -1,5 +1,6 @@
 """Says in words what came of a training: better or worse than its start and than a baseline, by how much, how sure."""
 
+import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 
 from askagain.apps.build import build_own_metrics, build_ranker, training_texts
 from askagain.corpus.corpus import Corpus
+from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.ranking.metrics import per_query_metrics
 from askagain.ranking.ranks import Ranks
@@ -16,6 +18,9 @@ from askagain.ranking.significance import compare
 
 FEW_STEPS = 10  # an epoch
 UNSURE = 0.05  # a difference with such a p or more may be chance
+
+
+log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
@@ -32,7 +37,8 @@ class Outcome(NamedTuple):
 def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
     """The lines that end a run."""
     name, values = _per_query(cfg, outcome.kept)
-    sign = 1 if cfg.metric.mode == "max" else -1
+    decides = name == cfg.metric.name.removeprefix("val/")
+    sign = -1 if decides and cfg.metric.mode == "min" else 1  # another metric than MRR may be better if it is smaller
     lines = [f"{name} on {len(values):,} validation rows: {values.mean():.4f}"]
     for label, ranks in _others(cfg, corpus, outcome):
         others = _per_query(cfg, ranks)[1]
@@ -46,7 +52,7 @@ def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
         if ranks is outcome.start and not (gain > 0 and comparison.p < UNSURE):
             lines.append("  training did not beat its start; try more epochs or another optimizer.lr")
     steps = outcome.steps_per_epoch
-    if steps is not None and steps < FEW_STEPS:
+    if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
         size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
         lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
     return lines
@@ -68,6 +74,10 @@ def _others(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> Iterator[tuple
     texts = training_texts(corpus)
     if not texts or sum(map(len, texts)) > cfg.comparison.max_texts:
         return
-    ranker = build_ranker(cfg, corpus, "baseline")
     label = HydraConfig.get().runtime.choices["ranker@baseline"]
+    try:
+        ranker = build_ranker(cfg, corpus, "baseline")
+    except InputError as error:  # the figures of the training must not be lost for it
+        log.warning("not compared with %s: %s", label, error)
+        return
     yield f"{label} on the same text", evaluate_ranking(ranker, corpus.ranking("validation"), cfg.ks, cfg.ties)[1]
