@@ -79,6 +79,7 @@ def test_bad_rows_are_skipped_and_counted_where_asked_for(command, folder):
 
 
 SETTINGS = {
+    "a metric that is not there": (("+metrics.x={_target_: os.nothing}",), "metrics.x._target_=os.nothing: cannot be"),
     "a word for a number": (("model.dim=abc",), "model.dim=abc: must be a whole number"),
     "a fraction for a whole number": (("data.batch_size=1.5",), "batch_size=1.5: must be a whole number"),
     "text for a list": (("preprocessor.protected_terms=abc",), "preprocessor.protected_terms=abc: must be a list"),

@@ -66,6 +66,7 @@ def train(cfg: DictConfig) -> float:
     group_in_wandb(cfg)
     print_config(cfg)
     import_modules(cfg)
+    build_own_metrics(cfg)  # refuses a bad one by its own name, before the callback that takes them all
     corpus = build_corpus(cfg)
     for split in _splits(cfg, corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
