@@ -25,6 +25,7 @@ ROOMS = (
     "training.lightning_overhead",
     "training.data",
     "training.modules",
+    "training.csv_logger",
     "training.callbacks",
     "training.checkpoint_io",
     "training.wandb_logger",

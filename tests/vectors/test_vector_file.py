@@ -171,7 +171,7 @@ def test_binary_without_finite_numbers_or_utf8_is_refused(tmp_path: Path) -> Non
     row = np.array([1, np.inf], dtype=np.float32).tobytes()
     assert "'a' holds NaN or an infinite number" in refusal(text_file(tmp_path, b"1 2\na " + row, "inf.bin"))
     row = np.array([1, 2], dtype=np.float32).tobytes()
-    assert "not UTF-8" in refusal(text_file(tmp_path, b"1 2\n\xff\xfe " + row, "latin.bin"))
+    assert "word 1: no word in UTF-8" in refusal(text_file(tmp_path, b"1 2\n\xff\xfe " + row, "latin.bin"))
 
 
 @pytest.mark.parametrize("format", FORMATS[:3])
@@ -192,15 +192,62 @@ def test_damaged_gzip_is_refused(keyed_vectors: Any, tmp_path: Path, format: str
 
 def test_a_compressed_header_that_promises_more_than_memory_is_refused(tmp_path: Path) -> None:
     path = gzipped(text_file(tmp_path, b"999999999999999999 300\na \0\0\0\0", "huge.bin"))
-    assert "cannot be read as word2vec binary" in refusal(path)
+    assert "ends before its 999999999999999999 words do" in refusal(path)
 
 
-def test_binary_gzip_under_a_plain_name_says_how_to_rename_it(keyed_vectors: Any, tmp_path: Path) -> None:
+def test_binary_is_read_by_its_content_whatever_its_name(keyed_vectors: Any, tmp_path: Path) -> None:
     packed = gzipped(written(keyed_vectors, tmp_path / "some.bin", "word2vec_binary"))
     plain_name = packed.rename(tmp_path / "packed.bin")
-    assert "rename it to packed.bin.gz" in refusal(plain_name)
-    wrong = Path(shutil.copy(tmp_path / "some.bin", tmp_path / "plain.bin.gz"))
-    assert "is not gzip data" in refusal(wrong)
+    gzip_name = Path(shutil.copy(tmp_path / "some.bin", tmp_path / "plain.bin.gz"))
+    for path in (plain_name, gzip_name):
+        np.testing.assert_array_equal(vector_file(path).table, keyed_vectors.vectors)
+
+
+def numbers(*values: float) -> bytes:
+    return np.array(values, dtype=np.float32).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    {
+        "too few words promised": (b"1 2\na " + numbers(1, 2) + b"\nb " + numbers(3, 4), "goes on after its 1 words"),
+        "too few dimensions": (b"2 1\na " + numbers(1, 2) + b"\nb " + numbers(3, 4), "word 2: no word in UTF-8"),
+        "a control character": (b"2 1\na " + numbers(1) + b"\x07b " + numbers(2), "word 2: no word in UTF-8"),
+        "no word": (b"2 1\na " + numbers(1) + b" " + numbers(2), "word 2: no word in UTF-8"),
+        "something after the last word": (b"1 1\na " + numbers(1) + b"\nmore", "goes on after its 1 words"),
+    }.values(),
+)
+def test_binary_that_does_not_fit_its_header_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    assert message in refusal(text_file(tmp_path, content, "some.bin"), format="word2vec_binary")
+
+
+@pytest.mark.parametrize("limit", [None, 2, 3])
+def test_repeated_words_count_alike_in_text_and_in_binary(tmp_path: Path, limit: int | None) -> None:
+    rows = [("a", 1.0), ("b", 2.0), ("a", 3.0), ("c", 4.0)]
+    text = "4 1\n" + "".join(f"{word} {value}\n" for word, value in rows)
+    binary = b"4 1\n" + b"".join(word.encode() + b" " + numbers(value) + b"\n" for word, value in rows)
+    for content in (text, binary):
+        read = vector_file(text_file(tmp_path, content, "some"), limit=limit)
+        assert read.words == ["a", "b", "c"][:limit]
+        assert read.table.ravel().tolist() == [1, 2, 4][:limit]
+
+
+@pytest.mark.parametrize("header", ["", "3 4\n"])
+@pytest.mark.parametrize("word", ["in\x02stall", "\x0bvertical", "\ufeffmarked"])
+def test_text_with_an_odd_character_in_a_word_is_text(tmp_path: Path, header: str, word: str) -> None:
+    lines = "".join(f"{name} 0.5 -1 2 1e-3\n" for name in ("first", word, "last"))
+    read = vector_file(text_file(tmp_path, header + lines))
+    assert read.words == ["first", word, "last"]
+    assert read.table.shape == (3, 4)
+
+
+@pytest.mark.parametrize("header", ["", "1 2\n"])
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path: Path, header: str) -> None:
+    assert vector_file(text_file(tmp_path, f"\ufeff{header}ubuntu 1 2\n")).words == ["ubuntu"]
+
+
+def test_a_line_without_an_end_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:
+    assert ":1: longer than 4,194,304 bytes" in refusal(text_file(tmp_path, b"word" + b" 0" * (1 << 22)))
 
 
 def test_archives_bare_arrays_and_other_binaries_are_refused(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ def build_corpus(cfg: DictConfig) -> Corpus:
         settings = dict(data.sample)
         key: dict[str, object] = {"settings": settings, "generator": generator_digest()}
         folder = cache.entry("synthetic-sample", key, lambda path: write_sample(path, **settings), str)
-    return Corpus(CorpusFiles.locate(folder, **paths), build(cfg, "preprocessor"), cache, data.on_bad_row)
+    treatment = {name: data[name] for name in ("on_bad_row", "clean", "join_groups", "leaks_allowed")}
+    return Corpus(CorpusFiles.locate(folder, **paths), build(cfg, "preprocessor"), cache, **treatment)
 
 
 def training_texts(corpus: Corpus) -> list[Sequence[str]]:

@@ -1,15 +1,46 @@
 """What a run gives to its loggers beside curves: its config, its final metrics, and the worst-ranked questions."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from askagain.files.json_files import write_json
 from askagain.files.markdown import markdown
 from askagain.training.callbacks.best_checkpoint import HP_METRIC
 
+LOGGED_TO = "logged_to.json"  # in a run folder: the ids of its runs of W&B and MLflow
 Table = tuple[list[str], list[list[Any]]]  # names of columns, and rows of cells
+
+
+def continue_logs(cfg: DictConfig) -> None:
+    """Lets a run that resumes in its own folder go on with the runs of W&B and MLflow that it logged to before."""
+    folder = Path(cfg.paths.run_dir)
+    if cfg.ckpt_path is None or Path(cfg.ckpt_path).resolve().parent.parent != folder.resolve():
+        return
+    try:
+        ids = json.loads((folder / LOGGED_TO).read_bytes())
+    except (OSError, ValueError):
+        return
+    for logger, key in (("wandb", "id"), ("mlflow", "run_id")):
+        if (cfg.get("logger") or {}).get(logger) is not None and isinstance(ids.get(logger), str):
+            OmegaConf.update(cfg, f"logger.{logger}.{key}", ids[logger], force_add=True)
+
+
+def note_logs(cfg: DictConfig, loggers: Sequence[Logger]) -> None:
+    """Notes for `continue_logs` which runs of W&B and MLflow the loggers write to."""
+    ids = {}
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            ids["wandb"] = str(logger.version)
+        elif isinstance(logger, MLFlowLogger) and logger.run_id is not None:
+            ids["mlflow"] = logger.run_id
+    if ids:
+        write_json(Path(cfg.paths.run_dir) / LOGGED_TO, ids)
 
 
 @rank_zero_only

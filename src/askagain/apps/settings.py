@@ -73,6 +73,7 @@ WordChoice = Literal["top", "evaluation", "all"]
 Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "startup"]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
+    (bool, "clean join_groups"),
     (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot sublinear test"),
     (bool | None, "print_config"),
     (str, "dataset_name kind monitor name optimized_metric package"),
@@ -92,6 +93,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Positive | None, "max_pairs_per_group max_trigrams max_words MineHardNegatives.pool ngram_buckets"),
     (Positive | None, "worst_ranked.features"),
     (list[Positive], "dims matryoshka_dims ngram_sizes"),
+    (Annotated[float, Field(ge=0, le=1)], "leaks_allowed"),
     (Share, "label_smoothing validation_fraction warmup_share"),
     (NotNegative, "init_std k1 lr matryoshka_weight nt_xent_weight similarity_weight vector_weight weight"),
     (AboveZero, "eps guard rare_words_a_pair tokens_a_pair"),

@@ -28,7 +28,7 @@ from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_config, print_counts, print_metrics, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
-from askagain.apps.run_logs import finish, log_config, log_results, log_worst_ranked
+from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
 from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
 from askagain.apps.verdict import Outcome, verdict
@@ -75,6 +75,7 @@ def train(cfg: DictConfig) -> float:
     else:
         check_devices(cfg)
         resolve_checkpoint(cfg)
+        continue_logs(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
@@ -149,6 +150,8 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     try:
         config = _loggable(cfg, counts, corpus) if trainer.is_global_zero and trainer.loggers else {}
         log_config(trainer.loggers, config)
+        if trainer.is_global_zero:
+            note_logs(cfg, trainer.loggers)
         _fit(cfg, trainer, module, datamodule)
         metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch

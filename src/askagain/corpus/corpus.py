@@ -1,13 +1,23 @@
 """A corpus: its files, the preprocessor of its texts, and the cache of what was made of them."""
 
+import logging
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.files import CorpusFiles
+from askagain.corpus.groups import joined_groups, joined_rows
+from askagain.corpus.overlap import overlap, resembling_groups
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
+from askagain.files.arrays import load_array
+from askagain.text.bags import Bags
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
+
+log = logging.getLogger(__name__)
 
 # The fewest columns: two duplicates; a question, its duplicate and a negative; a text.
 STORES = {"train": 2, "validation": 3, "test": 3, "corpus": 1}
@@ -16,15 +26,30 @@ STORES = {"train": 2, "validation": 3, "test": 3, "corpus": 1}
 class Corpus:
     """The token stores of a corpus, each opened when it is first asked for.
 
+    `on_bad_row`, `clean`: see `TokenStore`. `join_groups`: make one group of lines of `train.tsv` that share a text.
+    `leaks_allowed`: the share of the rows of a ranking set that may be in `train.tsv`.
+
     `digests`: SHA-256 of each file opened so far, by its field in `CorpusFiles`. Opening a store raises InputError for
     a file that is missing or unreadable.
     """
 
-    def __init__(self, files: CorpusFiles, preprocessor: TextPreprocessor, cache: Cache, on_bad_row: str) -> None:
+    def __init__(
+        self,
+        files: CorpusFiles,
+        preprocessor: TextPreprocessor,
+        cache: Cache,
+        on_bad_row: str,
+        clean: bool = True,
+        join_groups: bool = True,
+        leaks_allowed: float = 0.01,
+    ) -> None:
         self.files = files
         self.preprocessor = preprocessor
+        self.join_groups = join_groups
+        self.leaks_allowed = leaks_allowed
         self._cache = cache
         self._on_bad_row = on_bad_row
+        self._clean = clean
         self.digests: dict[str, str] = {}
         self._stores: dict[str, TokenStore] = {}
 
@@ -32,6 +57,21 @@ class Corpus:
     def groups(self) -> TokenStore:
         """The groups of duplicates: each row is a group."""
         return self.store("train")
+
+    @cached_property
+    def group_of_text(self) -> np.ndarray:
+        """The group of each text of `groups`, [texts] int32; lines that share a text are one group."""
+        groups = self.groups
+
+        def build(folder: Path) -> None:
+            np.save(folder / "groups.npy", joined_groups(groups.rows, len(groups.texts)), allow_pickle=False)
+
+        return groups.cache.entry("groups", {}, build, lambda folder: load_array(folder / "groups.npy"))
+
+    @cached_property
+    def group_rows(self) -> Bags:
+        """The texts of each group to train on: lines of `train.tsv`, joined where they share a text."""
+        return joined_rows(self.groups.rows, self.group_of_text) if self.join_groups else self.groups.rows
 
     @property
     def unlabelled(self) -> TokenStore | None:
@@ -68,8 +108,41 @@ class Corpus:
             "validation_known_share": words.known_share(known),
         }
 
+    def shared_with_training(self) -> dict[str, float]:
+        """Counts what the validation set shares with `train.tsv`, and what stands in a row twice.
+
+        Raises InputError where more than the share `leaks_allowed` of a ranking set's rows are in `train.tsv`.
+        """
+        counts: dict[str, float] = {"lines_joined": len(self.groups.rows) - len(self.group_rows)}
+        for split in ("validation", "test"):
+            if getattr(self.files, split) is None:
+                continue
+            ranking = self.ranking(split)
+            found = overlap(self.groups, self.group_of_text, ranking)
+            if len(found.leaked) > self.leaks_allowed * len(ranking.rows):
+                question, duplicate = (ranking.texts[text] for text in ranking.rows.bag(found.leaked[0])[:2].tolist())
+                raise InputError(
+                    f"{ranking.path}: {len(found.leaked):,} of {len(ranking.rows):,} rows are trained on: a group of "
+                    f"{self.groups.path} has both '{question}' and '{duplicate}'; take such groups out of it, or set "
+                    "data.leaks_allowed=1 to train all the same"
+                )
+            counts |= {
+                f"{split}_rows_trained_on": len(found.leaked),
+                f"{split}_rows_with_a_text_twice": len(found.repeated),
+                f"{split}_texts_in_train": found.shared_texts,
+            }
+        return counts
+
     def _open(self, field: str, path: Path, min_columns: int) -> TokenStore:
         separator = None if field == "corpus" else "\t"
-        store = TokenStore(path, min_columns, self._on_bad_row, self._cache, separator)
+        store = TokenStore(path, min_columns, self._on_bad_row, self._cache, separator, self._clean)
         self.digests[field] = store.digest
+        alike = resembling_groups(store) if field in ("validation", "test") else None
+        if alike is not None:
+            question, _, other = (store.texts[text] for text in store.rows.bag(alike)[:3].tolist())
+            log.warning(
+                "%s: its rows look like groups of duplicates; in a ranking set the third text of a row and all after "
+                "it are no duplicates, as '%s' would be of '%s'",
+                *(path, other, question),
+            )
         return store

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from askagain.corpus.cache import Cache
+from askagain.errors import InputError
+from askagain.files.arrays import load_array
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.text.idf import inverse_document_frequencies
@@ -21,11 +23,12 @@ IDF = "idf.npy"
 class FeatureSource(ABC):
     """Distinct texts whose features can be counted, looked up and weighed.
 
-    `cache`: its entries depend on the texts.
+    `cache`: its entries depend on the texts. `name`: of their files, in messages.
     """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, name: str) -> None:
         self.cache = cache
+        self.name = name
 
     @abstractmethod
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
@@ -44,12 +47,25 @@ class FeatureSource(ABC):
         """The bags of `features`, block by block."""
 
     def count_features(self, preprocessor: TextPreprocessor, settings: FeatureSettings) -> Features:
+        """Counts the features of the texts; raises InputError where none is left to train."""
+
         def build(folder: Path) -> None:
             texts = partial(self.numbered_texts, preprocessor)
             Features.from_words(self.words(preprocessor), settings, texts).save(folder)
 
         key = {"preprocessor": preprocessor.fingerprint, **settings.as_key()}
-        return self.cache.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
+        features = self.cache.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
+        if not self.words(preprocessor).words:
+            raise InputError(
+                f"{self.name}: no text has a word left to train on; try preprocessor.stopwords=none or "
+                f"preprocessor.min_word_length=1 (now {preprocessor.min_word_length})"
+            )
+        if not features.size:
+            raise InputError(
+                f"{self.name}: no word occurs {settings.min_count:,} times, so there is nothing to train; lower "
+                "features.min_count"
+            )
+        return features
 
     def idf(self, preprocessor: TextPreprocessor, features: Features) -> np.ndarray:
         """The weight of each feature, [features.size] float32, counted over the distinct texts."""
@@ -59,7 +75,7 @@ class FeatureSource(ABC):
             np.save(folder / IDF, inverse_document_frequencies(blocks, features.size), allow_pickle=False)
 
         def load(folder: Path) -> np.ndarray:
-            weights = np.load(folder / IDF, allow_pickle=False)
+            weights = load_array(folder / IDF)
             if weights.shape != (features.size,):
                 raise ValueError("weights and features do not match")
             return weights

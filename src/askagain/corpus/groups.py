@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from askagain.text.bags import Bags
+from askagain.text.bags import Bags, offsets_of
 
 
 def joined_groups(rows: Bags, texts: int) -> np.ndarray:
@@ -17,3 +17,15 @@ def joined_groups(rows: Bags, texts: int) -> np.ndarray:
     firsts = np.repeat(rows.ids[rows.offsets[:-1][filled]], rows.lengths[filled])
     edges = coo_array((np.ones(len(rows.ids), dtype=np.int8), (firsts, rows.ids)), shape=(texts, texts))
     return connected_components(edges, directed=False)[1]
+
+
+def joined_rows(rows: Bags, groups: np.ndarray) -> Bags:
+    """One bag of texts for each group, in the order of their first mention; the rows themselves if none share a text.
+
+    `groups`: what `joined_groups` gives for these rows.
+    """
+    count = int(groups.max(initial=-1)) + 1
+    if count == len(rows):
+        return rows
+    texts = np.argsort(groups, kind="stable").astype(rows.ids.dtype)
+    return Bags(texts, offsets_of(np.bincount(groups, minlength=count)))

@@ -29,6 +29,11 @@ class HashIndex:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def hashes(self) -> np.ndarray:
+        """The hashes in the order of their numbers, [len(self)] uint64."""
+        return self._hashes[: self._count]
+
     def number(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of each hash, [n] int32, and the places in `hashes`, [n] uint64, of new ones, in order."""
         numbers = np.empty(len(hashes), dtype=np.int32)

@@ -13,6 +13,7 @@ import polars as pl
 
 from askagain.corpus.hash_index import HashIndex
 from askagain.corpus.tsv import Rows
+from askagain.files.arrays import load_array
 from askagain.files.in_order import in_order
 from askagain.files.json_files import write_json
 from askagain.text.bags import Bags, offsets_of
@@ -49,12 +50,14 @@ class StoredFile:
     """What `write_texts` wrote about a file.
 
     `rows`: one bag of text indices for each row. `bags`: one bag of token indices for each distinct text.
-    `token_counts`: how often each distinct token occurs in the distinct texts. `skipped`: bad rows left out.
+    `hashes`: of the texts. `token_counts`: how often each distinct token occurs in the distinct texts. `skipped`: bad
+    rows left out.
     """
 
     folder: Path
     rows: Bags
     bags: Bags
+    hashes: np.ndarray
     token_counts: np.ndarray
     skipped: int
 
@@ -101,6 +104,7 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
             new_counts = np.bincount(numbers, minlength=len(tokens))
             new_counts[: len(counts)] += counts
             counts = new_counts
+    np.save(folder / "hashes.npy", texts.hashes, allow_pickle=False)
     np.save(folder / "token_counts.npy", counts, allow_pickle=False)
     write_json(folder / "skipped.json", skipped)
 
@@ -115,10 +119,10 @@ def _split(texts: pl.Series) -> tuple[pl.Series, np.ndarray, np.ndarray]:
 def open_texts(folder: Path) -> StoredFile:
     """Reads what `write_texts` wrote; raises ValueError where files do not match."""
     rows, bags = (load_bags(folder / name) for name in ("rows", "bags"))
-    counts = np.load(folder / "token_counts.npy", allow_pickle=False)
+    hashes, counts = load_array(folder / "hashes.npy"), load_array(folder / "token_counts.npy")
     if (folder / TOKENS).read_bytes().count(b"\n") != len(counts):
         raise ValueError("tokens and counts do not match")
-    return StoredFile(folder, rows, bags, counts, json.loads((folder / "skipped.json").read_text()))
+    return StoredFile(folder, rows, bags, hashes, counts, json.loads((folder / "skipped.json").read_text()))
 
 
 def save_words(folder: Path, words: TokenWords) -> None:
@@ -132,7 +136,7 @@ def save_words(folder: Path, words: TokenWords) -> None:
 def load_words(folder: Path) -> TokenWords:
     """The words of each distinct token."""
     words = json.loads((folder / "words.json").read_bytes())
-    return TokenWords(words, load_bags(folder / "words"), np.load(folder / "counts.npy", allow_pickle=False))
+    return TokenWords(words, load_bags(folder / "words"), load_array(folder / "counts.npy"))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 
 from askagain.corpus.feature_source import FeatureSource
 from askagain.corpus.token_store import TEXTS_PER_BLOCK, TokenStore
+from askagain.files.arrays import load_array
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -24,7 +25,8 @@ class TextUnion(FeatureSource):
     def __init__(self, stores: Sequence[TokenStore]) -> None:
         self.stores = list(stores)
         first, *further = self.stores
-        super().__init__(first.cache.under({"further": [store.cache.key for store in further]}))
+        cache = first.cache.under({"further": [store.cache.key for store in further]})
+        super().__init__(cache, ", ".join(store.name for store in self.stores))
         self._new = self.cache.entry("union", {}, self._find_new, self._load_new)
         self._offsets = offsets_of(np.array([len(new) for new in self._new]))
 
@@ -65,4 +67,4 @@ class TextUnion(FeatureSource):
 
     def _load_new(self, folder: Path) -> list[np.ndarray]:
         """The indices, in each store, of the texts that are in none before it."""
-        return [np.load(folder / f"{number}.npy", allow_pickle=False) for number in range(len(self.stores))]
+        return [load_array(folder / f"{number}.npy") for number in range(len(self.stores))]

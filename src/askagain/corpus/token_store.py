@@ -5,10 +5,12 @@ words of the tokens (preprocessor), the counted features (their settings), the f
 of the features. All are built block by block: memory grows by 15 to 40 bytes for each distinct text only.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from polars import __version__ as polars_version
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.feature_source import FeatureSource, features_key
@@ -21,7 +23,7 @@ from askagain.corpus.store_files import (
     save_words,
     write_texts,
 )
-from askagain.corpus.tsv import PIECE_BYTES, read_rows
+from askagain.corpus.tsv import PIECE_BYTES, header, read_rows
 from askagain.files.in_order import in_order
 from askagain.files.opened import refuse_unreadable
 from askagain.files.progress import progress_bar, with_progress
@@ -31,7 +33,9 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.token_words import TokenWords, token_words
 from askagain.text.vocabulary import WordVocabulary
 
-FORMAT = 3  # increase it when the stored files change, so that older entries are not read
+log = logging.getLogger(__name__)
+
+FORMAT = 4  # increase it when the stored files change, so that older entries are not read
 TEXTS_PER_BLOCK = 1 << 15
 
 
@@ -44,12 +48,14 @@ class TokenStore(FeatureSource):
         on_bad_row: `error` or `skip`, see `askagain.corpus.tsv.read_rows`.
         cache: where the arrays are kept.
         separator: of columns; None for one text a line.
+        clean: leave characters out that nobody sees, see `askagain.text.cleaning.cleaned`.
         texts_per_block: texts whose features are looked up together; bounds the memory.
         piece_bytes: bytes that are read together; bounds the memory.
 
     Attributes:
         texts: the distinct texts.
         rows: one bag of text indices for each row, in column order.
+        hashes: a hash of each text, [texts] uint64; equal texts of all stores have equal ones.
         skipped: bad rows left out.
         digest: SHA-256 of the file.
 
@@ -64,6 +70,7 @@ class TokenStore(FeatureSource):
         on_bad_row: str,
         cache: Cache,
         separator: str | None = "\t",
+        clean: bool = True,
         texts_per_block: int = TEXTS_PER_BLOCK,
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
@@ -71,14 +78,21 @@ class TokenStore(FeatureSource):
         self.path = path
         self.digest = cache.content_digest(path)
         self._texts_per_block = texts_per_block
+        names = None if separator is None else header(path)
+        if names is not None:
+            log.warning("%s, line 1: left out, since it names columns (%s)", path, ", ".join(names))
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
-        super().__init__(cache.under(key | {"on_bad_row": on_bad_row}))
+        # Polars hashes texts in another way in each of its versions.
+        key |= {"on_bad_row": on_bad_row, "clean": clean, "hashes": polars_version}
+        super().__init__(cache.under(key), str(path))
 
         def build(folder: Path) -> None:
-            write_texts(read_rows(path, min_columns, on_bad_row, separator, piece_bytes), folder)
+            first_line = 1 if names is None else 2
+            rows = read_rows(path, min_columns, on_bad_row, separator, piece_bytes, clean, first_line)
+            write_texts(rows, folder)
 
         self._file = self.cache.entry("texts", {}, build, open_texts)
-        self.rows, self.skipped = self._file.rows, self._file.skipped
+        self.rows, self.hashes, self.skipped = self._file.rows, self._file.hashes, self._file.skipped
         self.texts: Sequence[str] = StoredTexts(self._file)
         self._words: dict[str, TokenWords] = {}
 

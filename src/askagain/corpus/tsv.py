@@ -1,6 +1,7 @@
 """Reads TSV files: a group of duplicates a line, or a question, its duplicate and negatives a line."""
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -10,14 +11,21 @@ import polars as pl
 
 from askagain.errors import InputError
 from askagain.files.in_order import in_order
-from askagain.files.opened import opened_with_progress, refuse_unreadable
+from askagain.files.opened import head, opened_with_progress, refuse_unreadable
+from askagain.text.cleaning import cleaned
 
 log = logging.getLogger(__name__)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
 PIECE_BYTES = 1 << 21
-LONGEST_LINE = 1 << 28
+LONGEST_LINE = 1 << 26
+NUL = "\0"
+HEADER_BYTES = 1 << 12  # no header is longer
+HEADER_WORD = re.compile(
+    "anchor|body|candidates?|duplicates?|groups?|id|is_?duplicate|label|negatives?|positives?|qid|query|queries|"
+    "questions?|sentences?|texts?|titles?"
+)
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
 
@@ -39,12 +47,14 @@ def read_rows(
     on_bad_row: str = "error",
     separator: str | None = "\t",
     piece_bytes: int = PIECE_BYTES,
+    clean: bool = True,
+    first_line: int = 1,
 ) -> Iterator[Rows]:
     """Reads a tab-separated UTF-8 file piece by piece, so that memory does not grow with it.
 
     The file is plain or gzip, with or without byte-order mark; its lines end in LF or CRLF. White space around cells is
-    dropped. A row is bad if it has fewer than `min_columns` columns, an empty cell, a carriage return, or bytes that
-    are not UTF-8.
+    dropped. A row is bad if it has fewer than `min_columns` columns, an empty cell, a carriage return, a NUL, or bytes
+    that are not UTF-8.
 
     Args:
         path: the file.
@@ -52,6 +62,8 @@ def read_rows(
         on_bad_row: `error` to refuse the file at the first bad row, `skip` to leave bad rows out, count and log them.
         separator: of columns; None for one text a line, tabs and all.
         piece_bytes: bytes that are read and split together; bounds the memory.
+        clean: leave characters out that nobody sees, see `askagain.text.cleaning.cleaned`.
+        first_line: 2 to leave a header out, see `header`.
 
     Raises:
         InputError: the file is missing, damaged, without a single good row, or has a bad row that is not skipped; the
@@ -62,13 +74,15 @@ def read_rows(
     with opened_with_progress(path) as file:
 
         def split(numbered: tuple[int, bytes]) -> Rows:
-            first_line, piece = numbered
-            rows = _clean_rows(piece, min_columns, separator)
+            line, piece = numbered
+            rows = _good_rows(piece, min_columns, separator, clean)
             if rows is None:
-                rows = _rows_one_by_one(piece, path, first_line, min_columns, separator, on_bad_row == "skip")
+                rows = _rows_one_by_one(piece, path, line, min_columns, separator, on_bad_row == "skip", clean)
             return rows
 
-        for rows in in_order(split, _pieces(file, path, piece_bytes)):
+        if first_line > 1:
+            file.readline(HEADER_BYTES)
+        for rows in in_order(split, _pieces(file, path, piece_bytes, first_line)):
             good += len(rows.lengths)
             skipped += rows.skipped
             yield rows
@@ -79,13 +93,24 @@ def read_rows(
         raise InputError(f"{path}: {what}; it needs rows of {min_columns} or more tab-separated texts")
 
 
-def _pieces(file: BinaryIO, path: Path, piece_bytes: int) -> Iterator[tuple[int, bytes]]:
+def header(path: Path) -> list[str] | None:
+    """The first line of a TSV file if it names columns, such as `question` and `duplicate1`, else None.
+
+    Raises InputError for a file that cannot be read.
+    """
+    refuse_unreadable(path)
+    line, end, _ = head(path, HEADER_BYTES).removeprefix(BYTE_ORDER_MARK).partition(b"\n")
+    cells = line.decode("utf-8", "replace").strip().split("\t")
+    names = (re.sub(r"[\W\d]+", "", cell.lower()).strip("_") for cell in cells)
+    return cells if end and len(cells) > 1 and all(map(HEADER_WORD.fullmatch, names)) else None
+
+
+def _pieces(file: BinaryIO, path: Path, piece_bytes: int, line: int) -> Iterator[tuple[int, bytes]]:
     """Pieces of whole lines, each with the number of its first line; blank lines at the end are dropped."""
     begun = file.read(piece_bytes)
     if begun.startswith(OTHER_FORMATS):
         raise InputError(f"{path}: not UTF-8 text but UTF-16 or a packed file; convert or unpack it")
     begun = begun.removeprefix(BYTE_ORDER_MARK)
-    line = 1
     while begun:
         more = file.read(piece_bytes)
         end = len(begun.rstrip(b"\r\n"))  # line ends are kept back until text follows them
@@ -103,12 +128,16 @@ def _pieces(file: BinaryIO, path: Path, piece_bytes: int) -> Iterator[tuple[int,
         begun = begun[end:] + more
 
 
-def _clean_rows(piece: bytes, min_columns: int, separator: str | None) -> Rows | None:
+def _good_rows(piece: bytes, min_columns: int, separator: str | None, clean: bool) -> Rows | None:
     """The rows of a piece; None where one of them is bad, or may be."""
     try:
         text = piece.decode("utf-8")
     except UnicodeDecodeError:
         return None
+    if NUL in text:
+        return None
+    if clean:
+        text = cleaned(text)
     if "\r" in text:
         text = text.removesuffix("\r").replace("\r\n", "\n")
         if "\r" in text:
@@ -126,18 +155,19 @@ def _clean_rows(piece: bytes, min_columns: int, separator: str | None) -> Rows |
 
 
 def _rows_one_by_one(
-    piece: bytes, path: Path, first_line: int, min_columns: int, separator: str | None, skip: bool
+    piece: bytes, path: Path, first_line: int, min_columns: int, separator: str | None, skip: bool, clean: bool
 ) -> Rows:
     cells: list[str] = []
     lengths: list[int] = []
     lines = piece.split(b"\n")
     for number, line in enumerate(lines, start=first_line):
         try:
-            row = _cells(line.rstrip(b"\r"), min_columns, separator)
+            row = _cells(line.rstrip(b"\r"), min_columns, separator, clean)
         except ValueError as problem:
             if not skip:
                 raise InputError(
-                    f"{path}, line {number}: {problem}; repair the line, or leave bad rows out with on_bad_row=skip"
+                    f"{path}, line {number}: {problem}; repair the line, or leave bad rows out with "
+                    "data.on_bad_row=skip"
                 ) from problem
             continue
         cells += row
@@ -145,12 +175,16 @@ def _rows_one_by_one(
     return Rows(pl.Series(cells, dtype=pl.String), np.array(lengths, dtype=np.int64), len(lines) - len(lengths))
 
 
-def _cells(line: bytes, min_columns: int, separator: str | None) -> list[str]:
+def _cells(line: bytes, min_columns: int, separator: str | None, clean: bool) -> list[str]:
     """The cells of one line; raises ValueError that says what is wrong with it."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} of the line is not UTF-8") from error
+    if NUL in text:
+        raise ValueError("a NUL character within the line")
+    if clean:
+        text = cleaned(text)
     cells = [cell.strip() for cell in ([text] if separator is None else text.split(separator))]
     if "\r" in text:
         raise ValueError("a carriage return within the line; lines must end in LF or CRLF")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +17,20 @@ BUFFER_BYTES = 1 << 20
 
 
 def refuse_unreadable(path: Path) -> None:
-    """Raises InputError where `path` is missing, a folder, empty or not readable by this user."""
-    if path.is_dir():
+    """Raises InputError where `path` is missing, no regular file, empty or not readable by this user.
+
+    A pipe or a device is refused: it may never end, and is read more than once.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path") from None
+    except (OSError, ValueError) as error:  # a loop of links, a name that is too long
+        raise InputError(f"{path} cannot be opened ({getattr(error, 'strerror', error)}): check the path") from error
+    if stat.S_ISDIR(mode):
         raise InputError(f"{path} is a folder: name the file in it")
-    if not path.exists():
-        raise InputError(f"{path} does not exist: check the path")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is no regular file: write the data to a file")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

@@ -15,6 +15,7 @@ from askagain.text.text_tokenizer import TextTokenizer
 POOLINGS = ("sum", "mean")
 TEXTS_A_BLOCK = 4_096  # their vectors stay in the processor's cache until they are normalized and written
 TEXTS_AT_A_TIME = 1 << 17  # tokenized: bounds the memory
+LARGEST = 1e14  # numbers of a table in use; the squares of their sums still fit into float32
 SHORTEST = 1e-12  # shorter vectors are divided by this, so that zero stays zero
 
 
@@ -56,6 +57,12 @@ class BagEncoder(nn.Module):
         return self.bag.embedding_dim
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all numbers of the table are finite, and so small that sums of rows have a length in float32."""
+        smallest, largest = torch.aminmax(self.bag.weight.detach())
+        return bool((smallest > -LARGEST) & (largest < LARGEST))  # false for NaN
+
+    @property
     def pooling(self) -> str:
         return self.bag.mode
 
@@ -95,7 +102,12 @@ class BagEncoder(nn.Module):
             ids, offsets = (torch.from_numpy(array.astype(np.int32)) for array in (part.ids, part.offsets))
             block = self.bag(ids.to(device), offsets.to(device))
             target = torch.from_numpy(vectors[start : start + len(block)])
-            target.copy_(block.div_(_lengths(block)) if self.normalize else block)
+            if self.normalize:
+                lengths = _lengths(block)
+                if not lengths.isfinite().all():  # divided by it, vectors would become 0
+                    raise InputError("the encoder gives vectors that are not finite, or too long for float32")
+                block.div_(lengths)
+            target.copy_(block)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""

@@ -5,7 +5,6 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from torch.nn.functional import normalize
 
 from askagain.errors import InputError
 
@@ -14,10 +13,12 @@ Vectors: TypeAlias = np.ndarray | csr_array
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """[n, dim] float32 at length 1, zero rows unchanged; raises InputError for a value that is not finite."""
-    if not np.isfinite(vectors).all():
-        raise InputError("the encoder gives vectors that are not finite; if it is in training, lower the learning rate")
-    return normalize(torch.from_numpy(np.ascontiguousarray(vectors)), dim=1, eps=1e-12).numpy()
+    """[n, dim] float32 at length 1, zero rows unchanged; raises InputError for a length that is not finite."""
+    tensor = torch.from_numpy(np.ascontiguousarray(vectors))
+    lengths = torch.linalg.vector_norm(tensor, dim=1, keepdim=True)
+    if not lengths.isfinite().all():
+        raise InputError("the encoder gives vectors that are not finite, or too long for float32")
+    return (tensor / lengths.clamp_min_(1e-12)).numpy()
 
 
 def products(questions: Vectors, candidates: Vectors) -> np.ndarray:

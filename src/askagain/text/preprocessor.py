@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.text.cleaning import cleaned
 from askagain.text.stop_words import stop_words
 
 SPLITS = ("whitespace", "wordpunct", "regex")
@@ -53,7 +54,8 @@ class WordSplitter(ABC):
 class TextPreprocessor:
     """Cleans a text and splits it into words, in this order.
 
-    1. With `lowercase`, the text is lower-cased.
+    1. With `clean`, characters that nobody sees are dropped and accents composed, see `askagain.text.cleaning.cleaned`;
+       with `lowercase`, the text is lower-cased.
     2. `protected_terms` (c++, .net, node.js) with no letter or digit beside them become words that the following steps
        leave alone.
     3. Each of `characters` (a string, or a list of characters) becomes a space.
@@ -76,11 +78,13 @@ class TextPreprocessor:
         lowercase: bool = True,
         split: "str | WordSplitter | Mapping[str, Any]" = "whitespace",
         pattern: str | None = None,
+        clean: bool = True,
     ) -> None:
         self.characters = list(characters)
         self.min_word_length = min_word_length
         self.stopwords = stop_words(stopwords)
         self.protected_terms = [term.lower() if lowercase else term for term in protected_terms if term]
+        self.clean = clean
         self.lowercase = lowercase
         self.split = WordSplitter.of(split) if isinstance(split, Mapping) else split
         self.pattern = pattern
@@ -102,8 +106,7 @@ class TextPreprocessor:
 
     def words(self, text: str) -> list[str]:
         """The words of one text, in order; there may be none."""
-        if self.lowercase:
-            text = text.lower()
+        text = self._uniform(text)
         if self._protected is None or not self._protected.search(text):
             return self._plain_words(text)
         return self._words_around_terms(self._protected, text)
@@ -117,8 +120,7 @@ class TextPreprocessor:
         if not self._by_line or joined.count(LINE_END) != len(texts) - 1 or MARK in joined:
             lists = [self.words(text) for text in texts]
             return [word for words in lists for word in words], np.fromiter(map(len, lists), np.int64, len(texts))
-        if self.lowercase:
-            joined = joined.lower()
+        joined = self._uniform(joined)
         marked = joined.translate(self._spaces).replace(LINE_END, f" {MARK} ").split()
         marked = [
             word
@@ -131,6 +133,12 @@ class TextPreprocessor:
         return (
             (words, lengths) if self._protected is None else self._with_terms(self._protected, joined, words, lengths)
         )
+
+    def _uniform(self, text: str) -> str:
+        """The text cleaned and in lower case, as far as both are wanted."""
+        if self.clean:
+            text = cleaned(text)
+        return text.lower() if self.lowercase else text
 
     def _with_terms(
         self, terms: re.Pattern[str], joined: str, words: list[str], lengths: np.ndarray
@@ -171,6 +179,7 @@ class TextPreprocessor:
             "lowercase": self.lowercase,
             "split": self.split.as_dict() if isinstance(self.split, WordSplitter) else self.split,
             "pattern": self.pattern,
+            "clean": self.clean,
         }
 
     @cached_property

@@ -5,6 +5,9 @@ from importlib import resources
 from pathlib import Path
 
 from askagain.errors import InputError
+from askagain.files.opened import refuse_unreadable
+
+LARGEST_FILE = 1 << 24
 
 
 def stop_words(source: str | Iterable[str]) -> frozenset[str]:
@@ -57,10 +60,19 @@ def _gensim() -> frozenset[str]:
 
 def _from_file(path: Path) -> frozenset[str]:
     try:
+        exists = path.exists()
+    except (OSError, ValueError):
+        exists = True
+    if not exists:
+        raise InputError(f"stopwords={path}: no such list and no such file; lists are {', '.join(_READERS)}")
+    try:
+        refuse_unreadable(path)
+    except InputError as error:
+        raise InputError(f"stopwords={path}: {error}") from error
+    if path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"stopwords={path}: larger than {LARGEST_FILE:,} bytes; is this a file of words?")
+    try:
         return _lines(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        names = ", ".join(_READERS)
-        raise InputError(f"stopwords={path}: no such list and no such file; lists are {names}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: not UTF-8; convert the file to UTF-8") from error

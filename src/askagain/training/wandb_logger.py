@@ -19,5 +19,7 @@ def wandb_logger(offline: bool | None = None, **settings: Any) -> WandbLogger:
         offline = not wandb.login(prompt=False, verify=False)
         if offline:
             log.info("W&B: no API key, so it is logged offline; `wandb sync` uploads it")
+    if settings.get("id") is not None:
+        settings = {"resume": "allow"} | settings
     quiet = wandb.Settings(quiet=True)  # else W&B prints its own summary of every metric
     return WandbLogger(mode="offline" if offline else None, settings=quiet, **settings)

@@ -1,60 +1,96 @@
-"""Reads word vectors from word2vec's binary format, through gensim."""
+"""Reads word vectors from word2vec's binary format: a header line, then each word, a space, and its float32 numbers."""
 
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.files.opened import head, is_gzip
-from askagain.vectors.file_format import HEADER
+from askagain.files.opened import is_gzip, opened_with_progress
+from askagain.vectors.file_format import HEADER, has_control_bytes
 from askagain.vectors.usable_table import log_duplicates, usable_table
 
 HEADER_BYTES = 64  # enough for two 64-bit numbers in decimal
+LONGEST_WORD = 1 << 12  # bytes
+PIECE_BYTES = 1 << 22
+MOST_PACKED = 1100  # times that gzip makes data smaller
 
 
 def read_binary(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
     """The first `limit` words (None: all) and their table, [words, dim] float32; keeps the first of repeated words.
 
-    Raises InputError for a file that ends too early or has another format, and for words that are not UTF-8.
+    Raises InputError for a file that ends too early, goes on after its last word or has another format, and for words
+    that are not UTF-8 or hold control characters: its content then does not fit its header.
     """
-    from gensim.models import KeyedVectors
-    from rich.console import Console
+    rows: dict[str, int] = {}  # the number of each word, counted from 1
+    read = 0
+    with opened_with_progress(path) as file:
+        promised, dim = _header(file, path, limit)
+        try:
+            table = np.empty((min(promised, limit or promised), dim), dtype=np.float32)
+        except (MemoryError, ValueError):
+            raise InputError(f"{path}: {promised} vectors of {dim} numbers do not fit into memory: set limit") from None
+        for read, (word, vector) in enumerate(_entries(file, promised, dim, path), start=1):
+            if word in rows:
+                continue
+            table[len(rows)] = vector
+            rows[word] = read
+            if len(rows) == limit:
+                break
+        else:
+            if file.read(PIECE_BYTES).strip():
+                raise InputError(f"{path} goes on after its {promised} words: its content does not fit its header")
+    log_duplicates(read - len(rows), path)
+    words, numbers = list(rows), list(rows.values())
+    return words, usable_table(words, table[: len(words)], path, lambda row: f"{path}, word {numbers[row]}")
 
-    n_promised = _promised_words(path, limit)
-    try:
-        with Console(stderr=True).status(f"reading {path.name}"):
-            vectors = KeyedVectors.load_word2vec_format(str(path), binary=True, limit=limit)
-    except EOFError:
-        raise InputError(f"{path} ends before its {n_promised} words do: download it again") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} holds a word that is not UTF-8, or is damaged: download it again") from None
-    except (MemoryError, OSError, OverflowError, ValueError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as word2vec binary ({error}): download it again") from error
-    words = list(vectors.key_to_index)  # gensim's index_to_key and table keep empty rows for repeated words
-    log_duplicates(len(vectors.vectors) - len(words), path)
-    table = vectors.vectors[: len(words)]
-    return words, usable_table(words, table, path, lambda row: f"{path}, word {row + 1}")
 
-
-def _promised_words(path: Path, limit: int | None) -> int:
-    """The number of words in the header; raises InputError where the file is too short for the first `limit` ones."""
-    _refuse_misnamed_gzip(path)
-    header = HEADER.fullmatch(head(path, HEADER_BYTES).partition(b"\n")[0])
+def _header(file: BinaryIO, path: Path, limit: int | None) -> tuple[int, int]:
+    """The numbers of words and of dimensions; raises InputError where the file is too short for them."""
+    header = HEADER.fullmatch(file.readline(HEADER_BYTES).rstrip(b"\n"))
     if header is None:
         raise InputError(f"{path} does not start with '<words> <dimension>': is it word2vec binary?")
-    n_words, dim = int(header[1]), int(header[2])
-    if not n_words or not dim:
-        raise InputError(f"{path} promises {n_words} words of dimension {dim}: download or save it again")
-    n_bytes = min(n_words, limit or n_words) * dim * np.dtype(np.float32).itemsize
-    if not is_gzip(path) and path.stat().st_size < n_bytes:
-        raise InputError(f"{path} ends before its {n_words} words of dimension {dim} do: download it again")
-    return n_words
+    promised, dim = int(header[1]), int(header[2])
+    if not promised or not dim:
+        raise InputError(f"{path} promises {promised} words of dimension {dim}: download or save it again")
+    least = dim * np.dtype(np.float32).itemsize + 2  # of bytes for a word
+    if path.stat().st_size * (MOST_PACKED if is_gzip(path) else 1) < least * min(promised, limit or promised):
+        raise _too_short(path, promised)
+    return promised, dim
 
 
-def _refuse_misnamed_gzip(path: Path) -> None:
-    """Raises InputError for a misleading name: gensim decides by the name whether to decompress."""
-    if is_gzip(path) and path.suffix != ".gz":
-        raise InputError(f"{path} is gzip data: rename it to {path.name}.gz")
-    if path.suffix == ".gz" and not is_gzip(path):
-        raise InputError(f"{path} is not gzip data: rename it to {path.stem}, or download it again")
+def _entries(file: BinaryIO, count: int, dim: int, path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The words and vectors, as many as the header promises."""
+    vector_bytes = dim * np.dtype(np.float32).itemsize
+    content, start = b"", 0
+    for number in range(1, count + 1):
+        if len(content) - start < LONGEST_WORD + vector_bytes:
+            content, start = content[start:] + file.read(PIECE_BYTES + vector_bytes), 0
+        if content[start : start + 1] == b"\n":  # many writers end a vector with a line end
+            start += 1
+        space = content.find(b" ", start, start + LONGEST_WORD)
+        if space < 0 and len(content) - start >= LONGEST_WORD:
+            raise _no_word(path, number)
+        end = space + 1 + vector_bytes
+        if space < 0 or end > len(content):
+            raise _too_short(path, count)
+        word = content[start:space]
+        if not word or has_control_bytes(word):
+            raise _no_word(path, number)
+        try:
+            yield word.decode("utf-8"), np.frombuffer(content, "<f4", dim, space + 1)
+        except UnicodeDecodeError:
+            raise _no_word(path, number) from None
+        start = end
+    rest = content[start:]
+    if rest.strip():
+        raise InputError(f"{path} goes on after its {count} words: its content does not fit its header")
+
+
+def _no_word(path: Path, number: int) -> InputError:
+    return InputError(f"{path}, word {number}: no word in UTF-8 is there: its content does not fit its header")
+
+
+def _too_short(path: Path, count: int) -> InputError:
+    return InputError(f"{path} ends before its {count} words do: download it again")

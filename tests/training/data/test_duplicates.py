@@ -62,7 +62,7 @@ def test_a_corpus_without_any_pair_is_named(corpus, tmp_path):
     from askagain.corpus.corpus import Corpus
     from askagain.corpus.files import CorpusFiles
 
-    (tmp_path / "train.tsv").write_text("same\tsame\n")
+    (tmp_path / "train.tsv").write_text("mount\tmount\n")
     empty = Corpus(CorpusFiles.locate(str(tmp_path)), corpus.preprocessor, Cache(tmp_path / "cache"), "error")
     with pytest.raises(InputError, match=r"train\.tsv: no group with two different questions"):
         duplicates(empty).train_dataloader()

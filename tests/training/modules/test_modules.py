@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import lsqr
@@ -16,7 +16,7 @@ from torch.nn import functional
 import askagain
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import save_encoder
+from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import rank_duplicates
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
@@ -169,8 +169,25 @@ def test_a_checkpoint_of_other_data_or_another_model_is_refused(corpus, tmp_path
 def test_a_diverged_encoder_is_not_ranked(corpus, tmp_path):
     data = duplicates(corpus)
     diverging = dssm(data, partial(torch.optim.Adam, lr=float("inf")))
-    with pytest.raises(InputError, match=r"not finite.*lower the learning rate"):
+    with pytest.raises(InputError, match=r"diverged in epoch 0: .*not finite.*lower optimizer.lr"):
         trainer(tmp_path, 2, HitsAtK([1], "expected")).fit(diverging, datamodule=data)
+
+
+class Explode(Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 2:
+            with torch.no_grad():
+                pl_module.trainable.bag.weight.mul_(1e30)
+
+
+def test_training_that_diverges_later_ends_and_keeps_its_best_epoch(corpus, tmp_path, caplog):
+    data = duplicates(corpus)
+    best = BestCheckpoint(str(tmp_path), "val/mrr", "max")
+    fit = trainer(tmp_path, 9, HitsAtK([1], "expected"), best, kept(tmp_path), Explode())
+    fit.fit(dssm(data), datamodule=data)
+    assert fit.current_epoch == 3 and best.best_epoch in (0, 1)
+    assert math.isnan(fit.callback_metrics["val/mrr"]) and load_encoder(tmp_path).is_finite
+    assert "training diverged in epoch 2" in caplog.text and "the best epoch before it is kept" in caplog.text
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(corpus, tmp_path):

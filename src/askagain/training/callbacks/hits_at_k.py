@@ -1,6 +1,7 @@
 """The callback that ranks: the validation set at the start and after every epoch, and any set when asked to."""
 
 import logging
+import math
 from collections.abc import Sequence
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -8,6 +9,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 
 from askagain.corpus.token_store import TokenStore
+from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.ranking.metrics import Metrics, OwnMetrics
 from askagain.ranking.ranks import Ranks
@@ -38,14 +40,29 @@ class HitsAtK(Callback):
         self.start_ranks: Ranks | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ranks with the initial weights, or with those that training resumes from."""
+        """Ranks with the initial weights, or with those that training resumes from.
+
+        Raises InputError where these are not finite or too large.
+        """
+        if not pl_module.encoder.is_finite:  # type: ignore[union-attr]
+            cause = "lower model.init_std" if trainer.ckpt_path is None else "resume from another checkpoint"
+            raise InputError(f"at the start the encoder's numbers are not finite or too large to rank with: {cause}")
         self.start, self.start_ranks = self._rank(trainer, pl_module, "validation")
         _print("at the start", self.start)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the metrics of the start, at the step that training starts or goes on from."""
         for logger in trainer.loggers:
             logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ranks before the callbacks that save checkpoints or stop early look at the metrics."""
+        """Ranks before the callbacks that save checkpoints or stop early look at the metrics.
+
+        Where training has diverged it ends, and the best epoch so far is kept. Raises InputError where there is none.
+        """
+        if not pl_module.encoder.is_finite:  # type: ignore[union-attr]
+            self._end_diverged(trainer, pl_module)
+            return
         if not is_validated(trainer):
             return
         metrics, _ = self._rank(trainer, pl_module, "validation")
@@ -53,6 +70,16 @@ class HitsAtK(Callback):
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
         _log(pl_module, "val", metrics)
+
+    def _end_diverged(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs NaN as the metrics of an epoch after which the encoder's numbers are of no use."""
+        epoch = trainer.current_epoch
+        what = f"training diverged in epoch {epoch}: the encoder's numbers are not finite or too large to rank with"
+        if not any(getattr(callback, "best_epoch", None) is not None for callback in trainer.callbacks):  # type: ignore[attr-defined]
+            raise InputError(f"{what}; lower optimizer.lr")
+        rank_zero_only(log.warning)("%s; the best epoch before it is kept: lower optimizer.lr", what)
+        trainer.should_stop = True
+        _log(pl_module, "val", dict.fromkeys(self.start, math.nan))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # in `trainer.fit`, the end of the training epoch ranks

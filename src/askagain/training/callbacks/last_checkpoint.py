@@ -6,6 +6,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from askagain.training.csv_logger import CsvLogger
+
 
 class LastCheckpoint(Checkpoint):
     """Writes `folder/checkpoints/last.ckpt` at the end of every epoch, and within one every `every_n_steps` steps.
@@ -21,6 +23,12 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._saved_step = trainer.global_step
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Tells loggers at which step training resumes, so that none has a step twice."""
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLogger):
+                logger.resume_at(checkpoint["global_step"])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from askagain.corpus.token_store import TokenStore
-from askagain.files.mapped import read_at_random
+from askagain.files.arrays import read_at_random
 from askagain.text.bags import Bags
 from askagain.training.optim.embedding_bag import TensorBags
 

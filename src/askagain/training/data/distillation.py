@@ -9,7 +9,7 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
-from askagain.files.mapped import read_at_random
+from askagain.files.arrays import read_at_random
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DistillationCollator
@@ -81,6 +81,7 @@ class DistillationDataModule(BagDataModule):
             "texts_with_duplicate": int((self.draw(np.arange(len(self.texts)), 0)[1] >= 0).sum()),
             "held_out_texts": len(self.split[1]),
             "skipped_rows": sum(store.skipped for store in [*self.texts.stores, self.ranking("validation")]),
+            **({} if self.corpus.files.train is None else self.corpus.shared_with_training()),
             "known_words": len(self.features.vocabulary),
             "known_ngrams": self.features.tokenizer.vocab_size,
             "known_word_pairs": len(self.features.pairs),
@@ -102,7 +103,7 @@ class DistillationDataModule(BagDataModule):
         """The given texts, a random duplicate of each among them (-1: none), and the group of both."""
         partners, groups = (np.full(len(self.texts), -1, dtype=np.int32) for _ in range(2))
         if self.corpus.files.train is not None:
-            rows = self.corpus.groups.rows
+            rows = self.corpus.group_rows
             pairs, group = pairs_of_groups(
                 rows, np.arange(len(rows)), "random", self.max_pairs_per_group, self.seed, epoch
             )

@@ -9,11 +9,11 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
-from askagain.corpus.groups import joined_groups
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.corpus.text_union import TextUnion
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
+from askagain.files.arrays import load_array
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
@@ -73,7 +73,9 @@ class DuplicatesDataModule(BagDataModule):
     @cached_property
     def groups_of_pool(self) -> np.ndarray:
         """The group number of each text of the pool, [pool] int32; see `joined_groups`."""
-        return joined_groups(self.corpus.groups.rows, len(self.pool))
+        groups = self.corpus.group_of_text  # of the pool's first texts; each further one is a group of its own
+        others = groups.max() + 1 + np.arange(len(self.pool) - len(groups), dtype=groups.dtype)
+        return np.concatenate([groups, others])
 
     def model_inputs(self) -> dict[str, Any]:
         return {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
@@ -88,7 +90,8 @@ class DuplicatesDataModule(BagDataModule):
         ranking = self.ranking("validation")
         stores = [groups, ranking, self.corpus.unlabelled]
         counts = {
-            "groups": len(groups.rows),
+            "groups": len(self.corpus.group_rows),
+            **self.corpus.shared_with_training(),
             "texts": len(groups.texts),
             "pairs_an_epoch": len(self.train_examples),
             "held_out_groups": len(self.split[1]),
@@ -109,7 +112,7 @@ class DuplicatesDataModule(BagDataModule):
         return str(self.corpus.groups.path)
 
     def source_count(self) -> int:
-        return len(self.corpus.groups.rows)
+        return len(self.corpus.group_rows)
 
     def prepare_data(self) -> None:
         super().prepare_data()
@@ -129,7 +132,7 @@ class DuplicatesDataModule(BagDataModule):
 
         Pairs that are the same in every epoch are kept in the cache.
         """
-        rows = self.corpus.groups.rows
+        rows = self.corpus.group_rows
         settings = (self.pairs, self.max_pairs_per_group, self.seed)
         if self.resample:
             return pairs_of_groups(rows, sources, *settings, epoch)
@@ -140,15 +143,13 @@ class DuplicatesDataModule(BagDataModule):
             np.save(folder / "groups.npy", groups, allow_pickle=False)
 
         def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-            pairs, groups = (
-                np.load(folder / name, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-                for name in ("pairs.npy", "groups.npy")
-            )
+            pairs, groups = (load_array(folder / name, "r") for name in ("pairs.npy", "groups.npy"))
             if pairs.shape != (len(groups), 2):
                 raise ValueError("pairs and groups differ in length")
             return pairs, groups
 
-        key: dict[str, object] = {"groups": hashlib.sha256(sources.tobytes()).hexdigest(), "settings": list(settings)}
+        drawn_from = hashlib.sha256(sources.tobytes()).hexdigest()
+        key: dict[str, object] = {"groups": drawn_from, "joined": self.corpus.join_groups, "settings": list(settings)}
         return self.corpus.groups.cache.entry("pairs", key, build, load)
 
     def collator(self, training: bool) -> DuplicateCollator:

@@ -6,7 +6,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from askagain.errors import InputError
-from askagain.files.mapped import read_at_random
+from askagain.files.arrays import read_at_random
 
 ORDER_STREAM = 1  # separates the shuffle from other draws with the same seed and epoch
 

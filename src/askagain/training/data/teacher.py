@@ -12,6 +12,7 @@ from numpy.lib.format import open_memmap
 
 from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
+from askagain.files.arrays import load_array
 from askagain.files.progress import progress_bar
 from askagain.files.writing import write_text
 from askagain.models.other_packages import INSTALL_SENTENCE_TRANSFORMERS, SentenceTransformerEncoder
@@ -109,7 +110,7 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
                 bar.advance(task, len(piece))
 
     def load(folder: Path) -> np.ndarray:
-        return np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        return load_array(folder / VECTORS, "r")
 
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
     return texts.cache.entry("teacher", key, build, load, resumable=True)

@@ -23,7 +23,8 @@ class NTXentLoss(nn.Module):
 
     Use it for pairs of texts that mean the same: the other pairs of the batch are the negatives, so larger batches make
     a harder task. `ReferenceNTXentLoss` computes the same in a few readable lines; this one needs a fraction of its
-    time and memory, see `fused_nt_xent`.
+    time and memory, see `fused_nt_xent`. A batch in which no pair has a negative, since all are of one group, teaches
+    nothing: its loss and gradient are exactly 0. `without_negatives` counts such batches among the `batches` trained.
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, with the
     two directions of Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021.
@@ -78,6 +79,8 @@ class NTXentLoss(nn.Module):
         self.mask_same_group = mask_same_group
         self.gather = gather
         self._temperature = temperature
+        self.batches = 0
+        self.without_negatives: int | torch.Tensor = 0
 
     @property
     def temperature(self) -> float | torch.Tensor:
@@ -114,7 +117,8 @@ class NTXentLoss(nn.Module):
         temperature = self.temperature
         fused = partial(fused_nt_xent, eps=self.eps, label_smoothing=self.label_smoothing)
         if world.size == 1 or self.gather:
-            return fused(queries, positives, temperature, negatives=negatives, groups=groups, world=world)
+            loss = fused(queries, positives, temperature, negatives=negatives, groups=groups, world=world)
+            return self._zero_without_negatives(loss, len(queries) + len(negatives), groups)
         # The mean over all pairs of the loss that each has among those of its rank's shard, and all hard negatives.
         queries, positives, negatives = map(world.all_reduce_grad, (queries, positives, negatives))
         if isinstance(temperature, torch.Tensor):
@@ -124,10 +128,26 @@ class NTXentLoss(nn.Module):
         if shard.start < shard.stop:
             shard_groups = None if groups is None else torch.cat([groups[:pairs][shard], groups[pairs:]])
             loss = fused(queries[shard], positives[shard], temperature, negatives=negatives, groups=shard_groups)
+            loss = self._zero_without_negatives(loss, shard.stop - shard.start + len(negatives), shard_groups)
         else:  # fewer pairs than ranks: a zero that takes part in reducing the gradients
             loss = 0 * (queries.sum() + positives.sum() + negatives.sum() + temperature)
         part = loss * ((shard.stop - shard.start) / pairs)
         return part + (world.all_reduce(part.detach().clone()) - part.detach())
+
+    def _zero_without_negatives(self, loss: torch.Tensor, candidates: int, groups: torch.Tensor | None) -> torch.Tensor:
+        """The loss; 0, with a gradient of 0, where all candidates of a direction are of one group.
+
+        Sums of exponentials are rounded, and optimizers such as Adagrad would turn what is left of 1 - 1 into whole
+        steps. A candidate of another group than the first makes every pair have a negative.
+        """
+        if groups is None:
+            has_negatives: bool | torch.Tensor = candidates > 1
+        else:
+            has_negatives = (groups != groups[0]).any()  # stays on its device: a GPU is not waited for
+        if torch.is_grad_enabled():
+            self.batches += 1
+            self.without_negatives = self.without_negatives + 1 - has_negatives * 1
+        return loss * has_negatives + 0.0  # not -0
 
 
 class ReferenceNTXentLoss(NTXentLoss):
@@ -156,7 +176,9 @@ class ReferenceNTXentLoss(NTXentLoss):
         queries, positives, negatives = (normalize(side, eps=self.eps) for side in (queries, positives, negatives))
         masked = self._masked(len(queries), len(negatives), groups, world or World()).to(queries.device)
         directions = ((queries, positives), (positives, queries))
-        return torch.stack([self._loss(rows, torch.cat([own, negatives]), masked) for rows, own in directions]).mean()
+        loss = torch.stack([self._loss(rows, torch.cat([own, negatives]), masked) for rows, own in directions]).mean()
+        groups = groups if self.mask_same_group else None
+        return self._zero_without_negatives(loss, len(queries) + len(negatives), groups)
 
     def _loss(self, rows: torch.Tensor, candidates: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
         """The cross-entropy of each row [b, dim] with its own candidate [b + m, dim], which has the row's number."""

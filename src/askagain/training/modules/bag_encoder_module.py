@@ -1,5 +1,6 @@
 """Modules that train a whole bag encoder: they pool bags into vectors and hand these to a loss."""
 
+import logging
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -19,6 +21,8 @@ from askagain.training.losses.recorded import loss_from_settings, loss_settings
 from askagain.training.modules.base import RetrievalModule
 from askagain.training.modules.trainable_encoder import TrainableEncoder
 from askagain.training.optim.embedding_bag import TensorBags
+
+log = logging.getLogger(__name__)
 
 
 class BagEncoderModule(RetrievalModule):
@@ -41,6 +45,7 @@ class BagEncoderModule(RetrievalModule):
         super().__init__(encoder.features, optimizer, scheduler)
         self.trainable = encoder
         self.loss = loss
+        self._has_warned = False  # of batches without negatives
         self.save_hyperparameters(encoder.settings | {"loss": loss_settings(loss)}, logger=False)
 
     @classmethod
@@ -118,6 +123,17 @@ class BagEncoderModule(RetrievalModule):
         for loss in self._nt_xent_losses:
             if loss.log_temperature is not None:
                 self.log("train/temperature", loss.temperature)
+            share = float(loss.without_negatives) / max(1, loss.batches)
+            loss.batches = loss.without_negatives = 0
+            if share:
+                self.log("train/share_without_negatives", share)
+                if not self._has_warned:
+                    rank_zero_only(log.warning)(
+                        "%.3g%% of the batches had no negatives, since all their pairs are of one group; they change "
+                        "nothing: raise data.batch_size",
+                        100 * share,
+                    )
+                self._has_warned = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

@@ -1,11 +1,13 @@
 """What all trained modules have in common: they log and minimize a loss, and have an encoder to rank with."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -21,9 +23,12 @@ from askagain.training.optim.embedding_bag import TensorBags
 
 FEATURES = "features"  # a checkpoint's key
 OPTIMIZER = "optimizer_class"  # likewise
+SCHEDULE = "schedule"
 EPOCH = "epoch_so_far"
 RANDOM_STATE = "random_state"
 REPEAT = "a resumed run needs the data, preprocessor, features, model and optimizer settings of the first"
+
+log = logging.getLogger(__name__)
 
 
 class Batch(Protocol):
@@ -58,6 +63,8 @@ class RetrievalModule(LeanModule, ABC):
         self._distinct_rows = 0  # that the last batch used
         self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
         self._epoch_examples = 0
+        self._schedule: dict[str, str] = {}
+        self._resumed_schedule: dict[str, str] = {}  # of the checkpoint that training goes on from
 
     def setup(self, stage: str) -> None:
         self.world = World.current()
@@ -139,6 +146,7 @@ class RetrievalModule(LeanModule, ABC):
         checkpoint[RANDOM_STATE] = torch.get_rng_state()
         checkpoint[FEATURES] = self.features.fingerprint
         checkpoint[OPTIMIZER] = str(self._optimizer_class)
+        checkpoint[SCHEDULE] = self._schedule
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises InputError where the weights belong to another model or to other features."""
@@ -149,9 +157,35 @@ class RetrievalModule(LeanModule, ABC):
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
         if self._optimizer is not None and checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
             raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
+        self._resumed_schedule = checkpoint[SCHEDULE]
         torch.set_rng_state(checkpoint[RANDOM_STATE])
         self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
         self._epoch_examples = checkpoint[EPOCH]["examples"]
+
+    def _described(self, steps: int) -> dict[str, str]:
+        """What the learning rate of each step depends on, by the setting's name."""
+        settings = {"steps": str(steps)}
+        for section, made in (("optimizer", self._optimizer), ("scheduler", self._scheduler)):
+            settings |= {f"{section}.{key}": str(value) for key, value in getattr(made, "keywords", {}).items()}
+        return settings
+
+    @rank_zero_only
+    def _name_changes(self) -> None:
+        """Logs the settings that differ from those of the checkpoint to resume from, and what becomes of them."""
+        for key, before in self._resumed_schedule.items():
+            now = self._schedule.get(key)
+            if now == before:
+                continue
+            if key.startswith("optimizer."):
+                log.warning("%s=%s has no effect: a resumed run goes on with the checkpoint's, %s", key, now, before)
+            elif key == "steps":
+                log.warning(
+                    "the learning rate is now laid out for %s steps instead of %s: the run goes on, but not as one "
+                    "that was not stopped",
+                    *(now, before),
+                )
+            else:
+                log.warning("%s=%s instead of %s changes the learning rates that follow", key, now, before)
 
     def on_after_backward(self) -> None:
         mark_coalesced(self.parameters(), self._distinct_rows)
@@ -192,5 +226,7 @@ class RetrievalModule(LeanModule, ABC):
         if math.isinf(steps):
             epochs = self.trainer.max_epochs
             raise InputError(f"max_epochs={epochs}: training would never end; set it, or max_steps, to a number")
+        self._schedule = self._described(int(steps))
+        self._name_changes()
         schedule = self._scheduler(optimizer, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

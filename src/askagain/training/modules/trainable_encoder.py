@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from askagain.errors import InputError
+from askagain.files.memory import free_memory
 from askagain.models.bag_encoder import BagEncoder, check_pooling
 from askagain.models.folder import checkpoint_entry
 from askagain.text.features import Features
@@ -33,7 +34,7 @@ class TrainableEncoder(nn.Module):
         start: What some rows start from, see `Initializer.fill` (None: all rows start random).
 
     Raises:
-        InputError: Unknown feature weights or pooling, or a start that does not fit.
+        InputError: Unknown feature weights or pooling, a start that does not fit, or a table that memory cannot hold.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TrainableEncoder(nn.Module):
         self.preprocessor = preprocessor
         self.features = features
         self.settings = {"dim": dim, "pooling": pooling, "feature_weights": feature_weights}
+        refuse_too_large(features.size, dim)
         table = torch.empty(features.size, dim).normal_(std=init_std)
         self.bag = nn.EmbeddingBag(features.size, dim, mode=pooling, include_last_offset=True, _weight=table)
         self._weights_name = ROW_WEIGHTS[feature_weights]
@@ -93,3 +95,12 @@ class TrainableEncoder(nn.Module):
         """What makes a checkpoint an encoder by itself; `prefix`: of this module's names in the state_dict."""
         row_weights = None if self._weights_name is None else prefix + self._weights_name
         return checkpoint_entry(self.encoder(), f"{prefix}bag.weight", row_weights)
+
+
+def refuse_too_large(rows: int, dim: int) -> None:
+    """Raises InputError where a table of so many rows would not fit into memory."""
+    needed, free = rows * dim * torch.finfo(torch.float32).bits // 8, free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"model.dim={dim}: a table of {rows:,} rows takes {needed:,} bytes, and {free:,} are free; lower it"
+        )

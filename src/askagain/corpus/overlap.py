@@ -1,0 +1,64 @@
+"""What a training set and a ranking set share, and what stands in a row twice: both change what metrics mean."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from askagain.corpus.token_store import TokenStore
+from askagain.text.bags import Bags
+
+
+class Overlap(NamedTuple):
+    """What is in a ranking set that should not be.
+
+    `leaked`: the rows, counted from 0, whose question and duplicate are in one group of the training set. `repeated`:
+    the rows whose question or duplicate stands among their other candidates, or which rank a question for itself.
+    `shared_texts`: distinct texts that are in the training set as well, candidates included.
+    """
+
+    leaked: np.ndarray
+    repeated: np.ndarray
+    shared_texts: int
+
+
+def overlap(train: TokenStore, groups: np.ndarray, ranking: TokenStore) -> Overlap:
+    """Compares texts by their hashes; `groups` is the group of each text of `train`, see `joined_groups`."""
+    order = np.argsort(train.hashes)
+    places = np.searchsorted(train.hashes, ranking.hashes, sorter=order)
+    texts = order.take(places, mode="clip")  # of the training set, for each text of the ranking set
+    shared = train.hashes[texts] == ranking.hashes
+    group = np.where(shared, groups[texts], -1)
+    starts = ranking.rows.offsets[:-1]
+    questions, duplicates = group[ranking.rows.ids[starts]], group[ranking.rows.ids[starts + 1]]
+    leaked = np.flatnonzero((questions >= 0) & (questions == duplicates))
+    return Overlap(leaked, repeated_candidates(ranking.rows), int(shared.sum()))
+
+
+def repeated_candidates(rows: Bags) -> np.ndarray:
+    """The rows whose question or duplicate is among their further texts, or whose question is its own duplicate."""
+    starts, lengths = rows.offsets[:-1], rows.lengths
+    question, duplicate = rows.ids[starts], rows.ids[starts + 1]
+    again = (rows.ids == np.repeat(question, lengths)) | (rows.ids == np.repeat(duplicate, lengths))
+    again[starts] = again[starts + 1] = False
+    again[starts] = question == duplicate
+    return np.flatnonzero(np.add.reduceat(again, starts))
+
+
+def resembling_groups(ranking: TokenStore, most_rows: int = 200) -> int | None:
+    """A row, counted from 0, of a ranking set whose rows look like groups of duplicates; None for another set.
+
+    In a ranking set the duplicate shares more words with the question than the other candidates do. Rows of a dozen
+    candidates or more, which no group has, are not looked at.
+    """
+    rows = ranking.rows
+    if np.median(rows.lengths) > 12:
+        return None
+    alike = []
+    for row in range(min(len(rows), most_rows)):
+        question, *candidates = (set(ranking.texts[text].lower().split()) for text in rows.bag(row).tolist())
+        alike.append([len(question & words) / max(1, len(question | words)) for words in candidates])
+    of_duplicates = np.mean([shares[0] for shares in alike])
+    of_others = np.mean([share for shares in alike for share in shares[1:]])
+    if not of_others or of_others < of_duplicates / 2:
+        return None
+    return int(np.argmax([np.mean(shares[1:]) for shares in alike]))
