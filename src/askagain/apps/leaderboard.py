@@ -24,9 +24,10 @@ from askagain.apps.build import build_corpus, import_modules
 from askagain.apps.checks import check_settings
 from askagain.apps.evaluate import Evaluation, chosen_ranker, evaluation
 from askagain.apps.report import ENDS, with_ends, write_table
-from askagain.apps.sweep import METRICS
+from askagain.apps.sweep import METRICS, read_metrics
 from askagain.errors import InputError, RunError
 from askagain.evaluation.evaluate import Ranker
+from askagain.files.checksums import DamagedError
 from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.metrics import Metrics
@@ -212,7 +213,11 @@ def _means(results: Sequence[Evaluation]) -> dict[str, float]:
 def _done(folder: Path, given: Sequence[str]) -> bool:
     """Whether a training with these overrides has finished in this folder."""
     file = folder / ".hydra" / "overrides.yaml"
-    if not (folder / METRICS).is_file() or not file.is_file():
+    try:
+        read_metrics(folder)
+    except (OSError, DamagedError):
+        return False
+    if not file.is_file():
         return False
     wanted = [override for override in given if not _sets(override, ("hydra",))]
     return OmegaConf.to_container(OmegaConf.load(file)) == wanted

@@ -13,7 +13,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from askagain.apps.sweep import METRICS
-from askagain.files.json_files import write_json
+from askagain.files.checksums import write_checksums
+from askagain.files.json_files import json_text, write_json
 from askagain.files.markdown import markdown
 from askagain.files.writing import atomic_write, write_text
 from askagain.ranking.metrics import Metrics
@@ -100,7 +101,9 @@ def print_counts(title: str, counts: Metrics) -> None:
 def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
     """Writes metrics.json into `folder` and prints its path, as the last line on stdout."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / METRICS, dict(metrics), indent=2)
+    content = json_text(dict(metrics), indent=2)
+    write_checksums(folder, {METRICS: content.encode()})
+    write_text(folder / METRICS, [content])  # last: a run that has it is done
     print(f"metrics: {folder / METRICS}", flush=True)
 
 

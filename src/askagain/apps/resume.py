@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from askagain.errors import InputError
+from askagain.files.sealed_zip import check_seal
 from askagain.models.folder import read_checkpoint
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
         checkpoint = read_checkpoint(file)
         epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     except (InputError, KeyError, TypeError) as error:
-        raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({error})") from error
+        raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({error}){_another(file)}") from error
     if cfg.trainer.max_epochs is not None and 0 <= cfg.trainer.max_epochs <= epochs:
         log.warning(
             "the checkpoint has already finished %d epochs: nothing is left to train; set trainer.max_epochs=%d higher",
@@ -52,6 +53,19 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
         )
     log.info("training resumes from %s, step %d", file, checkpoint["global_step"])
     cfg.ckpt_path = str(file)
+
+
+def _another(damaged: Path) -> str:
+    """The end of a message about a damaged checkpoint: another one beside it that is whole."""
+    for name in ("last.ckpt", "previous.ckpt", "best.ckpt"):
+        file = damaged.with_name(name)
+        if file != damaged and file.is_file():
+            try:
+                check_seal(file)
+            except (OSError, ValueError):
+                continue
+            return f"; {file} beside it is whole: type ckpt_path={file}"
+    return ""
 
 
 def _newest_run(folder: Path, name: str, other_than: Path) -> Path:

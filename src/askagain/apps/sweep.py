@@ -1,6 +1,7 @@
 """Sweeps: compares their runs at the end, groups them in W&B, and says what their launchers ask for."""
 
 import json
+import logging
 import math
 import os
 import re
@@ -16,6 +17,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+
+from askagain.files.checksums import DamagedError, check_files
+
+log = logging.getLogger(__name__)
 
 METRICS = "metrics.json"  # in the folder of a run that has succeeded
 LONG_NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d{4,}(e[+-]?\d+)?")  # as a search draws them
@@ -64,13 +69,24 @@ def _run(folder: Path) -> SweepRun:
     config: Any = OmegaConf.load(folder / ".hydra" / "config.yaml")
     overrides = [str(override) for override in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
     metric = config.get("optimized_metric", config.metric.name)
+    value = None
     try:
-        value = json.loads((folder / METRICS).read_text(encoding="utf-8")).get(metric)
-    except (OSError, json.JSONDecodeError):
-        value = None
+        value = read_metrics(folder).get(metric)
+    except DamagedError as error:
+        log.warning("%s: not counted: %s", folder, error)
+    except OSError:
+        pass  # it has not succeeded
     if value is not None and math.isnan(value):
         value = None
     return SweepRun(folder, overrides, value, metric, config.metric.mode)
+
+
+def read_metrics(folder: Path) -> dict[str, float]:
+    """The metrics in a run folder; raises DamagedError for a damaged file, and OSError where there is none."""
+    content = (folder / METRICS).read_bytes()
+    check_files(folder, [METRICS])
+    metrics: dict[str, float] = json.loads(content)
+    return metrics
 
 
 def report_sweep() -> None:

@@ -62,7 +62,6 @@ def train(cfg: DictConfig) -> float:
     """
     set_up_process()
     use_launchers_threads()
-    (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)  # of an earlier run into this folder
     group_in_wandb(cfg)
     print_config(cfg)
     import_modules(cfg)
@@ -71,11 +70,13 @@ def train(cfg: DictConfig) -> float:
     for split in _splits(cfg, corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
+        _forget_metrics(cfg)
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
         resolve_checkpoint(cfg)
         continue_logs(cfg)
+        _forget_metrics(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
@@ -92,6 +93,11 @@ def train(cfg: DictConfig) -> float:
                 return math.nan
     write_metrics(Path(cfg.paths.run_dir), metrics)
     return _chosen(cfg, metrics)
+
+
+def _forget_metrics(cfg: DictConfig) -> None:
+    """Removes the figures of an earlier run into the same folder, once nothing is left to check before training."""
+    (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)
 
 
 def train_rank(cfg: DictConfig) -> Metrics:

@@ -1,23 +1,31 @@
-"""Caches built folders, each named by a digest of everything that it depends on."""
+"""Caches built folders, each named by a digest of everything that it depends on, with checksums of its files."""
 
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from filelock import FileLock
 
+from askagain.errors import InputError
+from askagain.files.checksums import check_files, total_bytes, write_checksums
 from askagain.files.writing import atomic_write, resumable_write, write_text
 
 Loaded = TypeVar("Loaded")
 SHA256_DIGITS = 64
 SETTLED_SECONDS = 2  # since the last change of a file, before its digest is remembered
 LOADING_ERRORS = (OSError, EOFError, ValueError)  # that a damaged entry raises
+LARGE_BYTES = 64 << 20  # an entry that is checked beside other work
 
 log = logging.getLogger(__name__)
+
+_pool = ThreadPoolExecutor(1)
+_running: dict[Path, Future[None]] = {}  # checks of entries
 
 
 class Cache:
@@ -25,6 +33,9 @@ class Cache:
 
     An entry is written under a temporary name and renamed, so it is whole or absent. A lock for each entry makes a
     second process wait for the first one and read what it built. `key`: what all entries depend on.
+
+    A damaged entry is built again. Of a large one only some blocks are checked when it is opened, and all of them in a
+    thread: call `finish_checks` before a figure that comes of it is shown.
     """
 
     def __init__(
@@ -47,15 +58,15 @@ class Cache:
         state = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         remembered = self.folder / f"digest-{_digest(state)}"
         try:
-            known = remembered.read_text(encoding="ascii")
-            if len(known) == SHA256_DIGITS:
+            known, _, check = remembered.read_text(encoding="ascii").partition(" ")
+            if len(known) == SHA256_DIGITS and check == _digest([*state, known]):
                 return known
         except (OSError, ValueError):
             pass  # not remembered, or damaged
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if now - max(status.st_mtime, status.st_ctime) > self._settled_seconds:
-            write_text(remembered, [digest])
+            write_text(remembered, [digest, " ", _digest([*state, digest])])
         return digest
 
     def entry(
@@ -81,21 +92,42 @@ class Cache:
         path = self.folder / f"{kind}-{_digest(self.key | key)}"
         if path.is_dir():
             try:
-                return load(path)
+                return _checked(path, load)
             except LOADING_ERRORS:
                 pass  # another process may be rebuilding it: try again under the lock
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(str(path) + ".lock"):
             if path.is_dir():
                 try:
-                    return load(path)
+                    return _checked(path, load)
                 except LOADING_ERRORS as error:
                     log.warning("%s is damaged (%s); it is built again", path, error)
             with resumable_write(path) if resumable else atomic_write(path) as temporary:
                 temporary.mkdir(exist_ok=resumable)
                 build(temporary)
+                write_checksums(temporary)
             log.debug("%s: written to the cache, %s", kind, path)
             return load(path)
+
+
+def finish_checks() -> None:
+    """Waits for the checks of large entries; raises InputError for a damaged one, which is then out of the way."""
+    while _running:
+        path, check = _running.popitem()
+        try:
+            check.result()
+        except LOADING_ERRORS as error:
+            shutil.rmtree(path, ignore_errors=True)
+            raise InputError(f"{path} was damaged ({error}), and is removed: start again to build it anew") from error
+
+
+def _checked(path: Path, load: Callable[[Path], Loaded]) -> Loaded:
+    """What `load` reads of an entry, once its files have been checked, or their check has begun."""
+    is_large = total_bytes(path) > LARGE_BYTES
+    check_files(path, sampled=is_large)
+    if is_large and path not in _running:
+        _running[path] = _pool.submit(check_files, path)
+    return load(path)
 
 
 def _digest(key: object) -> str:

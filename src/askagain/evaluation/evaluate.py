@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from askagain.corpus.cache import finish_checks
 from askagain.corpus.token_store import TokenStore
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
@@ -74,6 +75,7 @@ def evaluate_ranking(
         vectors = embed(ranker, ranking, texts)
         _check(vectors, ranker, len(ranking.texts) if texts is None else len(texts))
         ranks = rank_duplicates(vectors, rows.ids, rows.offsets)
+    finish_checks()
     ranks = Ranks(*(world.all_gather(part, len(ranking.rows)) for part in (ranks.above, ranks.tied)))
     return compute_metrics(ranks, ks, ties, own) | {"seconds": time.perf_counter() - began}, ranks
 
@@ -86,6 +88,7 @@ def evaluate_full_corpus(
     ranks = rank_among_all(
         len(ranking.texts), ranking.questions, ranking.duplicates, *text_vectors(ranker, ranking.texts)
     )
+    finish_checks()
     return compute_metrics(ranks, ks, ties, own) | {"seconds": time.perf_counter() - began}, ranks
 
 

@@ -9,13 +9,22 @@ from askagain.files.writing import write_text
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     """Writes `content` as UTF-8 JSON; the file appears whole or not at all."""
-    write_text(path, [json.dumps(content, ensure_ascii=False, indent=indent), "\n"])
+    write_text(path, [json_text(content, indent)])
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """What `write_json` writes."""
+    return json.dumps(content, ensure_ascii=False, indent=indent) + "\n"
 
 
 def distinct_strings(strings: Any, name: str) -> list[str]:
     """Returns `strings` if it is a list of distinct strings, else raises ValueError with the file's `name`."""
     if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
         raise ValueError(f"{name} is not a list of strings")
+    try:
+        "".join(strings).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} has half of a character, a lone surrogate") from None
     if len(set(strings)) < len(strings):
         raise ValueError(f"{name} has a string twice")
     return strings

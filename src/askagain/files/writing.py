@@ -1,33 +1,44 @@
 """Atomic writes of files and folders: written under a temporary name, then renamed."""
 
+import ctypes
+import hashlib
+import os
+import re
 import shutil
+import socket
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # process ids are those of a machine
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{32}\.(?P<end>part|old)")
+WORKING_FOLDER, EXCHANGE = -100, 2  # arguments of Linux's renameat2
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; the file or folder written there replaces `path` if the block succeeds.
 
-    An existing folder cannot be replaced in one step: it is renamed aside, and removed at the end.
+    An existing folder is exchanged for the new one in one step where the system can do so, else it is renamed aside and
+    removed at the end. What killed processes have left in the same folder is removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, aside = (path.with_name(f".{path.name}.{uuid.uuid4().hex}.{end}") for end in ("part", "old"))
+    remove_leftovers(path.parent)
+    unique = f"{HOST}-{os.getpid()}-{uuid.uuid4().hex}"
+    temporary, aside = (path.with_name(f".{path.name}.{unique}.{end}") for end in ("part", "old"))
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
+            if _exchange(temporary, path):
+                return
             path.rename(aside)
         temporary.replace(path)
     finally:
         if aside.is_dir() and not path.exists():  # the replacement failed
             aside.rename(path)
         for leftover in (temporary, aside):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink(missing_ok=True)
+            _remove(leftover)
 
 
 @contextmanager
@@ -47,3 +58,43 @@ def write_text(path: Path, parts: Iterable[str]) -> None:
     """Writes the parts of a UTF-8 text one after the other; the file appears whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(parts)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes temporary files of processes of this machine that have ended, and puts back a folder renamed aside."""
+    for entry in os.scandir(folder):
+        found = TEMPORARY.fullmatch(entry.name) if entry.name.startswith(".") else None
+        if found is None or found["host"] != HOST or _is_running(int(found["pid"])):
+            continue
+        original = folder / found["name"]
+        if found["end"] == "old" and not original.exists():
+            with suppress(OSError):  # another process was faster
+                Path(entry.path).rename(original)
+        else:
+            _remove(Path(entry.path))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges the names of two folders in one step; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return rename(WORKING_FOLDER, os.fsencode(one), WORKING_FOLDER, os.fsencode(other), EXCHANGE) == 0
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -4,26 +4,30 @@ A training checkpoint of a bag encoder holds the same files beside its weights, 
 """
 
 import json
+import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from askagain.errors import InputError
+from askagain.files.checksums import CHECKSUMS, check_files, write_checksums
 from askagain.files.json_files import write_json
+from askagain.files.sealed_zip import check_seal
 from askagain.files.writing import atomic_write
 from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 
-FORMAT = 1
+FORMAT, FORMAT_WITHOUT_CHECKSUMS = 2, 1
 SETTINGS = "encoder.json"
 TABLE = "table.safetensors"
 PACKED_FILES = (SETTINGS, "words.json", "ngrams.json", "pairs.safetensors")  # that may be in a checkpoint
 CHECKPOINT_KEY = "encoder"
+
+log = logging.getLogger(__name__)
 
 
 def save_encoder(encoder: BagEncoder, folder: Path) -> None:
@@ -32,6 +36,8 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
         temporary.mkdir()
         _write_parts(encoder, temporary)
         save_file({"table": encoder.bag.weight.detach().cpu().contiguous()}, temporary / TABLE)
+        (temporary / TABLE).chmod((temporary / SETTINGS).stat().st_mode)  # safetensors hides it from others
+        write_checksums(temporary)
 
 
 def load_encoder(path: str | Path, dim: int | None = None) -> BagEncoder:
@@ -51,6 +57,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not Path(path).is_file():
         raise InputError(f"{path}: no such checkpoint")
     try:
+        check_seal(Path(path))
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch.load raises whatever a damaged file makes it raise
         raise _damaged_checkpoint(path, error) from error
@@ -86,9 +93,27 @@ def _load_from_folder(path: Path) -> BagEncoder:
     if not (folder / SETTINGS).is_file():
         raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
     try:
+        _check(folder)
         return _read_encoder(folder, load_file(folder / TABLE)["table"])
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
-        raise InputError(f"{folder}: damaged encoder folder ({error}); save the encoder again") from error
+    except Exception as error:  # what was made to look like an encoder can raise nearly anything
+        raise InputError(
+            f"{folder}: damaged encoder folder ({_reason(error)}); copy it again, or save the encoder again"
+        ) from error
+
+
+def _check(folder: Path) -> None:
+    """Checks the files of an encoder before they are read; raises ValueError for damaged ones."""
+    if not (folder / CHECKSUMS).exists() and _format(folder) == FORMAT_WITHOUT_CHECKSUMS:
+        log.warning("%s: saved by an earlier version, without checksums: damage to it would not be noticed", folder)
+        return
+    check_files(folder, [name for name in (TABLE, *PACKED_FILES) if name == TABLE or (folder / name).exists()])
+
+
+def _format(folder: Path) -> Any:
+    try:
+        return json.loads((folder / SETTINGS).read_bytes())["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _load_from_checkpoint(path: Path) -> BagEncoder:
@@ -103,7 +128,9 @@ def _load_from_checkpoint(path: Path) -> BagEncoder:
         with torch.no_grad():
             encoder.bag.weight[-len(trained) :] = trained
         return encoder
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, SafetensorError, RuntimeError) as error:
+    except InputError:
+        raise
+    except Exception as error:
         raise _damaged_checkpoint(path, error) from error
 
 
@@ -115,8 +142,11 @@ def _trained_rows(checkpoint: dict[str, Any]) -> torch.Tensor:
 
 
 def _damaged_checkpoint(path: str | Path, error: Exception) -> InputError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return InputError(f"{path}: not a checkpoint of train.py, or a damaged one ({reason})")
+    return InputError(f"{path}: not a checkpoint of train.py, or a damaged one ({_reason(error)})")
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _write_parts(encoder: BagEncoder, folder: Path) -> None:
@@ -136,7 +166,7 @@ def _write_parts(encoder: BagEncoder, folder: Path) -> None:
 def _read_encoder(folder: Path, table: torch.Tensor) -> BagEncoder:
     """The encoder that `_write_parts` wrote, with its table; raises ValueError, KeyError or the like for another."""
     settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    if settings["format"] != FORMAT:
+    if settings["format"] not in (FORMAT, FORMAT_WITHOUT_CHECKSUMS):
         raise ValueError(f"format {settings['format']}, but this version reads {FORMAT}")
     if type(settings["normalize"]) is not bool or type(settings["dim"]) is not int:
         raise ValueError("normalize must be true or false, and dim a whole number")

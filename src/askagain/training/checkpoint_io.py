@@ -1,4 +1,4 @@
-"""The plugin that writes a checkpoint whole or not at all: `Trainer(plugins=[AtomicCheckpointIO()])`."""
+"""The plugin for checkpoints that are whole or refused: `Trainer(plugins=[AtomicCheckpointIO()])`."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins import TorchCheckpointIO
 
+from askagain.errors import InputError
+from askagain.files.sealed_zip import check_seal, seal
 from askagain.files.writing import atomic_write
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Keeps the earlier checkpoint of the same name until the new one is complete.
+    """Keeps the earlier checkpoint of the same name until the new one is complete, and gives each a checksum.
 
     Lightning's own plugin copies the checkpoint in memory, and then from the folder of temporary files, which is not
     atomic if that is on another disk.
@@ -22,3 +24,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise TypeError("AtomicCheckpointIO takes no storage_options")
         with atomic_write(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
+            seal(temporary)
+
+    def load_checkpoint(self, path: str | Path, *arguments: Any, **settings: Any) -> dict[str, Any]:
+        """Raises InputError for a checkpoint that is not what was written."""
+        try:
+            check_seal(Path(path))
+        except ValueError as error:
+            raise InputError(f"{path}: a damaged checkpoint ({error})") from error
+        return super().load_checkpoint(path, *arguments, **settings)

@@ -1,28 +1,35 @@
 """The callback that keeps the last checkpoint, to resume from."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from askagain.files.writing import atomic_write
 from askagain.training.csv_logger import CsvLogger
 
 
 class LastCheckpoint(Checkpoint):
     """Writes `folder/checkpoints/last.ckpt` at the end of every epoch, and within one every `every_n_steps` steps.
 
-    A checkpoint holds all that a run needs to continue as if it had not been stopped. `ModelCheckpoint` can save either
-    after steps or after epochs, not after both.
+    The one before it stays as `previous.ckpt`, to go on from if the last one is damaged. A checkpoint holds all that a
+    run needs to continue as if it had not been stopped. `ModelCheckpoint` can save either after steps or after epochs,
+    not after both.
     """
 
     def __init__(self, folder: str, every_n_steps: int | None) -> None:
         self.checkpoint = Path(folder) / "checkpoints" / "last.ckpt"
         self.every_n_steps = every_n_steps
         self._saved_step = 0
+        self._has_earlier = False  # whether last.ckpt is of this run, or of the run that it resumes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._saved_step = trainer.global_step
+        resumed = trainer.ckpt_path
+        self._has_earlier = resumed is not None and Path(resumed).resolve() == self.checkpoint.resolve()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Tells loggers at which step training resumes, so that none has a step twice."""
@@ -46,4 +53,11 @@ class LastCheckpoint(Checkpoint):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self._saved_step = trainer.global_step
+        if trainer.is_global_zero and self._has_earlier:
+            with atomic_write(self.checkpoint.with_name("previous.ckpt")) as temporary:
+                try:
+                    os.link(self.checkpoint, temporary)
+                except OSError:  # a file system without links
+                    shutil.copyfile(self.checkpoint, temporary)
         trainer.save_checkpoint(self.checkpoint)
+        self._has_earlier = True
