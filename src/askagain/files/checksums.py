@@ -51,7 +51,7 @@ def check_files(folder: Path, names: Iterable[str] | None = None, sampled: bool 
             raise DamagedError(f"{name} is not in {CHECKSUMS}")
         if not path.is_file() or path.stat().st_size != entry["size"]:
             raise DamagedError(f"{name} does not have the size that it was written with")
-        blocks = range(len(entry["blocks"]))
+        blocks: Sequence[int] = range(len(entry["blocks"]))
         if sampled and len(blocks) > SAMPLED_BLOCKS:
             blocks = sorted({0, len(blocks) - 1, *random.SystemRandom().sample(blocks, SAMPLED_BLOCKS - 2)})
         checked += [(path, number, entry["blocks"][number]) for number in blocks]
