@@ -30,6 +30,8 @@ WORDING = {
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be below {lt}",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have no more than {max_length} characters",
     "too_short": "must have {min_length} or more entries",
     "too_long": "must have no more than {max_length} entries",
     "value_error": "{error}",
@@ -139,7 +141,8 @@ def _refusal(value: Any, kind: Any) -> str | None:
         details = error.errors()[0]
         template = WORDING.get(details["type"], "{msg}")
         wanted = template.format(msg=details["msg"], **details.get("ctx", {}))
-        return f"={_as_yaml(value)}: {'each ' if details['loc'] else ''}{wanted}"
+        in_list = isinstance(value, list) and details["loc"]
+        return f"={_as_yaml(value)}: {'each ' if in_list else ''}{wanted}"
     return None
 
 

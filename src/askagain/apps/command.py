@@ -19,14 +19,13 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
-from askagain.apps.command_line import explained, ordered, read_env_file
+from askagain.apps.command_line import MULTIRUN, explained, ordered, read_env_file
 from askagain.apps.sweep import NoteSweep, report_sweep, sweep_runs
 from askagain.distributed.launch import cluster_environment, send_no_run
 from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
-MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 USAGE_ERROR = 2  # exit status
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)

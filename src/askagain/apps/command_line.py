@@ -2,13 +2,16 @@
 
 import os
 import re
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from dotenv import load_dotenv
 from hydra._internal.utils import get_args_parser
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 import askagain
@@ -16,7 +19,15 @@ from askagain.apps.checks import nearest
 from askagain.errors import InputError
 
 CONFIGS = Path(askagain.__file__).parents[2] / "configs"  # of the clone that the package was installed from
+MULTIRUN = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
 ADDED_KEY = re.compile(r"^\+(?=[^+=]*\.)")  # the plus of +section.key=value
+# Names, tags and paths, whatever section they are in; groups have no such names.
+TEXT_KEY = re.compile(
+    r"(?:^|[.+])(?:name|tags|dir|out|path|folder|project|group|entity|notes|id|\w+_(?:path|dir|name))$"
+)
+NUMBER = re.compile(  # or true or false, alone, in a list or among the values of a sweep
+    r"(?<![^=\[,])((?i:[+-]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:e[+-]?\d[\d_]*)?|[+-]?(?:inf|nan)|true|false))(?=[\],]|$)"
+)
 NO_PLUGIN = "plugins of Hydra's are installed by pip install -r requirements-sweeps.txt"
 NOT_HELPFUL = "\nTo append to your"  # Hydra proposes to add what nothing would read
 
@@ -41,15 +52,26 @@ def ordered(words: Sequence[str]) -> list[str]:
             value = following
         raise InputError(f"{option}: no such option; settings are typed without dashes, {key}={value or 'VALUE'}")
     _check_overrides(typed.overrides)
-    return [word for word in words if word not in typed.overrides] + added_or_set(typed.overrides)
+    return [word for word in words if word not in typed.overrides] + added_or_set(
+        map(with_text_quoted, typed.overrides)
+    )
 
 
-def added_or_set(overrides: Sequence[str]) -> list[str]:
+def with_text_quoted(override: str) -> str:
+    """The override, with quotes around what Hydra would read as a number though its key takes text, as `name=2024`."""
+    key, equals, value = override.partition("=")
+    if not equals or not TEXT_KEY.search(key) or set(value) & set("'\"(){}$"):
+        return override
+    return key + equals + NUMBER.sub(r"'\1'", value)
+
+
+def added_or_set(overrides: Iterable[str]) -> list[str]:
     """The overrides, where `+section.key=` may also name a key that is there already."""
     return [ADDED_KEY.sub("++", override) for override in overrides]
 
 
 def _check_overrides(words: Sequence[str]) -> None:
+    is_sweep = not MULTIRUN.isdisjoint(sys.argv)
     for word in words:
         key, equals, value = word.partition("=")
         if not equals and not key.startswith("~"):
@@ -58,6 +80,7 @@ def _check_overrides(words: Sequence[str]) -> None:
             choices = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
             choice = "none" if "none" in choices else choices[0]
             raise InputError(f"{word}: a group cannot be set to null; choose a config of it, such as {key}={choice}")
+        _check_value(word, is_sweep)
         if key == "trainer.gpus":  # as older versions of Lightning had it
             raise InputError(f"{key}: no such setting; type trainer.accelerator=gpu trainer.devices={value}")
         if key == "hydra/launcher" and (CONFIGS / key / f"{value}.yaml").is_file():
@@ -65,6 +88,27 @@ def _check_overrides(words: Sequence[str]) -> None:
                 import_module(f"hydra_plugins.hydra_{value.partition('_')[0]}_launcher")
             except ModuleNotFoundError as error:
                 raise InputError(f"{word}: {NO_PLUGIN}") from error
+
+
+def _check_value(word: str, is_sweep: bool) -> None:
+    """Raises InputError, with the word quoted, for a value in which Hydra would see more than text."""
+    key, _, value = word.partition("=")
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        if set(value) & set("'\"[]{}()$\\"):  # something more than text was meant
+            return
+        raise InputError(f"{word}: this value needs quotes; type {_quoted(key, value)}") from error
+    if override.is_sweep_override() and not is_sweep and re.fullmatch(r"[^\[{(]*,.*", value):
+        raise InputError(
+            f"{word}: several values are a sweep, which needs -m; for one value with a comma type {_quoted(key, value)}"
+        )
+
+
+def _quoted(key: str, value: str) -> str:
+    """An override as it is typed in a shell, with its value in quotes for Hydra."""
+    override = key + "='" + value.replace("'", "\\'") + "'"
+    return shlex.quote(override) if set(override) & set('"$`!\\') else f'"{override}"'
 
 
 def _group_of(choice: str) -> str:

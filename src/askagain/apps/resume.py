@@ -1,5 +1,6 @@
 """Finds the checkpoint that a run resumes from."""
 
+import glob
 import logging
 import re
 from pathlib import Path
@@ -30,7 +31,7 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
     run = Path(cfg.paths.run_dir)
     if cfg.ckpt_path == LAST:
         again = HydraConfig.get().mode == RunMode.MULTIRUN or (run / LAST_CHECKPOINT).is_file()
-        last = run if again else _newest_run(run.parent, cfg.name, other_than=run)
+        last = run if again else _newest_run(Path(cfg.paths.runs_dir), cfg.name, other_than=run)
         file = last / LAST_CHECKPOINT
         if not file.is_file():
             log.info("ckpt_path=last: no checkpoint in %s; training starts from the beginning", last)
@@ -70,6 +71,7 @@ def _another(damaged: Path) -> str:
 
 def _newest_run(folder: Path, name: str, other_than: Path) -> Path:
     """The newest run folder of a name that has a checkpoint; `folder` where there is none."""
-    runs = (file.parent.parent for file in folder.glob(f"*/{LAST_CHECKPOINT}"))
-    runs = (run for run in runs if run != other_than and TIME.match(run.name) and TIME.sub("", run.name) == name)
-    return max(runs, default=folder)  # their names start with the time
+    runs = (file.parent.parent for file in folder.glob(f"*_{glob.escape(name)}/{LAST_CHECKPOINT}"))
+    paths = ((run.relative_to(folder).as_posix(), run) for run in runs if run != other_than)
+    # Their names start with the time.
+    return max((run for path, run in paths if TIME.match(path) and TIME.sub("", path) == name), default=folder)

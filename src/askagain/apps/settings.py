@@ -49,7 +49,17 @@ def _are_different(values: list[Any]) -> bool:
     return len(set(values)) == len(values)
 
 
+def _is_part(value: Any) -> bool:
+    """Whether this is a number of batches, or a share of them."""
+    return (type(value) is int and value >= 0) or (type(value) is float and 0 <= value <= 1)
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, str | dict)
+
+
 ENCODER = "no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file"
+PART = "must be a number of batches, or a share of them from 0.0 to 1.0"
 SIZE = "must be [vocabulary, dim, batch_size, devices], and then rowwise_adagrad, rowwise_adagrad_full, adam or nothing"
 
 WholeNumber = Annotated[int, Field(ge=0)]
@@ -60,6 +70,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0.0015)]  # the exponential of one over it is still inside of float64
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 AtLeastOne = Field(min_length=1)
+Part = Annotated[Any, that(_is_part, PART)]
+SomePart = Annotated[Any, that(lambda value: _is_part(value) and value > 0, f"{PART}, above 0")]
+Tags = list[Annotated[str, Field(min_length=1, max_length=64)]]  # W&B takes no others
+Project = Annotated[
+    str,
+    Field(max_length=128),
+    that(lambda name: not set(name) & set("/\\#?%:"), "must have none of the characters / \\ # ? % :"),
+]
 Two = Field(min_length=2, max_length=2)
 Texts = Annotated[Any, that(_are_texts, "must be text or a list of texts")]
 # YAML reads a folder called 2020 as a number.
@@ -81,7 +99,8 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (PathText, "cache_dir folder out path runs_dir run_dir SentenceTransformerTeacher.model"),
     (File | None, "candidate_set.groups corpus_path peer_python test_path train_path validation_path"),
     (Folder | None, "data.dir"),
-    (list[str], "columns imports protected_terms tags"),
+    (list[str], "columns imports protected_terms"),
+    (Tags, "tags wandb_logger.tags"),
     (list[Any], "known_words negative"),
     (Annotated[list[Any], AtLeastOne], "among positive rankers"),
     (Seed, "seed"),
@@ -110,12 +129,27 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "StopEarly.check_on_train_epoch_end": bool,
     "StopEarly.min_delta": NotNegative,
     "StopEarly.patience": Positive,
+    "Trainer.accumulate_grad_batches": Positive,
+    "Trainer.check_val_every_n_epoch": Positive | None,
+    "Trainer.deterministic": bool | Literal["warn"] | None,
+    "Trainer.fast_dev_run": bool | WholeNumber,
+    "Trainer.gradient_clip_algorithm": Literal["norm", "value"] | None,
     "Trainer.gradient_clip_val": NotNegative | None,
+    "Trainer.limit_predict_batches": Part | None,
+    "Trainer.limit_test_batches": Part | None,
+    "Trainer.limit_train_batches": SomePart | None,
+    "Trainer.limit_val_batches": Part | None,
     "Trainer.log_every_n_steps": Positive,
     "Trainer.max_epochs": Annotated[int, Field(ge=-1)] | None,
     "Trainer.max_steps": Annotated[int, Field(ge=-1)],
+    "Trainer.max_time": Annotated[Any, that(_is_duration, "must be a time, such as 00:12:00:00 for 12 hours")] | None,
+    "Trainer.min_epochs": Positive | None,
+    "Trainer.min_steps": Positive | None,
     "Trainer.num_nodes": Positive,
+    "Trainer.num_sanity_val_steps": Annotated[int, Field(ge=-1)],
+    "Trainer.overfit_batches": Part,
     "Trainer.strategy": Literal["auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook"],
+    "Trainer.val_check_interval": SomePart | None,
     "b": Annotated[float, Field(ge=0, le=1)],
     "benchmarks": Annotated[
         list[Benchmark], BeforeValidator(lambda names: [names] if isinstance(names, str) else names), AtLeastOne
@@ -147,6 +181,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "teacher_dtype": Literal["float16", "float32"],
     "ties": Literal["expected", "optimistic", "pessimistic"],
     "vector_file.path": File,
+    "wandb_logger.project": Project | None,
 }
 
 Section = Mapping[str, Any]
