@@ -31,6 +31,7 @@ ROOMS = (
     "training.wandb_logger",
     "benchmarks",
     "apps",
+    "torture",
 )
 
 

@@ -23,6 +23,53 @@ def test_options_may_stand_anywhere(words, expected):
 
 
 @pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("name=2024", "name='2024'"),
+        ("name=2026_11_26", "name='2026_11_26'"),
+        ("name=1e3", "name='1e3'"),
+        ("name=true", "name='true'"),
+        ("name=nan", "name='nan'"),
+        ("name=exp/a", "name=exp/a"),
+        ("name=null", "name=null"),
+        ("name='5'", "name='5'"),
+        ("tags=[2024,a,1e3]", "tags=['2024',a,'1e3']"),
+        ("data.dir=2024_01", "data.dir='2024_01'"),
+        ("ckpt_path=007", "ckpt_path='007'"),
+        ("+logger.wandb.group=7", "logger.wandb.group='7'"),
+        ("name=дубликат", "name='дубликат'"),
+        ("seed=2024", "seed=2024"),
+        ("optimizer.lr=1e3", "optimizer.lr=1e3"),
+    ],
+)
+def test_names_that_look_like_numbers_are_text(word, expected):
+    assert ordered([word])[0].lstrip("+") == expected
+
+
+def test_the_values_of_a_sweep_over_names_are_text():
+    assert ordered(["-m", "name=1,2,x"]) == ["-m", "name='1','2',x"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("name=a=b", "name=a=b: this value needs quotes; type \"name='a=b'\""),
+        (
+            "data.dir=/a,b",
+            "data.dir=/a,b: several values are a sweep, which needs -m; for one value with a comma type "
+            "\"data.dir='/a,b'\"",
+        ),
+        ("name=a!=b", "type 'name="),
+    ],
+)
+def test_a_value_that_needs_quotes_is_shown_with_them(word, message):
+    with pytest.raises(InputError) as caught:
+        ordered([word])
+    assert message in str(caught.value)
+    assert ordered([f"name='{word}'"])
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--experiment", "dssm"], "settings are typed without dashes, experiment=dssm$"),

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import read_write
+from pytorch_lightning import Trainer
 
 import askagain.apps.command  # noqa: F401  what a command knows before it reads its configs
 from askagain.apps.checks import check_before_run, check_before_sweep
@@ -211,7 +213,7 @@ def keys_of(values) -> set[str]:
 
 def test_every_setting_that_has_a_type_is_one_of_a_config():
     written = set().union(*(keys_of(yaml.safe_load(path.read_text()) or {}) for path in CONFIGS.rglob("*.yaml")))
-    optional = {"prompt", "revision"}  # parameters that no config sets
+    optional = {"prompt", "revision", *signature(Trainer).parameters}  # that no config sets
     assert {name.rpartition(".")[2] for name in KINDS} - written <= optional
 
 

@@ -5,7 +5,9 @@ import functools
 import gc
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
 from askagain.apps.command_line import MULTIRUN, explained, ordered, read_env_file
 from askagain.apps.sweep import NoteSweep, report_sweep, sweep_runs
-from askagain.distributed.launch import cluster_environment, send_no_run
+from askagain.distributed.launch import cluster_environment, end_descendants, send_no_run
 from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -90,6 +92,8 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
                 "submitit_slurm, submitit_local, ray or joblib for runs side by side"
             )
         sys.argv[1:] = ordered(sys.argv[1:])
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminated)  # training has a handler of its own
         main()
     except ValueError as error:
         runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
@@ -98,10 +102,17 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
         raise RunError(  # Optuna looks for the best run in vain
             f"no run of the sweep succeeded, so there is no best one; see {NoteSweep.folder}", 1
         ) from error
+    except (KeyboardInterrupt, SystemExit):
+        end_descendants()
+        raise
     finally:
         if has_followers:
             send_no_run()
         report_sweep()
+
+
+def _terminated(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -51,17 +50,21 @@ def ordered(words: Sequence[str]) -> list[str]:
         if not value and "=" not in following:
             value = following
         raise InputError(f"{option}: no such option; settings are typed without dashes, {key}={value or 'VALUE'}")
-    _check_overrides(typed.overrides)
-    return [word for word in words if word not in typed.overrides] + added_or_set(
-        map(with_text_quoted, typed.overrides)
-    )
+    overrides = [with_text_quoted(override) for override in typed.overrides]
+    _check_overrides(overrides, is_sweep=not MULTIRUN.isdisjoint(words))
+    return [word for word in words if word not in typed.overrides] + added_or_set(overrides)
 
 
 def with_text_quoted(override: str) -> str:
-    """The override, with quotes around what Hydra would read as a number though its key takes text, as `name=2024`."""
+    """The override, with quotes around what Hydra does not read as text though its key takes text.
+
+    That is what looks like a number, as in `name=2024`, and what has letters that are not ASCII.
+    """
     key, equals, value = override.partition("=")
     if not equals or not TEXT_KEY.search(key) or set(value) & set("'\"(){}$"):
         return override
+    if not value.isascii() and not set(value) & set("=,[]\\"):
+        return f"{key}='{value}'"
     return key + equals + NUMBER.sub(r"'\1'", value)
 
 
@@ -70,8 +73,7 @@ def added_or_set(overrides: Iterable[str]) -> list[str]:
     return [ADDED_KEY.sub("++", override) for override in overrides]
 
 
-def _check_overrides(words: Sequence[str]) -> None:
-    is_sweep = not MULTIRUN.isdisjoint(sys.argv)
+def _check_overrides(words: Sequence[str], is_sweep: bool) -> None:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals and not key.startswith("~"):

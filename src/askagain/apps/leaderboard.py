@@ -89,12 +89,27 @@ class Trainings:
         (folder / METRICS).unlink(missing_ok=True)
         rmtree(folder / "encoder", ignore_errors=True)
         command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={quoted(folder)}"]
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if result.returncode:
-            last_line = result.stdout.splitlines()[-1] if result.stdout else "failed"
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
+            try:
+                shown = _output(training)
+            except BaseException:  # Ctrl-C or a signal ends the leaderboard: not without its training
+                training.terminate()
+                training.wait()
+                raise
+        if training.returncode:
+            last_line = shown.splitlines()[-1] if shown else "failed"
             message = f"{shlex.join([TRAIN, *overrides])}: {last_line.removeprefix('error: ')}"
-            raise InputError(message) if result.returncode == MISTAKE else RunError(message, 1)
+            raise InputError(message) if training.returncode == MISTAKE else RunError(message, 1)
         return folder
+
+
+def _output(process: "subprocess.Popen[str]") -> str:
+    """All that a process prints; looks up every second, since a signal does not interrupt every wait."""
+    while True:
+        try:
+            return process.communicate(timeout=1)[0]
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def leaderboard(cfg: DictConfig, root: Path) -> None:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +166,23 @@ def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
             raise _as_rank_error(error, count, Path(folder)) from error
         except SignalException as stopped:
             raise SystemExit(128 + received[0]) from stopped
+
+
+def end_descendants() -> None:
+    """Ends the processes that this one has started, and theirs, such as the workers of a sweep; waits for none."""
+    for pid in descendants(os.getpid()):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs; none where the system does not list them in /proc."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):  # it has ended
+            parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+    found = [child for child, parent in parents.items() if parent == pid]
+    return found + [further for child in found for further in descendants(child)]
 
 
 def _run_rank(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

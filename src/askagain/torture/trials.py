@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from askagain.apps.sweep import METRICS, read_metrics
+from askagain.distributed.launch import descendants
 from askagain.files.writing import TEMPORARY
 from askagain.synthetic.sample import write_sample
 from askagain.torture.damage import encoded, read_damaged
@@ -221,18 +222,6 @@ def leftovers(folder: Path) -> str | None:
         if TEMPORARY.fullmatch(path.name) or path.name.endswith(".unfinished"):
             return f"left behind: {path.name}"
     return None
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and theirs."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            continue  # it has ended
-    found = [child for child, parent in parents.items() if parent == pid]
-    return found + [further for child in found for further in descendants(child)]
 
 
 @contextmanager
