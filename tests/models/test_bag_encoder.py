@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 import askagain
 from askagain.errors import InputError
+from askagain.files.checksums import write_checksums
 from askagain.models.bag_encoder import BagEncoder
 from askagain.models.folder import checkpoint_entry, save_encoder
 from askagain.models.mean_of_vectors import mean_of_vectors
@@ -172,6 +173,9 @@ DAMAGES = {
     "normalize is no boolean": setting("normalize", "no"),
     "unknown features": setting("features", "letters"),
     "stop words from elsewhere": read_stop_words_elsewhere,
+    "a word that is half a character": lambda folder: (folder / "words.json").write_text('["\\ud800", "b", "c"]'),
+    "settings nested too deeply": lambda folder: (folder / "encoder.json").write_text("[" * 100_000),
+    "settings that are a list": lambda folder: (folder / "encoder.json").write_text("[]"),
 }
 
 
@@ -181,6 +185,31 @@ def test_a_damaged_folder_is_named(tmp_path, damage):
     damage(tmp_path / "encoder")
     with pytest.raises(InputError, match="damaged encoder folder"):
         askagain.load(tmp_path)
+    write_checksums(tmp_path / "encoder")  # as somebody could who means it
+    with pytest.raises(InputError, match=r"/encoder: "):
+        askagain.load(tmp_path)
+
+
+def test_an_encoder_without_checksums_is_refused_unless_an_earlier_version_has_saved_it(tmp_path, caplog):
+    save_encoder(encoder(), tmp_path / "encoder")
+    (tmp_path / "encoder" / "checksums.json").unlink()
+    with pytest.raises(InputError, match=r"checksums\.json is missing"):
+        askagain.load(tmp_path)
+    setting("format", 1)(tmp_path / "encoder")
+    assert askagain.load(tmp_path).dim == 4 and "without checksums" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["os.system", "posix.system", "tests.no_module.Splitter"])
+def test_no_class_that_an_encoder_names_is_made(tmp_path, name):
+    save_encoder(encoder(), tmp_path / "encoder")
+    settings = json.loads((tmp_path / "encoder" / "encoder.json").read_text())
+    settings["preprocessor"]["split"] = {"_target_": name, "command": f"touch {tmp_path}/made"}
+    settings["_target_"] = name
+    (tmp_path / "encoder" / "encoder.json").write_text(json.dumps(settings))
+    write_checksums(tmp_path / "encoder")
+    with pytest.raises(InputError, match=f"words are split by {name}, which was not imported"):
+        askagain.load(tmp_path)
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_path_without_encoder_is_named(tmp_path):

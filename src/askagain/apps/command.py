@@ -30,6 +30,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
 USAGE_ERROR = 2  # exit status
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "Unable to allocate")
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 log = logging.getLogger(__name__)
@@ -180,6 +181,9 @@ def one_line(error: BaseException) -> str | None:
         message = str(link) if isinstance(link, InputError) else explained(link)
         if message is not None:
             return _joined(message)
+    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        first = (str(error).strip().splitlines() or ["MemoryError"])[0]
+        return f"not enough memory ({first}); lower data.batch_size or model.dim, or close other programs"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"{error.strerror}; free some, or set paths.runs_dir and paths.cache_dir to another disk"
     if isinstance(error, OSError) and not isinstance(error, HydraException):

@@ -1,6 +1,8 @@
 """`scripts/leaderboard.py`: compares several rankers on the same rows, in a table and a plot."""
 
+import json
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from hydra import compose
@@ -22,18 +25,23 @@ from omegaconf import DictConfig, OmegaConf
 from askagain.apps.api import quoted
 from askagain.apps.build import build_corpus, import_modules
 from askagain.apps.checks import check_settings
-from askagain.apps.evaluate import Evaluation, chosen_ranker, evaluation
+from askagain.apps.evaluate import chosen_ranker, evaluation
 from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.sweep import METRICS, read_metrics
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError, RunError
 from askagain.evaluation.evaluate import Ranker
+from askagain.files.arrays import load_array
 from askagain.files.checksums import DamagedError
+from askagain.files.json_files import write_json
 from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.metrics import Metrics
 from askagain.ranking.significance import Comparison, compare, intervals, with_intervals
 
 TRAIN = "train.py"
+ROWS = ".rows"  # in the folder of a leaderboard that is not finished
 MISTAKE = 2  # its exit status for a mistake of the user's
 OWN = ("rankers", "board", "seeds")  # keys of the leaderboard alone
 SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # keys whose overrides are passed to train.py
@@ -57,6 +65,16 @@ class Entry:
     over_seeds: tuple[float, float]
     texts_per_second: float
     versus_first: Comparison | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a ranker, or one of its seeds, gives: its metrics, their values of each query, and its speed."""
+
+    metrics: Metrics
+    per_query: dict[str, np.ndarray]
+    where: str
+    texts_per_second: float
 
 
 @dataclass
@@ -132,7 +150,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
     where = ""
     for name, command in rankers.items():
         log.info("%s: %s", name, shlex.join(command))
-        results, speeds = zip(*_evaluations(cfg, name, command, typed, seeds, trainings), strict=True)
+        results = list(_evaluations(cfg, name, command, typed, seeds, trainings))
         per_query = {
             column: np.mean([result.per_query[column] for result in results], axis=0) for column in results[0].per_query
         }
@@ -145,19 +163,20 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
                 seeds=seeds if command[0] == TRAIN else [],
                 metrics=with_intervals(_means(results), intervals(per_query, **cfg.intervals, seed=cfg.seed)),
                 over_seeds=(min(over_seeds), max(over_seeds)),
-                texts_per_second=fmean(speeds),
+                texts_per_second=fmean(result.texts_per_second for result in results),
                 versus_first=None if first is None else compare(values, first, cfg.resamples, cfg.seed),
             )
         )
         first = values if first is None else first
-    about = {
-        "measured": date.today().isoformat(),
-        "data": where,
-        "ties": cfg.ties,
-        "training seeds": ", ".join(map(str, seeds)),
-        "p": f"of the difference in {cfg.metric.name} from the first ranker",
-    } | machine()
-    _write(entries, about, cfg, folder)
+        about = {
+            "measured": date.today().isoformat(),
+            "data": where,
+            "ties": cfg.ties,
+            "training seeds": ", ".join(map(str, seeds)),
+            "p": f"of the difference in {cfg.metric.name} from the first ranker",
+        } | machine()
+        log.info("%s: %s %s", name, cfg.metric.name, with_ends(entries[-1].metrics, cfg.metric.name))
+        _write(entries, about, cfg, folder, is_whole=len(entries) == len(rankers))
     if cfg.plot:
         plot(entries, cfg.metric.name, folder / "leaderboard.png")
 
@@ -195,19 +214,65 @@ def _evaluations(
     typed: Sequence[str],
     seeds: Sequence[int],
     trainings: Trainings,
-) -> Iterator[tuple[Evaluation, float]]:
+) -> Iterator[Row]:
     """Evaluates a ranker and measures its texts a second, once for each seed where it is trained."""
     if command[0] != TRAIN:
-        yield _evaluated(cfg, [*typed, *command])
+        yield _kept(cfg, [*typed, *command])
         return
     for seed in seeds:
         run = trainings.run(name, command[1:], seed)
-        yield _evaluated(cfg, [*typed, f"encoder.path={quoted(run)}"])
+        yield _kept(cfg, [*typed, f"encoder.path={quoted(run)}"])
 
 
-def _evaluated(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Evaluation, float]:
+def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
+    """What an earlier, unfinished leaderboard in the same folder has found with the same settings and files, or anew.
+
+    It is kept in the folder until the leaderboard is finished.
+    """
     own = compose("leaderboard", list(overrides))
     corpus = build_corpus(own)
+    settings: Any = OmegaConf.to_container(own, resolve=False)
+    stores = [
+        corpus.store(field) for field in ("train", "validation", "test", "corpus") if getattr(corpus.files, field)
+    ]
+    key = {"settings": settings, "data": [store.digest for store in stores], "files": _states(settings)}
+
+    def build(folder: Path) -> None:
+        row = _evaluated(cfg, own, corpus)
+        about = {
+            "metrics": row.metrics,
+            "where": row.where,
+            "speed": row.texts_per_second,
+            "names": list(row.per_query),
+        }
+        write_json(folder / "row.json", about)
+        np.save(folder / "per_query.npy", np.stack(list(row.per_query.values())), allow_pickle=False)
+
+    def load(folder: Path) -> Row:
+        about = json.loads((folder / "row.json").read_bytes())
+        per_query = dict(zip(about["names"], load_array(folder / "per_query.npy"), strict=True))
+        return Row(about["metrics"], per_query, about["where"], about["speed"])
+
+    return Cache(Path(cfg.paths.run_dir) / ROWS).entry("row", key, build, load)
+
+
+def _states(settings: Any) -> list[list[object]]:
+    """The size and the time of change of each file or folder that settings name."""
+    if isinstance(settings, dict | list):
+        values = settings.values() if isinstance(settings, dict) else settings
+        return [state for value in values for state in _states(value)]
+    try:
+        path = Path(settings) if isinstance(settings, str) and os.sep in settings else None
+        if path is None or not path.exists():
+            return []
+        paths = [path, *(path / name for name in ("encoder", "encoder/encoder.json", "encoder.json"))]
+        found = [one.stat() for one in paths if one.exists()]
+        return [[settings, *((status.st_size, status.st_mtime_ns) for status in found)]]
+    except (OSError, ValueError):
+        return []
+
+
+def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:
     ranker = chosen_ranker(own, corpus)
     speed = _texts_per_second(ranker, corpus.ranking(own.data.split).texts[: FIRST_TEXTS + cfg.speed_texts])
     result = evaluation(own, ranker, corpus)
@@ -216,10 +281,10 @@ def _evaluated(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Evaluation, f
     for column in cfg.columns:
         if column not in result.metrics:
             raise InputError(f"{column}: no such metric; there are {', '.join(result.metrics)}")
-    return result, speed
+    return Row(result.metrics, result.per_query, result.where, speed)
 
 
-def _means(results: Sequence[Evaluation]) -> dict[str, float]:
+def _means(results: Sequence[Row]) -> dict[str, float]:
     """The mean of each metric, without the ends of intervals."""
     names = [name for name in results[0].metrics if not name.endswith(ENDS)]
     return {name: fmean(one.metrics[name] for one in results) for name in names}
@@ -254,13 +319,15 @@ def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
     return len(rest) / (time.perf_counter() - began)
 
 
-def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path) -> None:
+def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path, is_whole: bool) -> None:
     several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
     headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
     headings += ["wins, losses", "p", "texts/s"]
     rows = [_cells(entry, cfg.columns, several) for entry in entries]
     details = {"rankers": [asdict(entry) for entry in entries]}
-    write_table(folder / "leaderboard", headings, rows, about, details)
+    write_table(folder / "leaderboard", headings, rows, about, details, is_shown=is_whole)
+    if is_whole:
+        rmtree(folder / ROWS, ignore_errors=True)
 
 
 def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:

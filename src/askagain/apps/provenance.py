@@ -6,23 +6,40 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
 import askagain
+from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.machine import machine
+from askagain.vectors.gensim_save import SIDE_FILE
 
 PACKAGE = Path(askagain.__file__).parent
 GIT_SECONDS = 10  # timeout, for folders on slow disks
 
 
-def provenance(corpus: Corpus) -> dict[str, Any]:
-    """The `code`, the typed `overrides`, SHA-256 of the `data` files read so far, and the `hardware`, for JSON."""
+def provenance(cfg: DictConfig, corpus: Corpus) -> dict[str, Any]:
+    """The `code`, the typed `overrides`, and the `hardware`, for JSON; SHA-256 of the `data` files read so far and of
+    the files of word `vectors`, which carry no checksum of their own.
+    """
     return {
         "code": {"version": _version(), **git_state(PACKAGE)},
         "overrides": list(HydraConfig.get().overrides.task),
         "data": dict(corpus.digests),
+        "vectors": _vector_digests(cfg),
         "hardware": machine(),
     }
+
+
+def _vector_digests(cfg: DictConfig) -> dict[str, str]:
+    """SHA-256 by path of the file of word vectors, and of the table that gensim has put beside it."""
+    given = OmegaConf.select(cfg, "vectors.path")
+    if given is None:
+        return {}
+    path = Path(str(given)).expanduser()
+    cache = Cache(Path(str(cfg.paths.cache_dir)))
+    files = (path, path.with_name(path.name + SIDE_FILE))
+    return {str(file): cache.content_digest(file) for file in files if file.is_file()}
 
 
 def git_state(package: Path) -> dict[str, Any]:

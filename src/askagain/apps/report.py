@@ -118,8 +118,9 @@ def write_table(
     rows: Sequence[Sequence[str]],
     about: Mapping[str, str],
     details: Mapping[str, Any],
+    is_shown: bool = True,
 ) -> None:
-    """Prints a table and writes it as Markdown and JSON.
+    """Writes a table as Markdown and JSON, and prints it.
 
     Args:
         path: of the files, without .md and .json.
@@ -127,16 +128,19 @@ def write_table(
         rows: the cells of each row.
         about: what was measured, when and on what, by name; printed and written below the table.
         details: what the JSON file holds instead of cells.
+        is_shown: false: write it only, as long as rows are missing.
     """
+    as_json, as_markdown = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.md")
+    write_json(as_json, {"about": about, **details}, indent=2)
+    write_text(as_markdown, [markdown(headings, rows, about)])
+    if not is_shown:
+        return
     table = Table(*headings)
     for cells in rows:
         table.add_row(*map(Text, cells))
     wide_console(200).print(table)
     for name, value in about.items():
         print(f"{name}: {value}")
-    as_json, as_markdown = path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.md")
-    write_json(as_json, {"about": about, **details}, indent=2)
-    write_text(as_markdown, [markdown(headings, rows, about)])
     print(f"written: {as_json}, {as_markdown}")
 
 

@@ -85,7 +85,12 @@ def read_metrics(folder: Path) -> dict[str, float]:
     """The metrics in a run folder; raises DamagedError for a damaged file, and OSError where there is none."""
     content = (folder / METRICS).read_bytes()
     check_files(folder, [METRICS])
-    metrics: dict[str, float] = json.loads(content)
+    try:
+        metrics: dict[str, float] = json.loads(content)
+    except (ValueError, RecursionError):
+        metrics = {}
+    if not isinstance(metrics, dict) or not metrics:
+        raise DamagedError(f"{METRICS} holds no figures")
     return metrics
 
 

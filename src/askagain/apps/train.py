@@ -293,4 +293,4 @@ def _encoder_folder(cfg: DictConfig) -> Path:
 def _loggable(cfg: DictConfig, counts: Metrics, corpus: Corpus) -> dict[str, Any]:
     """What loggers note of a run: its config, the sizes of the data, and where everything came from."""
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    return {**config, "data_counts": counts, "provenance": provenance(corpus)}
+    return {**config, "data_counts": counts, "provenance": provenance(cfg, corpus)}

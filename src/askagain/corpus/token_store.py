@@ -24,6 +24,7 @@ from askagain.corpus.store_files import (
     write_texts,
 )
 from askagain.corpus.tsv import PIECE_BYTES, header, read_rows
+from askagain.errors import InputError
 from askagain.files.in_order import in_order
 from askagain.files.opened import refuse_unreadable
 from askagain.files.progress import progress_bar, with_progress
@@ -90,6 +91,8 @@ class TokenStore(FeatureSource):
             first_line = 1 if names is None else 2
             rows = read_rows(path, min_columns, on_bad_row, separator, piece_bytes, clean, first_line)
             write_texts(rows, folder)
+            if cache.content_digest(path) != self.digest:
+                raise InputError(f"{path} was changed while it was read: start again when it is complete")
 
         self._file = self.cache.entry("texts", {}, build, open_texts)
         self.rows, self.hashes, self.skipped = self._file.rows, self._file.hashes, self._file.skipped

@@ -95,6 +95,8 @@ def _load_from_folder(path: Path) -> BagEncoder:
     try:
         _check(folder)
         return _read_encoder(folder, load_file(folder / TABLE)["table"])
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
     except Exception as error:  # what was made to look like an encoder can raise nearly anything
         raise InputError(
             f"{folder}: damaged encoder folder ({_reason(error)}); copy it again, or save the encoder again"
