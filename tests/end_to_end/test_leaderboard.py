@@ -114,6 +114,24 @@ def test_every_word_of_a_ready_board_composes_and_no_two_rankers_are_trained_ali
     assert len(set(names)) == len(names)
 
 
+def test_an_unfinished_leaderboard_shows_its_rows_and_goes_on_from_there(command, small, tmp_path):
+    folders = (f"data.dir={small}", f"paths.runs_dir={tmp_path}", f"hydra.run.dir={tmp_path / 'board'}")
+    words = ("scripts/leaderboard.py", "data=tsv", *folders, "speed_texts=50", "plot=false")
+    broken = tmp_path / "encoder"
+    failed = command(*words, f'rankers=[{{BM25:"ranker=bm25"}},{{later:"encoder.path={broken}"}}]')
+    assert failed.returncode == 2
+    broken.mkdir()
+    failed = command(*words, f'rankers=[{{BM25:"ranker=bm25"}},{{later:"encoder.path={broken}"}}]')
+    assert failed.returncode == 2 and "no encoder here" in failed.stderr
+    (first,) = json.loads((tmp_path / "board" / "leaderboard.json").read_text())["rankers"]
+    assert f"BM25: mrr {first['metrics']['mrr']:.4f} (" in failed.stderr
+    whole = command(*words, 'rankers=[{BM25:"ranker=bm25"},{later:"encoder=random"}]')
+    assert whole.returncode == 0, whole.stderr
+    again, _ = json.loads((tmp_path / "board" / "leaderboard.json").read_text())["rankers"]
+    assert again == first  # with its speed, which no second measurement would give
+    assert not (tmp_path / "board" / ".rows").exists()
+
+
 def test_a_mistake_in_what_to_compare_is_named(command, small, tmp_path):
     words = ("scripts/leaderboard.py", "data=tsv", f"data.dir={small}", f"paths.runs_dir={tmp_path}")
     assert "rankers=[]: must have 1 or more entries" in refused(command(*words, "rankers=[]"))

@@ -6,10 +6,12 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+from askagain.distributed.launch import descendants
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, metrics_of, refused, succeeded, wandb_records
 
@@ -103,3 +105,31 @@ def test_a_leaderboard_that_is_stopped_ends_its_training(small, tmp_path, number
     for child in training:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
+
+
+def test_a_sweep_that_is_terminated_ends_its_workers(small, tmp_path):
+    words = ("-m", "hydra/launcher=joblib", "seed=0,1", "data=tsv", f"data.dir={small}", "trainer.max_epochs=100000")
+    places = (f"hydra.sweep.dir={tmp_path / 'sweep'}", f"paths.cache_dir={tmp_path / 'cache'}")
+    command = [sys.executable, "train.py", *words, *places, "logger=none", "trainer.accelerator=cpu", "model.dim=16"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        while not list(tmp_path.glob("sweep/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.5)
+        workers = descendants(process.pid)
+        process.terminate()
+        assert process.wait(60) == 143
+    assert workers
+    for _ in range(100):
+        if not any(map(is_running, workers)):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"still running: {[pid for pid in workers if is_running(pid)]}")
+
+
+def is_running(pid: int) -> bool:
+    stat_file = Path(f"/proc/{pid}/stat")
+    try:
+        return stat_file.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

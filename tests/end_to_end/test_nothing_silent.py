@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -206,6 +207,18 @@ def test_a_run_resumed_in_its_folder_has_every_epoch_once_in_its_history(command
     again = succeeded(command(*words, "trainer.max_epochs=4", "ckpt_path=last", "scheduler.decay=none"))
     assert len(column(again, "train/loss_epoch")) == 4  # nothing was left to train
     assert metrics_of(again).keys() >= metrics_of(run).keys()
+
+
+@pytest.mark.slow
+def test_a_file_that_changed_since_the_checkpoint_is_named(command, small, tmp_path):
+    folder = tmp_path / "changed"
+    shutil.copytree(small, folder)
+    words = ("train.py", "data=tsv", f"data.dir={folder}", *QUICK, "logger=none")
+    first = succeeded(command(*words))
+    lines = (folder / "train.tsv").read_text().splitlines()
+    (folder / "train.tsv").write_text("\n".join([*lines[1:], lines[0]]) + "\n")  # the same words, in another order
+    result = command(*words, f"ckpt_path={first}", "trainer.max_epochs=2")
+    assert "train.tsv is not what it was when the checkpoint was written" in result.stdout + result.stderr
 
 
 @pytest.mark.slow

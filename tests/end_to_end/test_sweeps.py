@@ -158,9 +158,8 @@ def test_submitit_gives_a_run_its_threads_which_its_ranks_divide_under_every_nam
     assert compared.count(f"{metrics_of(runs[0])['val/mrr']:.4f}") == 2 and "trainer.strategy=ddp_fork" in compared
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "ray"])
-def test_runs_side_by_side_each_have_two_devices(command, words, tmp_path, launcher):
-    side_by_side = (f"hydra/launcher={launcher}", "trainer.devices=2", "seed=0,1")
+def test_runs_side_by_side_each_have_two_devices(command, words, tmp_path):
+    side_by_side = ("hydra/launcher=joblib", "trainer.devices=2", "seed=0,1")
     result = command("train.py", *words, *QUICK, *side_by_side, HOME=str(tmp_path))
     assert result.returncode == 0, result.stderr
     pids = set()

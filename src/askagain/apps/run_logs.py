@@ -1,5 +1,6 @@
 """What a run gives to its loggers beside curves: its config, its final metrics, and the worst-ranked questions."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +24,9 @@ def continue_logs(cfg: DictConfig) -> None:
     if cfg.ckpt_path is None or Path(cfg.ckpt_path).resolve().parent.parent != folder.resolve():
         return
     try:
-        ids = json.loads((folder / LOGGED_TO).read_bytes())
-    except (OSError, ValueError):
+        noted = json.loads((folder / LOGGED_TO).read_bytes())
+        ids = noted["ids"] if noted["sum"] == _sum(noted["ids"]) else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none, or damaged: a new run is logged to
         return
     for logger, key in (("wandb", "id"), ("mlflow", "run_id")):
         if (cfg.get("logger") or {}).get(logger) is not None and isinstance(ids.get(logger), str):
@@ -40,7 +42,11 @@ def note_logs(cfg: DictConfig, loggers: Sequence[Logger]) -> None:
         elif isinstance(logger, MLFlowLogger) and logger.run_id is not None:
             ids["mlflow"] = logger.run_id
     if ids:
-        write_json(Path(cfg.paths.run_dir) / LOGGED_TO, ids)
+        write_json(Path(cfg.paths.run_dir) / LOGGED_TO, {"ids": ids, "sum": _sum(ids)})
+
+
+def _sum(ids: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()
 
 
 @rank_zero_only

@@ -61,8 +61,14 @@ class NoteSweep(Callback):
 
 def sweep_runs(folder: Path) -> list[SweepRun]:
     """The runs in a sweep's folder."""
-    runs = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
-    return [_run(run) for run in sorted(runs, key=lambda run: (len(run.name), run.name))]  # 10 after 9
+    runs = []
+    folders = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
+    for run in sorted(folders, key=lambda run: (len(run.name), run.name)):  # 10 after 9
+        try:
+            runs.append(_run(run))
+        except Exception as error:  # YAML that was damaged can raise nearly anything
+            log.warning("%s: left out, its config cannot be read (%s)", run, type(error).__name__)
+    return runs
 
 
 def _run(folder: Path) -> SweepRun:

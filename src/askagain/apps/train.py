@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ModelSummary, ProgressBar
@@ -33,24 +34,30 @@ from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
 from askagain.apps.verdict import Outcome, verdict
 from askagain.corpus.corpus import Corpus
+from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
 from askagain.distributed.strategy import ReplicatedStrategy
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
 from askagain.evaluation.worst_ranked import as_table, worst_ranked
+from askagain.files.memory import free_memory
 from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder
+from askagain.ranking.metrics import compute_metrics
+from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
-from askagain.training.callbacks.hits_at_k import HitsAtK
+from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
 from askagain.training.callbacks.progress_bar import logs_above_bar
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
+from askagain.training.modules.base import RetrievalModule
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, float]
 
+VECTOR_COPIES = 12  # of an example's float32 vector: two texts, scaled, with gradients
 RATE = "train/examples_per_second"
 STOPPED = {SIGTERMException: 143, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
 
@@ -67,6 +74,7 @@ def train(cfg: DictConfig) -> float:
     import_modules(cfg)
     build_own_metrics(cfg)  # refuses a bad one by its own name, before the callback that takes them all
     corpus = build_corpus(cfg)
+    _check_metric_names(cfg, corpus)
     for split in _splits(cfg, corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
@@ -93,6 +101,20 @@ def train(cfg: DictConfig) -> float:
                 return math.nan
     write_metrics(Path(cfg.paths.run_dir), metrics)
     return _chosen(cfg, metrics)
+
+
+def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
+    """Raises InputError, before anything is trained, for a chosen metric of the ranking sets that there is not."""
+    one_query = Ranks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
+    names = [*compute_metrics(one_query, cfg.ks, cfg.ties, build_own_metrics(cfg)), "seconds"]
+    known = [f"{PREFIXES[split]}/{name}" for split in _splits(cfg, corpus) for name in names]
+    for key in ("metric.name", "optimized_metric"):
+        chosen = str(OmegaConf.select(cfg, key))
+        if chosen.startswith(tuple(f"{prefix}/" for prefix in PREFIXES.values())) and chosen not in {
+            *known,
+            *HELD_OUT_METRICS,
+        }:
+            raise InputError(f"{key}={chosen}: no such metric; there are {', '.join([*known, *HELD_OUT_METRICS])}")
 
 
 def _forget_metrics(cfg: DictConfig) -> None:
@@ -151,6 +173,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     module = build_module(cfg, datamodule)
     counts |= module.counts()
     rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
+    _refuse_large_batches(cfg, datamodule, module)
     trainer = _trainer(cfg)
     exit_code = 1
     try:
@@ -167,6 +190,17 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
         return metrics
     finally:
         finish(trainer.loggers, exit_code)
+
+
+def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: RetrievalModule) -> None:
+    """Raises InputError where the vectors of a batch, and what the loss makes of them, would not fit into memory."""
+    examples = min(cfg.data.batch_size * World.current().size, len(datamodule.train_examples))
+    needed, free = examples * module.encoder.dim * VECTOR_COPIES * 4, free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"data.batch_size={cfg.data.batch_size}: a step on {examples:,} examples takes about {needed:,} bytes, and "
+            f"{free:,} are free; lower it"
+        )
 
 
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:

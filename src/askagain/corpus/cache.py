@@ -13,7 +13,7 @@ from typing import TypeVar
 from filelock import FileLock
 
 from askagain.errors import InputError
-from askagain.files.checksums import check_files, total_bytes, write_checksums
+from askagain.files.checksums import check_files, write_checksums
 from askagain.files.writing import atomic_write, resumable_write, write_text
 
 Loaded = TypeVar("Loaded")
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _pool = ThreadPoolExecutor(1)
 _running: dict[Path, Future[None]] = {}  # checks of entries
+_states: dict[Path, tuple[object, ...]] = {}  # of the files of entries when they were checked
 
 
 class Cache:
@@ -123,10 +124,14 @@ def finish_checks() -> None:
 
 def _checked(path: Path, load: Callable[[Path], Loaded]) -> Loaded:
     """What `load` reads of an entry, once its files have been checked, or their check has begun."""
-    is_large = total_bytes(path) > LARGE_BYTES
-    check_files(path, sampled=is_large)
-    if is_large and path not in _running:
-        _running[path] = _pool.submit(check_files, path)
+    statuses = [(file.name, file.stat()) for file in sorted(path.iterdir())]
+    state = tuple((name, status.st_size, status.st_mtime_ns, status.st_ino) for name, status in statuses)
+    if _states.get(path) != state:
+        is_large = sum(status.st_size for _, status in statuses) > LARGE_BYTES
+        check_files(path, sampled=is_large)
+        if is_large and path not in _running:
+            _running[path] = _pool.submit(check_files, path)
+        _states[path] = state
     return load(path)
 
 

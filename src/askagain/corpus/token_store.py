@@ -6,6 +6,7 @@ of the features. All are built block by block: memory grows by 15 to 40 bytes fo
 """
 
 import logging
+import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -83,8 +84,8 @@ class TokenStore(FeatureSource):
         if names is not None:
             log.warning("%s, line 1: left out, since it names columns (%s)", path, ", ".join(names))
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
-        # Polars hashes texts in another way in each of its versions.
-        key |= {"on_bad_row": on_bad_row, "clean": clean, "hashes": polars_version}
+        # Polars hashes texts in another way in each of its versions, and perhaps on other processors.
+        key |= {"on_bad_row": on_bad_row, "clean": clean, "hashes": [polars_version, platform.machine()]}
         super().__init__(cache.under(key), str(path))
 
         def build(folder: Path) -> None:

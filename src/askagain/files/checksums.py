@@ -62,11 +62,6 @@ def check_files(folder: Path, names: Iterable[str] | None = None, sampled: bool 
                 raise DamagedError(f"{path.name} is not what was written")
 
 
-def total_bytes(folder: Path) -> int:
-    """The size of all files in a folder."""
-    return sum(path.stat().st_size for path in _files(folder))
-
-
 def _listed(folder: Path) -> dict[str, Any]:
     try:
         sums = json.loads((folder / CHECKSUMS).read_bytes())

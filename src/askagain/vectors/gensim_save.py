@@ -14,7 +14,7 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.memory import memory_limit
-from askagain.files.opened import is_gzip
+from askagain.files.opened import head, is_gzip
 from askagain.vectors.usable_table import usable_table
 
 FLOAT_CODES = ("f2", "f4", "f8")
@@ -78,9 +78,9 @@ def read_gensim_save(path: Path, limit: int | None) -> tuple[list[str], np.ndarr
 
 
 def _state(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
-    if len(content) > SMALL_BYTES and SIGNATURE not in content[:SIGNATURE_WITHIN]:  # it might take long
+    if path.stat().st_size > SMALL_BYTES and SIGNATURE not in head(path, SIGNATURE_WITHIN):  # it might take long
         raise InputError(f"{path} is a pickle but no save of KeyedVectors: {RE_SAVE}")
+    content = path.read_bytes()
     try:
         # Out of memory, so that a length in a damaged file cannot be longer than the file.
         with memory_limit(OBJECT_BYTES * len(content) + FREE_BYTES):

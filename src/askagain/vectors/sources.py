@@ -13,6 +13,7 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.opened import refuse_unreadable
+from askagain.text.cleaning import cleaned
 from askagain.vectors.binary_file import read_binary
 from askagain.vectors.file_format import detected_format
 from askagain.vectors.gensim_save import read_gensim_save
@@ -102,7 +103,24 @@ def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.nda
     kind = detected_format(path) if format == "auto" else format
     if kind not in READERS:
         raise InputError(f"format={format}: not one of auto, {', '.join(READERS)}")
-    return READERS[kind](path, limit)
+    words, table = READERS[kind](path, limit)
+    return _as_texts_write_them(words), table
+
+
+def _as_texts_write_them(words: list[str]) -> list[str]:
+    """The words as `cleaned` leaves them in texts, unless that would give a word twice."""
+    if "".join(words).isascii() and "".join(words).isprintable():
+        return words
+    known = set(words)
+    written = []
+    for word in words:
+        clean = cleaned(word)
+        if clean != word and clean and clean not in known:
+            known.add(clean)
+            written.append(clean)
+        else:
+            written.append(word)
+    return written
 
 
 def _gensim_data_file(dataset_name: str) -> Path:

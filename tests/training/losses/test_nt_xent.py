@@ -101,3 +101,29 @@ def test_a_learned_temperature_is_clamped_at_its_bound_and_trained_there_all_the
     loss(queries, positives).backward()
     assert loss.log_temperature.grad.item() != 0
     NTXentLoss().clamp_temperature()  # nothing to clamp
+
+
+@BOTH
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize(("pairs", "groups"), [(1, None), (1, [3]), (4, [3, 3, 3, 3])])
+def test_a_batch_without_negatives_has_a_loss_and_a_gradient_of_exactly_zero_and_is_counted(
+    kind, pairs, groups, learned
+):
+    loss_of = kind(temperature=0.07, learn_temperature=learned)
+    queries, positives, _ = (side.detach().float().requires_grad_() for side in batch(pairs))
+    loss = loss_of(queries, positives, groups=None if groups is None else torch.tensor(groups))
+    loss.backward()
+    assert math.copysign(1, loss.item()) == 1 and loss.item() == 0
+    assert queries.grad.eq(0).all() and positives.grad.eq(0).all()
+    if learned:
+        assert loss_of.log_temperature.grad == 0
+    assert loss_of.batches == 1 and int(loss_of.without_negatives) == 1
+
+
+@BOTH
+def test_a_hard_negative_of_another_group_is_a_negative(kind):
+    loss_of = kind(temperature=0.07)
+    queries, positives, negatives = batch(2, 1)
+    loss = loss_of(queries, positives, negatives=negatives, groups=torch.tensor([3, 3, 4]))
+    loss.backward()
+    assert loss.item() > 0 and queries.grad.abs().sum() > 0 and int(loss_of.without_negatives) == 0

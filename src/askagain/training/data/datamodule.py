@@ -1,5 +1,6 @@
 """The base datamodule: holds out a share of the examples, batches the rest and opens the ranking sets."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_only
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader
 
@@ -15,6 +17,10 @@ from askagain.corpus.token_store import TokenStore
 from askagain.training.data.batches import RankingBatch
 from askagain.training.data.sampling import BatchOrder, EpochExamples
 from askagain.training.lightning_overhead import LeanDataModule
+
+log = logging.getLogger(__name__)
+
+FILES = "files"  # a key of `state_dict`
 
 
 class BagDataModule(LeanDataModule, ABC):
@@ -45,7 +51,7 @@ class BagDataModule(LeanDataModule, ABC):
         self.batch_size = batch_size
         self.seed = seed
         self._order: BatchOrder | None = None  # of the training batches
-        self._order_state: dict[str, int] | None = None  # from a checkpoint
+        self._order_state: dict[str, Any] | None = None  # from a checkpoint
 
     @abstractmethod
     def source_count(self) -> int:
@@ -127,20 +133,32 @@ class BagDataModule(LeanDataModule, ABC):
     def predict_dataloader(self) -> DataLoader:
         return self._ranking_loader(self.predict_split)
 
-    def state_dict(self) -> dict[str, int]:
-        """How far training is into its epoch: 0 once the epoch has ended, even if it was cut short."""
+    def state_dict(self) -> dict[str, Any]:
+        """How far training is into its epoch: 0 once the epoch has ended, even if it was cut short; and the SHA-256 of
+        the files that it is trained on.
+        """
         if self._order is None:
             return {}
-        state = self._order.state_dict()
+        state = {**self._order.state_dict(), FILES: dict(self.corpus.digests)}
         epochs: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer else None
         return state | {"batches": 0} if epochs is not None and epochs.processed >= epochs.started else state
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Resumes at the position in a checkpoint; raises InputError as `BatchOrder.load_state_dict` does."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resumes at the position in a checkpoint, and names files that have changed since.
+
+        Raises InputError as `BatchOrder.load_state_dict` does.
+        """
+        self._name_changed_files(state_dict.get(FILES, {}))
         self._order_state = state_dict or None
         # Lightning asks for the loader either before or after it reads the checkpoint.
         if state_dict and self._order is not None:
             self._order.load_state_dict(state_dict)
+
+    @rank_zero_only
+    def _name_changed_files(self, digests: dict[str, str]) -> None:
+        for field, digest in self.corpus.digests.items():
+            if digests.get(field, digest) != digest:
+                log.warning("%s is not what it was when the checkpoint was written", self.corpus.files.file(field))
 
     @property
     def _global_batch_size(self) -> int:
