@@ -109,3 +109,8 @@ def test_a_setting_that_is_not_there_is_answered_by_the_nearest_one(words, messa
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"), pytest.raises(HydraException) as refused:
         compose("train", words, return_hydra_config=True)
     assert message in str(explained(refused.value))
+
+
+def test_a_word_that_the_locale_cannot_read_is_named():
+    with pytest.raises(InputError, match=r"name=[?]+: not UTF-8, or not readable in this locale; set PYTHONUTF8=1"):
+        ordered(["name=\udcd0\udcb4"])

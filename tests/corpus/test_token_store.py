@@ -56,6 +56,21 @@ def test_words_are_those_of_the_preprocessor_and_an_empty_question_keeps_its_pla
     ]
 
 
+def test_a_file_that_changes_while_it_is_read_is_refused_and_nothing_is_kept(path, tmp_path, monkeypatch):
+    def growing(*arguments, **settings):
+        yield from token_store_rows(*arguments, **settings)
+        with path.open("a") as file:
+            file.write("one more\tand another\n")
+
+    token_store_rows = token_store.read_rows
+    monkeypatch.setattr(token_store, "read_rows", growing)
+    with pytest.raises(InputError, match=r"train\.tsv was changed while it was read: start again"):
+        open_store(path, tmp_path)
+    monkeypatch.undo()
+    assert "one more" in open_store(path, tmp_path).texts
+    assert not list((tmp_path / "cache").glob(".*.part"))
+
+
 def test_a_second_start_reads_the_cache_and_cleans_nothing(path, tmp_path, monkeypatch):
     first = contents(open_store(path, tmp_path))
 

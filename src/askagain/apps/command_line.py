@@ -41,6 +41,10 @@ def ordered(words: Sequence[str]) -> list[str]:
 
     Raises InputError for a word that Hydra would refuse without saying what to type.
     """
+    for word in words:
+        if not word.isprintable() and any("\ud800" <= character <= "\udfff" for character in word):
+            shown = word.encode("ascii", "replace").decode()
+            raise InputError(f"{shown}: not UTF-8, or not readable in this locale; set PYTHONUTF8=1")
     parser = get_args_parser()
     parser.allow_abbrev = False
     typed, unknown = parser.parse_known_intermixed_args(words)
