@@ -5,9 +5,7 @@ import functools
 import gc
 import logging
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
 from askagain.apps.command_line import MULTIRUN, explained, ordered, read_env_file
 from askagain.apps.sweep import NoteSweep, report_sweep, sweep_runs
-from askagain.distributed.launch import cluster_environment, end_descendants, send_no_run
+from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
 from askagain.errors import InputError, RankError, RunError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -93,8 +91,8 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
                 "submitit_slurm, submitit_local, ray or joblib for runs side by side"
             )
         sys.argv[1:] = ordered(sys.argv[1:])
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _terminated)  # training has a handler of its own
+        if not MULTIRUN.isdisjoint(sys.argv):
+            end_on_sigterm()
         main()
     except ValueError as error:
         runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
@@ -110,10 +108,6 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
         if has_followers:
             send_no_run()
         report_sweep()
-
-
-def _terminated(number: int, frame: object) -> None:
-    sys.exit(128 + number)
 
 
 def one_line_errors(function: Callable[..., Result]) -> Callable[..., Result]:

@@ -30,6 +30,7 @@ from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.sweep import METRICS, read_metrics
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
+from askagain.distributed.launch import end_on_sigterm
 from askagain.errors import InputError, RunError
 from askagain.evaluation.evaluate import Ranker
 from askagain.files.arrays import load_array
@@ -137,6 +138,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
     """
     if cfg.plot and find_spec("matplotlib") is None:
         raise InputError("matplotlib is not installed; pip install matplotlib, or set plot=false")
+    end_on_sigterm()
     import_modules(cfg)
     rankers, seeds = _rankers(cfg), list(cfg.seeds)
     typed = [override for override in HydraConfig.get().overrides.task if not _sets(override, OWN)]

@@ -59,7 +59,8 @@ Metrics = dict[str, float]
 
 VECTOR_COPIES = 12  # of an example's float32 vector: two texts, scaled, with gradients
 RATE = "train/examples_per_second"
-STOPPED = {SIGTERMException: 143, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
+TERMINATED = 143
+STOPPED = {SIGTERMException: TERMINATED, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
 
 
 def train(cfg: DictConfig) -> float:
@@ -218,7 +219,7 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
         if (run / LAST_CHECKPOINT).is_file():
             remedy = f"ckpt_path={run} goes on from its last checkpoint"
         log.warning("stopped in epoch %d; %s", trainer.current_epoch, remedy)
-        sys.exit(STOPPED[type(stopped)])
+        sys.exit(TERMINATED if stopped.code == TERMINATED else STOPPED[type(stopped)])
     if cfg.trainer.get("profiler") is not None and trainer.is_global_zero:
         print(trainer.profiler.summary())  # type: ignore[attr-defined]
     if trainer.should_stop:

@@ -168,6 +168,16 @@ def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
             raise SystemExit(128 + received[0]) from stopped
 
 
+def end_on_sigterm() -> None:
+    """Makes SIGTERM raise SystemExit, so that a process that has started others can end them first."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+
+
 def end_descendants() -> None:
     """Ends the processes that this one has started, and theirs, such as the workers of a sweep; waits for none."""
     for pid in descendants(os.getpid()):
