@@ -45,7 +45,9 @@ def resolve_checkpoint(cfg: DictConfig) -> None:
     try:
         checkpoint = read_checkpoint(file)
         epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-    except (InputError, KeyError, TypeError) as error:
+    except InputError as error:
+        raise InputError(f"ckpt_path={error}{_another(file)}") from error
+    except (KeyError, TypeError) as error:
         raise InputError(f"ckpt_path={file}: not a checkpoint of a run ({error}){_another(file)}") from error
     if cfg.trainer.max_epochs is not None and 0 <= cfg.trainer.max_epochs <= epochs:
         log.warning(

@@ -49,8 +49,10 @@ def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
             what = f"clearly {'better' if gain > 0 else 'worse'} than"
         p = "p < 0.001" if comparison.p < 0.001 else f"p = {comparison.p:.2g}"
         lines.append(f"  {what} {label}: {comparison.difference:+.4f} from {others.mean():.4f}, {p}")
-        if ranks is outcome.start and not (gain > 0 and comparison.p < UNSURE):
-            lines.append("  training did not beat its start; try more epochs or another optimizer.lr")
+        is_trained = cfg.ckpt_path is None or outcome.steps_per_epoch
+        if ranks is outcome.start and is_trained and not (gain > 0 and comparison.p < UNSURE):
+            start = "its start" if cfg.ckpt_path is None else "the checkpoint it went on from"
+            lines.append(f"  training did not beat {start}; try more epochs or another optimizer.lr")
     steps = outcome.steps_per_epoch
     if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
         size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))

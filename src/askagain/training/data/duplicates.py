@@ -91,7 +91,6 @@ class DuplicatesDataModule(BagDataModule):
         stores = [groups, ranking, self.corpus.unlabelled]
         counts = {
             "groups": len(self.corpus.group_rows),
-            **self.corpus.shared_with_training(),
             "texts": len(groups.texts),
             "pairs_an_epoch": len(self.train_examples),
             "held_out_groups": len(self.split[1]),
@@ -102,6 +101,7 @@ class DuplicatesDataModule(BagDataModule):
             "known_ngrams": self.features.tokenizer.vocab_size,
             "known_word_pairs": len(self.features.pairs),
             **self.corpus.ranking_counts(self.features.vocabulary),
+            **self.corpus.shared_with_training(),
             "validation_texts_without_feature": int((self._feature_ids(ranking).lengths == 0).sum()),
         }
         if self.corpus.unlabelled is not None:

@@ -65,6 +65,7 @@ class RetrievalModule(LeanModule, ABC):
         self._epoch_examples = 0
         self._schedule: dict[str, str] = {}
         self._resumed_schedule: dict[str, str] = {}  # of the checkpoint that training goes on from
+        self._resumed_step = 0
 
     def setup(self, stage: str) -> None:
         self.world = World.current()
@@ -157,7 +158,7 @@ class RetrievalModule(LeanModule, ABC):
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
         if self._optimizer is not None and checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
             raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
-        self._resumed_schedule = checkpoint[SCHEDULE]
+        self._resumed_schedule, self._resumed_step = checkpoint[SCHEDULE], checkpoint["global_step"]
         torch.set_rng_state(checkpoint[RANDOM_STATE])
         self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
         self._epoch_examples = checkpoint[EPOCH]["examples"]
@@ -178,6 +179,8 @@ class RetrievalModule(LeanModule, ABC):
                 continue
             if key.startswith("optimizer."):
                 log.warning("%s=%s has no effect: a resumed run goes on with the checkpoint's, %s", key, now, before)
+            elif key == "steps" and int(str(now)) <= self._resumed_step:
+                continue  # nothing is left to train
             elif key == "steps":
                 log.warning(
                     "the learning rate is now laid out for %s steps instead of %s: the run goes on, but not as one "
