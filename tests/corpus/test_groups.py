@@ -1,6 +1,6 @@
 import numpy as np
 
-from askagain.corpus.groups import joined_groups
+from askagain.corpus.groups import joined_groups, joined_rows
 from askagain.text.bags import Bags
 
 
@@ -30,3 +30,17 @@ def test_random_rows_against_merging_sets():
 
 def test_no_row_at_all():
     assert joined_groups(Bags.from_lists([]), 3).tolist() == [0, 1, 2]
+
+
+def test_rows_that_share_nothing_are_groups_of_their_own():
+    rows = Bags.from_lists([[0, 1], [], [2, 3, 4]])
+    groups = joined_groups(rows, 5)
+    assert groups.dtype == np.int32 and groups.tolist() == oracle([[0, 1], [], [2, 3, 4]], 5) == [0, 0, 1, 1, 1]
+
+
+def test_joined_rows_have_each_text_of_a_group_once_in_the_order_of_first_mention():
+    rows = Bags.from_lists([[0, 1], [2, 3], [1, 4, 1]])
+    joined = joined_rows(rows, joined_groups(rows, 5))
+    assert [joined.bag(row).tolist() for row in range(len(joined))] == [[0, 1, 4], [2, 3]]
+    apart = Bags.from_lists([[0, 1, 0], [2, 3]])
+    assert joined_rows(apart, joined_groups(apart, 4)) is apart
