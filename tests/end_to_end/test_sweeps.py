@@ -85,7 +85,7 @@ def test_every_rank_trains_a_trials_own_values_and_a_trial_that_crashes_does_not
     rows = [line.split("│") for line in table.splitlines() if line.startswith("│") and line.split("│")[1].strip()]
     assert [row[1].strip() for row in rows][0::2] == [best.name, "0"] and rows[-1][2].strip() == "failed"
     assert "failed: 0 of 3 runs" in table
-    assert result.stderr.count("Traceback") == 1 and "raise ArithmeticError" in result.stderr  # of the rank that crashed
+    assert result.stderr.count("Traceback") == 1 and "raise ArithmeticError" in result.stderr  # of that rank
 
 
 @pytest.mark.filterwarnings("ignore:\\s*'hydra/")
