@@ -29,6 +29,7 @@ TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
 USAGE_ERROR = 2  # exit status
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "Unable to allocate")
+FULL = ("No space left on device", "PytorchStreamWriter failed writing")  # as safetensors and PyTorch say it
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 log = logging.getLogger(__name__)
@@ -178,8 +179,10 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
         first = (str(error).strip().splitlines() or ["MemoryError"])[0]
         return f"not enough memory ({first}); lower data.batch_size or model.dim, or close other programs"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return f"{error.strerror}; free some, or set paths.runs_dir and paths.cache_dir to another disk"
+    full = next((mark for mark in FULL if mark in str(error)), None)
+    if full is not None or (isinstance(error, OSError) and error.errno in DISK_FULL):
+        said = full or getattr(error, "strerror", None)
+        return f"{said}; free some, or set paths.runs_dir and paths.cache_dir to another disk"
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename}: {error.strerror}" if error.filename else None
     if not isinstance(error, USER_MISTAKES):

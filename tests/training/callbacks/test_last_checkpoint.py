@@ -58,3 +58,23 @@ def test_with_accumulated_gradients_it_saves_only_right_after_a_step_and_resumes
     assert torch.load(last, weights_only=True)["global_step"] > steps
     resumed, _ = fit(corpus, tmp_path / "part", resume=last)
     assert torch.equal(resumed, whole)
+
+
+class Logged(pl.Callback):
+    """Notes what was logged by the end."""
+
+    def on_train_end(self, trainer, pl_module):
+        self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def test_what_was_logged_before_a_run_was_stopped_within_an_epoch_is_logged_by_its_end(corpus, tmp_path):
+    _, batches = fit(corpus, tmp_path / "steps")
+    steps = -(-batches // 2)  # of an epoch
+    often = {"log_every_n_steps": steps + 1}  # once, at the first step of the second epoch
+    fit(corpus, tmp_path / "whole", whole := Logged(), **often)
+    with pytest.raises(RuntimeError, match="as if it were killed"):
+        fit(corpus, tmp_path / "part", DiesAt(2 * steps - 1), **often)
+    last = tmp_path / "part" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] > steps + 1
+    fit(corpus, tmp_path / "part", resumed := Logged(), resume=last, **often)
+    assert "train/loss" in whole.metrics and resumed.metrics == whole.metrics

@@ -63,6 +63,7 @@ class RetrievalModule(LeanModule, ABC):
         self._distinct_rows = 0  # that the last batch used
         self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
         self._epoch_examples = 0
+        self._logged_loss: torch.Tensor | None = None  # the last train/loss
         self._schedule: dict[str, str] = {}
         self._resumed_schedule: dict[str, str] = {}  # of the checkpoint that training goes on from
         self._resumed_step = 0
@@ -113,6 +114,7 @@ class RetrievalModule(LeanModule, ABC):
         logged_every = max(1, self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         if (self.trainer.global_step + 1) % logged_every == 0:
             self.log("train/loss", loss, prog_bar=True)
+            self._logged_loss = loss.detach()
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -126,6 +128,8 @@ class RetrievalModule(LeanModule, ABC):
     def on_train_epoch_end(self) -> None:
         """Logs `train/loss_epoch`. Raises RuntimeError where the devices have come to different weights."""
         self.log("train/loss_epoch", self.epoch_loss.float())
+        if self._logged_loss is not None and "train/loss" not in self.trainer.callback_metrics:
+            self.log("train/loss", self._logged_loss, logger=False)  # logged before this run was resumed
         sums = [weights.detach().sum(dtype=torch.float64) for weights in self.parameters()]
         if not self.world.agrees_on(torch.stack(sums)):
             raise RuntimeError("the devices have come to different weights; are they of the same kind?")
@@ -143,7 +147,8 @@ class RetrievalModule(LeanModule, ABC):
         return torch.from_numpy(embed(self.encoder, batch.ranking, batch.texts))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[EPOCH] = {"loss": float(self._epoch_loss), "examples": self._epoch_examples}
+        logged = None if self._logged_loss is None else float(self._logged_loss)
+        checkpoint[EPOCH] = {"loss": float(self._epoch_loss), "examples": self._epoch_examples, "logged": logged}
         checkpoint[RANDOM_STATE] = torch.get_rng_state()
         checkpoint[FEATURES] = self.features.fingerprint
         checkpoint[OPTIMIZER] = str(self._optimizer_class)
@@ -162,6 +167,8 @@ class RetrievalModule(LeanModule, ABC):
         torch.set_rng_state(checkpoint[RANDOM_STATE])
         self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
         self._epoch_examples = checkpoint[EPOCH]["examples"]
+        logged = checkpoint[EPOCH].get("logged")
+        self._logged_loss = None if logged is None else torch.tensor(logged)
 
     def _described(self, steps: int) -> dict[str, str]:
         """What the learning rate of each step depends on, by the setting's name."""
