@@ -3,11 +3,11 @@
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
-from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
 ROOT = "askagain"
+NAME = re.compile(r"^[\w.-]+")  # of a package, where a requirement begins
 LONGEST = 60  # characters of a licence's name; some packages put its whole text there
 
 
@@ -26,10 +26,9 @@ def dependencies() -> dict[str, tuple[Distribution, set[str]]]:
     while waiting:
         asker = waiting.pop()
         for line in distribution(asker).requires or []:
-            wanted = Requirement(line)
-            if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            if "extra ==" in line:
                 continue
-            name = re.sub(r"[-_.]+", "-", wanted.name).lower()
+            name = re.sub(r"[-_.]+", "-", NAME.findall(line)[0]).lower()
             if name in found:
                 found[name][1].add(asker)
                 continue

@@ -84,11 +84,6 @@ def test_a_read_only_cache_is_one_line_or_works(command, small, tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def children(pid: int) -> list[int]:
-    shown = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-    return [int(line) for line in shown.split()]
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_leaderboard_that_is_stopped_ends_its_training(small, tmp_path, number):
     words = ("data=tsv", f"data.dir={small}", "rankers=[{long: 'train.py trainer.max_epochs=1000 logger=none'}]")
@@ -96,7 +91,7 @@ def test_a_leaderboard_that_is_stopped_ends_its_training(small, tmp_path, number
     restored = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, preexec_fn=restored) as process:
         deadline = time.monotonic() + 120
-        while not (training := children(process.pid)) and time.monotonic() < deadline:
+        while not (training := descendants(process.pid)) and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.2)
         process.send_signal(number)

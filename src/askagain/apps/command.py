@@ -85,14 +85,15 @@ def run(main: Callable[[], object]) -> None:
 
 
 def _compared(main: Callable[[], object], has_followers: bool) -> None:
+    is_sweep = not MULTIRUN.isdisjoint(sys.argv)
     try:
-        if has_followers and not MULTIRUN.isdisjoint(sys.argv):
+        if has_followers and is_sweep:
             raise InputError(
                 "-m: torchrun and srun start one run; for a sweep type `python train.py -m`, with hydra/launcher="
                 "submitit_slurm, submitit_local, ray or joblib for runs side by side"
             )
         sys.argv[1:] = ordered(sys.argv[1:])
-        if not MULTIRUN.isdisjoint(sys.argv):
+        if is_sweep:
             end_on_sigterm()
         main()
     except ValueError as error:
@@ -103,7 +104,8 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
             f"no run of the sweep succeeded, so there is no best one; see {NoteSweep.folder}", 1
         ) from error
     except (KeyboardInterrupt, SystemExit):
-        end_descendants()
+        if is_sweep:  # its launcher's workers
+            end_descendants()
         raise
     finally:
         if has_followers:

@@ -11,12 +11,11 @@ import polars as pl
 
 from askagain.errors import InputError
 from askagain.files.in_order import in_order
-from askagain.files.opened import head, opened_with_progress, refuse_unreadable
+from askagain.files.opened import BYTE_ORDER_MARK, head, opened_with_progress, refuse_unreadable
 from askagain.text.cleaning import cleaned
 
 log = logging.getLogger(__name__)
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
 PIECE_BYTES = 1 << 21
 LONGEST_LINE = 1 << 26
@@ -94,11 +93,7 @@ def read_rows(
 
 
 def header(path: Path) -> list[str] | None:
-    """The first line of a TSV file if it names columns, such as `question` and `duplicate1`, else None.
-
-    Raises InputError for a file that cannot be read.
-    """
-    refuse_unreadable(path)
+    """The first line of a TSV file if it names columns, such as `question` and `duplicate1`, else None."""
     line, end, _ = head(path, HEADER_BYTES).removeprefix(BYTE_ORDER_MARK).partition(b"\n")
     cells = line.decode("utf-8", "replace").strip().split("\t")
     names = (re.sub(r"[\W\d]+", "", cell.lower()).strip("_") for cell in cells)

@@ -187,12 +187,15 @@ def end_descendants() -> None:
 
 def descendants(pid: int) -> list[int]:
     """The processes that a process has started, and theirs; none where the system does not list them in /proc."""
-    parents: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):  # it has ended
-            parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
-    found = [child for child, parent in parents.items() if parent == pid]
-    return found + [further for child in found for further in descendants(child)]
+            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found = list(children.get(pid, []))
+    for child in found:  # grows meanwhile
+        found += children.get(child, [])
+    return found
 
 
 def _run_rank(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:

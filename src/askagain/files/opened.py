@@ -13,6 +13,7 @@ from askagain.errors import InputError
 from askagain.files.progress import bytes_progress_bar
 
 GZIP_MAGIC = b"\x1f\x8b"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8
 BUFFER_BYTES = 1 << 20
 
 

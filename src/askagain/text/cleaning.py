@@ -21,10 +21,10 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\ua9e0-\ua9ff\ua
 HANGUL_LETTERS = range(0x1100, 0x1200)  # that compose to syllables
 PLAIN = bytes([*range(0x20, 0x7F), *b"\t\n\v\f\r\x1c\x1d\x1e\x1f"])
 
-_word_ends = re.compile(f"(?<=[{UNSPACED}]){SPACE}+")
-_never_seen = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}]+")
-_idle_joiners = re.compile(f"(?<![{JOINED}])[{JOINERS}]+")
-_special = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}{JOINERS}]")
+WORD_ENDS = re.compile(f"(?<=[{UNSPACED}]){SPACE}+")
+NEVER_SEEN = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}]+")
+IDLE_JOINERS = re.compile(f"(?<![{JOINED}])[{JOINERS}]+")
+SPECIAL = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}{JOINERS}]")
 
 
 def cleaned(text: str) -> str:
@@ -35,8 +35,8 @@ def cleaned(text: str) -> str:
     """
     if (text.isascii() and text.isprintable()) or not needs_cleaning(text.encode("utf-8", "surrogatepass")):
         return text
-    text = _never_seen.sub("", _word_ends.sub(" ", text))
-    return unicodedata.normalize("NFC", _idle_joiners.sub("", text))
+    text = NEVER_SEEN.sub("", WORD_ENDS.sub(" ", text))
+    return unicodedata.normalize("NFC", IDLE_JOINERS.sub("", text))
 
 
 def needs_cleaning(text: bytes) -> bool:
@@ -48,7 +48,7 @@ def needs_cleaning(text: bytes) -> bool:
 @cache  # there are only so many characters
 def _may_change(character: str) -> bool:
     return (
-        _special.match(character) is not None
+        SPECIAL.match(character) is not None
         or unicodedata.category(character).startswith("M")  # a mark, which may compose with what it follows
         or ord(character) in HANGUL_LETTERS
         or not unicodedata.is_normalized("NFC", character)

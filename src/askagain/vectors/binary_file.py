@@ -38,9 +38,6 @@ def read_binary(path: Path, limit: int | None) -> tuple[list[str], np.ndarray]:
             rows[word] = read
             if len(rows) == limit:
                 break
-        else:
-            if file.read(PIECE_BYTES).strip():
-                raise InputError(f"{path} goes on after its {promised} words: its content does not fit its header")
     log_duplicates(read - len(rows), path)
     words, numbers = list(rows), list(rows.values())
     return words, usable_table(words, table[: len(words)], path, lambda row: f"{path}, word {numbers[row]}")
@@ -83,8 +80,7 @@ def _entries(file: BinaryIO, count: int, dim: int, path: Path) -> Iterator[tuple
         except UnicodeDecodeError:
             raise _no_word(path, number) from None
         start = end
-    rest = content[start:]
-    if rest.strip():
+    if (content[start:] + file.read(PIECE_BYTES)).strip():
         raise InputError(f"{path} goes on after its {count} words: its content does not fit its header")
 
 

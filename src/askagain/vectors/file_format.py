@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 
 from askagain.errors import InputError
-from askagain.files.opened import head
+from askagain.files.opened import BYTE_ORDER_MARK, head
 
 SAMPLE_BYTES = 1 << 16
 HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*")  # "<number of words> <dimension>"
 CONTROL_BYTES = bytes({*range(0x20)} - {*b"\t\n\r"})  # frequent in float32 data, rare in text
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PICKLE_MAGIC = b"\x80"
 NUMPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"

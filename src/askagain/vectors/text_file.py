@@ -8,8 +8,8 @@ from typing import BinaryIO
 import numpy as np
 
 from askagain.errors import InputError
-from askagain.files.opened import opened_with_progress
-from askagain.vectors.file_format import BYTE_ORDER_MARK, HEADER, fields, is_number
+from askagain.files.opened import BYTE_ORDER_MARK, opened_with_progress
+from askagain.vectors.file_format import HEADER, fields, is_number
 from askagain.vectors.usable_table import log_duplicates, usable_table
 
 LONGEST_LINE = 1 << 22  # bytes

@@ -9,8 +9,10 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 
 from askagain.corpus.token_store import TokenStore
+from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
+from askagain.models.bag_encoder import BagEncoder
 from askagain.ranking.metrics import Metrics, OwnMetrics
 from askagain.ranking.ranks import Ranks
 
@@ -44,10 +46,11 @@ class HitsAtK(Callback):
 
         Raises InputError where these are not finite or too large.
         """
-        if not pl_module.encoder.is_finite:  # type: ignore[union-attr]
+        encoder: BagEncoder = pl_module.encoder  # type: ignore[assignment]
+        if not encoder.is_finite:
             cause = "lower model.init_std" if trainer.ckpt_path is None else "resume from another checkpoint"
             raise InputError(f"at the start the encoder's numbers are not finite or too large to rank with: {cause}")
-        self.start, self.start_ranks = self._rank(trainer, pl_module, "validation")
+        self.start, self.start_ranks = self._rank(trainer, encoder, "validation")
         _print("at the start", self.start)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -60,12 +63,13 @@ class HitsAtK(Callback):
 
         Where training has diverged it ends, and the best epoch so far is kept. Raises InputError where there is none.
         """
-        if not pl_module.encoder.is_finite:  # type: ignore[union-attr]
+        encoder: BagEncoder = pl_module.encoder  # type: ignore[assignment]
+        if not encoder.is_finite:
             self._end_diverged(trainer, pl_module)
             return
         if not is_validated(trainer):
             return
-        metrics, _ = self._rank(trainer, pl_module, "validation")
+        metrics, _ = self._rank(trainer, encoder, "validation")
         losses = {"loss": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
@@ -83,14 +87,15 @@ class HitsAtK(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # in `trainer.fit`, the end of the training epoch ranks
-            _log(pl_module, "val", self._rank(trainer, pl_module, "validation")[0])
+            _log(pl_module, "val", self._rank(trainer, pl_module.encoder, "validation")[0])  # type: ignore[arg-type]
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        _log(pl_module, "test", self._rank(trainer, pl_module, "test")[0])
+        _log(pl_module, "test", self._rank(trainer, pl_module.encoder, "test")[0])  # type: ignore[arg-type]
 
-    def _rank(self, trainer: Trainer, pl_module: LightningModule, split: str) -> tuple[Metrics, Ranks]:
+    def _rank(self, trainer: Trainer, encoder: BagEncoder, split: str) -> tuple[Metrics, Ranks]:
         ranking: TokenStore = trainer.datamodule.ranking(split)  # type: ignore[attr-defined]
-        return evaluate_ranking(pl_module.encoder, ranking, self.ks, self.ties, pl_module.world, self.own)  # type: ignore[arg-type]
+        world: World = trainer.lightning_module.world  # type: ignore[assignment]
+        return evaluate_ranking(encoder, ranking, self.ks, self.ties, world, self.own)
 
 
 def is_validated(trainer: Trainer) -> bool:
