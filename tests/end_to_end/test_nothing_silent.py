@@ -184,6 +184,43 @@ def test_settings_that_change_a_resumed_run_are_named(command, small):
     assert "scheduler.warmup_share=0.5 instead of 0" in result.stderr
 
 
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_changes_no_figure(command, small, tmp_path):
+    cache = tmp_path / "cache"
+    data = ("data=tsv", f"data.dir={small}", f"paths.cache_dir={cache}")
+    run = succeeded(command("train.py", *data, *QUICK, "logger=none", "trainer.max_epochs=2"))
+    evaluate = ("evaluate.py", *data, f"encoder.path={run}", "intervals.resamples=10")
+    right = metrics_of(succeeded(command(*evaluate)))["val/mrr"]
+    for path in cache.glob("texts-*/rows.offsets.int64"):
+        flip(path)
+    again = command(*evaluate)
+    assert metrics_of(succeeded(again))["val/mrr"] == right
+    assert "is damaged (rows.offsets.int64 is not what was written); it is built again" in again.stderr
+    flip(run / "checkpoints" / "last.ckpt")
+    line = refused(command("train.py", *data, *QUICK, "logger=none", f"ckpt_path={run}"))
+    assert "last.ckpt" in line and f"type ckpt_path={run / 'checkpoints' / 'previous.ckpt'}" in line
+    flip(run / "encoder" / "table.safetensors")
+    assert "table.safetensors is not what was written" in refused(command(*evaluate))
+
+
+@pytest.mark.slow
+def test_a_run_resumed_in_its_folder_goes_on_in_mlflow(command, small, tmp_path):
+    words = ("train.py", "data=tsv", f"data.dir={small}", *QUICK, "logger=mlflow", f"hydra.run.dir={tmp_path / 'run'}")
+    for epochs in (1, 2):
+        succeeded(command(*words, f"trainer.max_epochs={epochs}", "ckpt_path=last"))
+    mlflow = pytest.importorskip("mlflow")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    (experiment,) = (one for one in client.search_experiments() if one.name == "askagain")
+    (only,) = client.search_runs([experiment.experiment_id])
+    assert len(client.get_metric_history(only.info.run_id, "train/loss_epoch")) == 2
+
+
 @pytest.mark.slow
 def test_a_pipe_a_device_and_a_loop_of_links_are_refused_at_once(command, tmp_path):
     os.mkfifo(tmp_path / "pipe")

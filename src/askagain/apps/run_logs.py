@@ -51,9 +51,14 @@ def _sum(ids: Mapping[str, str]) -> str:
 
 @rank_zero_only
 def log_config(loggers: Sequence[Logger], config: dict[str, Any]) -> None:
-    """Logs the config as hyperparameters, before anything is trained."""
+    """Logs the config as hyperparameters, before anything is trained.
+
+    MLflow keeps those of a run that is continued, and refuses others.
+    """
+    continued = (config.get("logger", {}).get("mlflow") or {}).get("run_id") is not None
     for logger in loggers:
-        logger.log_hyperparams(config)
+        if not (continued and isinstance(logger, MLFlowLogger)):
+            logger.log_hyperparams(config)
 
 
 def log_results(

@@ -108,14 +108,11 @@ def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
     """Raises InputError, before anything is trained, for a chosen metric of the ranking sets that there is not."""
     one_query = Ranks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     names = [*compute_metrics(one_query, cfg.ks, cfg.ties, build_own_metrics(cfg)), "seconds"]
-    known = [f"{PREFIXES[split]}/{name}" for split in _splits(cfg, corpus) for name in names]
+    known = [f"{PREFIXES[split]}/{name}" for split in _splits(cfg, corpus) for name in names] + [*HELD_OUT_METRICS]
     for key in ("metric.name", "optimized_metric"):
         chosen = str(OmegaConf.select(cfg, key))
-        if chosen.startswith(tuple(f"{prefix}/" for prefix in PREFIXES.values())) and chosen not in {
-            *known,
-            *HELD_OUT_METRICS,
-        }:
-            raise InputError(f"{key}={chosen}: no such metric; there are {', '.join([*known, *HELD_OUT_METRICS])}")
+        if chosen.partition("/")[0] in PREFIXES.values() and chosen not in known:
+            raise InputError(f"{key}={chosen}: no such metric; there are {', '.join(known)}")
 
 
 def _forget_metrics(cfg: DictConfig) -> None:
