@@ -4,8 +4,6 @@ import json
 import logging
 import os
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,23 +25,20 @@ from askagain.apps.build import build_corpus, import_modules
 from askagain.apps.checks import check_settings
 from askagain.apps.evaluate import chosen_ranker, evaluation
 from askagain.apps.report import ENDS, with_ends, write_table
-from askagain.apps.sweep import METRICS, read_metrics
+from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.launch import end_on_sigterm
-from askagain.errors import InputError, RunError
+from askagain.errors import InputError
 from askagain.evaluation.evaluate import Ranker
 from askagain.files.arrays import load_array
-from askagain.files.checksums import DamagedError
 from askagain.files.json_files import write_json
 from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.metrics import Metrics
 from askagain.ranking.significance import Comparison, compare, intervals, with_intervals
 
-TRAIN = "train.py"
 ROWS = ".rows"  # in the folder of a leaderboard that is not finished
-MISTAKE = 2  # its exit status for a mistake of the user's
 OWN = ("rankers", "board", "seeds")  # keys of the leaderboard alone
 SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # keys whose overrides are passed to train.py
 FIRST_TEXTS = 64  # embedded before the time is taken
@@ -78,59 +73,6 @@ class Row:
     texts_per_second: float
 
 
-@dataclass
-class Trainings:
-    """Runs the trainings of a leaderboard, each in its own folder below `folder`, and counts them.
-
-    `shared`: overrides of all trainings. `root`: the folder of train.py. `total`: the number of trainings.
-    """
-
-    folder: Path
-    shared: list[str]
-    root: Path
-    total: int
-    begun: int = 0
-
-    def run(self, name: str, overrides: Sequence[str], seed: int) -> Path:
-        """Trains with these overrides, unless an earlier leaderboard has; returns the run folder.
-
-        Raises InputError where the training finds a mistake, and RunError where it fails otherwise.
-        """
-        self.begun += 1
-        folder = self.folder / name.replace("/", "_") / f"seed-{seed}"
-        given = [*self.shared, *overrides, f"seed={seed}"]
-        which = f"training {self.begun} of {self.total}: {name}, seed {seed}"
-        if _done(folder, given):
-            log.info("%s: already in %s, not repeated", which, folder)
-            return folder
-        log.info("%s", which)
-        # Results of another training must not be taken for this one's if it is killed.
-        (folder / METRICS).unlink(missing_ok=True)
-        rmtree(folder / "encoder", ignore_errors=True)
-        command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={quoted(folder)}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
-            try:
-                shown = _output(training)
-            except BaseException:  # Ctrl-C or a signal ends the leaderboard: not without its training
-                training.terminate()
-                training.wait()
-                raise
-        if training.returncode:
-            last_line = shown.splitlines()[-1] if shown else "failed"
-            message = f"{shlex.join([TRAIN, *overrides])}: {last_line.removeprefix('error: ')}"
-            raise InputError(message) if training.returncode == MISTAKE else RunError(message, 1)
-        return folder
-
-
-def _output(process: "subprocess.Popen[str]") -> str:
-    """All that a process prints; looks up every second, since a signal does not interrupt every wait."""
-    while True:
-        try:
-            return process.communicate(timeout=1)[0]
-        except subprocess.TimeoutExpired:
-            continue
-
-
 def leaderboard(cfg: DictConfig, root: Path) -> None:
     """Evaluates each of `cfg.rankers` and writes their table; `root` is the folder of train.py.
 
@@ -141,8 +83,8 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
     end_on_sigterm()
     import_modules(cfg)
     rankers, seeds = _rankers(cfg), list(cfg.seeds)
-    typed = [override for override in HydraConfig.get().overrides.task if not _sets(override, OWN)]
-    shared = [override for override in typed if _sets(override, SHARED_WITH_TRAINING)]
+    typed = [override for override in HydraConfig.get().overrides.task if not sets(override, OWN)]
+    shared = [override for override in typed if sets(override, SHARED_WITH_TRAINING)]
     _check_overrides(rankers, typed, shared)
     folder = Path(cfg.paths.run_dir)
     trained = sum(command[0] == TRAIN for command in rankers.values())
@@ -198,7 +140,7 @@ def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
 def _check_overrides(rankers: Mapping[str, Sequence[str]], typed: Sequence[str], shared: Sequence[str]) -> None:
     """Raises InputError for overrides from which no valid config is composed, before anything is trained."""
     for name, command in rankers.items():
-        if command[0] == TRAIN and any(_sets(override, ("seed",)) for override in command):
+        if command[0] == TRAIN and any(sets(override, ("seed",)) for override in command):
             raise InputError(f"{name}: leave seed= out; seeds=[0,1,2] trains once with each")
         try:
             if command[0] == TRAIN:
@@ -290,25 +232,6 @@ def _means(results: Sequence[Row]) -> dict[str, float]:
     """The mean of each metric, without the ends of intervals."""
     names = [name for name in results[0].metrics if not name.endswith(ENDS)]
     return {name: fmean(one.metrics[name] for one in results) for name in names}
-
-
-def _done(folder: Path, given: Sequence[str]) -> bool:
-    """Whether a training with these overrides has finished in this folder."""
-    file = folder / ".hydra" / "overrides.yaml"
-    try:
-        read_metrics(folder)
-    except (OSError, DamagedError):
-        return False
-    if not file.is_file():
-        return False
-    wanted = [override for override in given if not _sets(override, ("hydra",))]
-    return OmegaConf.to_container(OmegaConf.load(file)) == wanted
-
-
-def _sets(override: str, keys: Sequence[str]) -> bool:
-    """Whether an override sets one of these keys or something below it."""
-    key = override.lstrip("+~").split("=")[0]
-    return any(key == one or key.startswith((f"{one}.", f"{one}/", f"{one}@")) for one in keys)
 
 
 def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
