@@ -1,12 +1,12 @@
 """The fused NT-Xent against the readable reference, in value and in gradients."""
 
 import math
-import subprocess
 import sys
 
 import pytest
 import torch
 
+from askagain.benchmarks.subprocesses import run_process
 from askagain.training.losses.nt_xent import SMALLEST_TEMPERATURE, NTXentLoss, ReferenceNTXentLoss
 from askagain.training.losses.nt_xent_fused import Blocking, fused_nt_xent
 
@@ -196,12 +196,10 @@ def test_the_loss_module_computes_what_its_reference_does(learned):
 def test_a_batch_of_16384_pairs_takes_less_than_its_logits_would():
     """All logits at once would take a gibibyte, and their gradient another."""
     code = """
-import resource, torch
+import torch
 from askagain.training.losses.nt_xent import NTXentLoss
 vectors = torch.randn(32768, 64, requires_grad=True)
 NTXentLoss()(*vectors.split(16384), groups=torch.arange(16384) // 2).backward()
 assert torch.isfinite(vectors.grad).all()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 2**30
+    assert run_process([sys.executable, "-c", code]).peak_bytes < 2**30
