@@ -19,6 +19,7 @@ ROOMS = (
     "models",
     "ranking",
     "distributed",
+    "convert",
     "evaluation",
     "training.losses",
     "training.optim",
@@ -31,6 +32,7 @@ ROOMS = (
     "training.wandb_logger",
     "benchmarks",
     "apps",
+    "cli",
     "torture",
 )
 

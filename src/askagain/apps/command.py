@@ -1,6 +1,5 @@
 """Runs a Hydra entry point so that a mistake in the user's input is answered by one line and exit status 2."""
 
-import errno
 import functools
 import gc
 import logging
@@ -22,14 +21,13 @@ from askagain.apps.checks import check_before_run, check_before_sweep, check_set
 from askagain.apps.command_line import MULTIRUN, explained, ordered, read_env_file
 from askagain.apps.sweep import NoteSweep, report_sweep, sweep_runs
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
-from askagain.errors import InputError, RankError, RunError
+from askagain.errors import InputError, RankError, RunError, shortage
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
 USAGE_ERROR = 2  # exit status
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "Unable to allocate")
-FULL = ("No space left on device", "PytorchStreamWriter failed writing")  # as safetensors and PyTorch say it
+MEMORY_HINT = "lower data.batch_size or model.dim, or close other programs"
+DISK_HINT = "free some, or set paths.runs_dir and paths.cache_dir to another disk"
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 log = logging.getLogger(__name__)
@@ -178,13 +176,9 @@ def one_line(error: BaseException) -> str | None:
         message = str(link) if isinstance(link, InputError) else explained(link)
         if message is not None:
             return _joined(message)
-    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
-        first = (str(error).strip().splitlines() or ["MemoryError"])[0]
-        return f"not enough memory ({first}); lower data.batch_size or model.dim, or close other programs"
-    full = next((mark for mark in FULL if mark in str(error)), None)
-    if full is not None or (isinstance(error, OSError) and error.errno in DISK_FULL):
-        said = full or getattr(error, "strerror", None)
-        return f"{said}; free some, or set paths.runs_dir and paths.cache_dir to another disk"
+    lacking = shortage(error, MEMORY_HINT, DISK_HINT)
+    if lacking is not None:
+        return lacking
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename}: {error.strerror}" if error.filename else None
     if not isinstance(error, USER_MISTAKES):

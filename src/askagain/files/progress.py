@@ -50,7 +50,7 @@ def _bar(*columns: ProgressColumn) -> Progress:
     )
 
 
-def with_progress(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
-    """Yields the items with a progress bar."""
+def with_progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
+    """Yields the items with a progress bar; `total` may be unknown."""
     with progress_bar() as bar:
         yield from bar.track(items, total=total, description=description)

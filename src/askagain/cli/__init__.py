@@ -1,0 +1,1 @@
+"""The console script `askagain`: what is done before and after training."""

@@ -1,0 +1,92 @@
+"""The console script `askagain`, a command with verbs; each answers a mistake with one line and exit status 2.
+
+Nothing heavy is imported here: the verbs import what they need when they are called, so that `--help` is at once there.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from askagain.cli.convert import convert
+from askagain.errors import InputError, shortage
+
+USAGE_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143  # exit status
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=SETTINGS)
+@click.version_option(package_name="askagain", message="%(version)s")
+def askagain() -> None:
+    """Finds the question that was already asked.
+
+    Training is `python train.py`; this is what comes before it and after it.
+
+    \b
+    Example, from a file of duplicate questions to a trained model:
+      askagain convert groups duplicates.csv -o data/mine
+      python train.py experiment=dssm data=tsv data.dir=data/mine
+    """
+
+
+askagain.add_command(convert)
+
+
+def main() -> None:
+    """Runs a verb, and exits."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # blocks that clean up do so
+    try:
+        status = askagain.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = USAGE_ERROR
+    except click.exceptions.Abort:
+        _say("interrupted")
+        status = INTERRUPTED
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        see = f"; see {context.command_path} --help" if context is not None else ""
+        _say(f"error: {' '.join(error.format_message().split()).rstrip('.')}{see}")
+        status = USAGE_ERROR
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = BROKEN_PIPE
+    except Exception as error:
+        line = _one_line(error)
+        if line is None or os.environ.get("ASKAGAIN_FULL_ERROR") == "1":
+            traceback.print_exc()
+            status = USAGE_ERROR if line is not None else 1
+        else:
+            _say(f"error: {line}")
+            status = USAGE_ERROR
+    sys.exit(status or 0)
+
+
+def _one_line(error: BaseException) -> str | None:
+    """What the user is told of an error, or None for a defect of ours."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())
+    lacking = shortage(error, "close other programs", "free some, or write to another disk with -o")
+    if lacking is None and isinstance(error, OSError) and error.filename:
+        lacking = f"{error.filename}: {error.strerror}"
+    return lacking
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def program_version() -> str:
+    """The version of askagain, or `unknown` where it is not installed."""
+    try:
+        return version("askagain")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Writes a corpus folder: train.tsv, ranking sets, corpus.txt, and a README.md that says how they were made."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from askagain.convert.questions import Questions
+from askagain.convert.split import Split
+from askagain.errors import InputError
+from askagain.files.progress import with_progress
+from askagain.files.writing import atomic_write
+
+README = "README.md"
+LARGE_SOURCE = 1 << 30  # bytes; hashing a larger file would be a second pass over it
+
+
+@dataclass
+class Origin:
+    """Where the texts of a corpus come from, for its README.md.
+
+    `command`: as it was typed. `sources`: the files that were read. `read_as`: what they were taken for. `licence`:
+    a sentence, or None where it is not known. `version`: of askagain.
+    """
+
+    command: str
+    sources: Sequence[Path]
+    read_as: str
+    version: str
+    licence: str | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+def check_new(folder: Path, overwrite: bool) -> None:
+    """Raises InputError where a folder would be replaced that was not made by this program, or without being asked."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or folder.is_symlink():
+        raise InputError(f"{folder}: there is a file of this name; choose another one with -o")
+    content = [path.name for path in folder.iterdir()]
+    if not content:
+        return
+    if not overwrite:
+        raise InputError(f"{folder}: not empty; choose another folder with -o, or type --overwrite")
+    made = {README, "train.tsv", "validation.tsv", "test.tsv", "corpus.txt", "questions.jsonl"}
+    others = sorted(set(content) - made)
+    if others:
+        raise InputError(
+            f"{folder}: has other files, such as {others[0]}, which --overwrite would remove; choose another"
+        )
+
+
+def write_split(folder: Path, questions: Questions, split: Split, origin: Origin, posts: Path | None = None) -> None:
+    """Writes a split of questions; the folder appears whole or not at all.
+
+    `posts`: a file of the questions with all their fields, which is moved into the folder.
+    """
+    texts = questions.texts
+    files: dict[str, Iterable[Sequence[str]]] = {
+        "train.tsv": ([texts[text] for text in split.train.bag(group).tolist()] for group in range(len(split.train)))
+    }
+    for name, rows in split.rankings.items():
+        if rows:
+            files[f"{name}.tsv"] = ([texts[text] for text in row.tolist()] for row in rows)
+    if len(split.unlabelled):
+        files["corpus.txt"] = ((texts[text],) for text in split.unlabelled.tolist())
+    write_rows(folder, files, origin, {**questions.counts, **split.counts}, posts)
+
+
+def write_rows(
+    folder: Path,
+    files: Mapping[str, Iterable[Sequence[str]]],
+    origin: Origin,
+    counts: Mapping[str, int],
+    posts: Path | None = None,
+) -> None:
+    """Writes files of tab-separated rows and their README.md; the folder appears whole or not at all."""
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        lines = {}
+        for name, rows in files.items():
+            with (temporary / name).open("w", encoding="utf-8", newline="\n") as file:
+                number = 0
+                for number, row in enumerate(with_progress(rows, None, f"writing {name}"), start=1):
+                    file.write("\t".join(row) + "\n")
+                lines[name] = number
+        if posts is not None:
+            posts.rename(temporary / posts.name)
+        said = f"# {folder.name}\n\n" + "".join(_readme(temporary, lines, origin, counts))
+        (temporary / README).write_text(said, encoding="utf-8")
+
+
+def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapping[str, int]) -> Iterator[str]:
+    meaning = {
+        "train.tsv": "a group of questions that ask the same",
+        "validation.tsv": "a question, its duplicate, and other questions; chooses the epoch",
+        "test.tsv": "likewise, for the figures to quote",
+        "corpus.txt": "one unlabelled question",
+        "questions.jsonl": "a question with its title, body, code, tags and date",
+    }
+    yield f"Made by askagain {origin.version} with\n\n    {origin.command}\n\n"
+    yield "| file | lines | a line |\n| --- | --- | --- |\n"
+    for path in sorted(folder.iterdir()):
+        yield f"| `{path.name}` | {lines.get(path.name, '')} | {meaning.get(path.name, '')} |\n"
+    yield f"\nRead as: {origin.read_as}.\n\n"
+    yield "| source | bytes | SHA-256 |\n| --- | --- | --- |\n"
+    for source in origin.sources:
+        for path in [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file()):
+            size = path.stat().st_size
+            yield f"| `{path}` | {size} | {_digest(path) if size <= LARGE_SOURCE else ''} |\n"
+    yield "\n| count | |\n| --- | --- |\n"
+    for name, count in counts.items():
+        yield f"| {name} | {count} |\n"
+    yield "\nNo question of a held-out group is in `train.tsv` or `corpus.txt`. Texts that differ in case, white space or "
+    yield "marks at their\nend alone are one question.\n"
+    for remark in origin.remarks:
+        yield f"\n{remark}\n"
+    yield f"\nLicence: {origin.licence or 'that of the sources'}\n"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

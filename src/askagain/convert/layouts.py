@@ -1,0 +1,302 @@
+"""Finds out what the columns of a table mean, and reads its groups of duplicates: pairs, triplets, sets, group ids."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from askagain.convert.questions import QuestionsBuilder
+from askagain.convert.tables import Record, as_text, read_table
+from askagain.errors import InputError
+
+PAIRS = (
+    ("question1", "question2"),
+    ("anchor", "positive"),
+    ("query", "positive"),
+    ("query", "pos"),
+    ("question", "duplicate"),
+    ("sentence1", "sentence2"),
+    ("sentencea", "sentenceb"),
+    ("text1", "text2"),
+    ("title1", "title2"),
+    ("title", "duplicatetitle"),
+    ("q1", "q2"),
+    ("sentence1text", "sentence2text"),
+)
+SETS = ("set", "group", "questions", "texts", "sentences", "duplicates", "titles")
+LABELS = ("isduplicate", "duplicate", "label", "labels", "similar", "ismatch")
+GROUPS = ("groupid", "group", "cluster", "clusterid", "duplicategroup", "canonicalid")
+DUPLICATE_OF = ("duplicateof", "duplicateid", "originalid", "parentid")
+TEXTS = ("text", "title", "question", "sentence", "query", "content", "questiontitle")
+IDS = ("id", "postid", "questionid", "textid", "docid")
+DATES = ("date", "created", "createdat", "creationdate", "timestamp", "time", "askedat")
+POSITIVE = re.compile(r"positive_?\d*|pos_?\d*", re.IGNORECASE)
+NEGATIVE = re.compile(r"neg(ative)?s?_?\d*", re.IGNORECASE)
+YES = ("1", "1.0", "true", "yes", "duplicate", "y", "t")
+NO = ("0", "0.0", "false", "no", "notduplicate", "n", "f", "", "none", "null")
+MILLISECONDS = 10**11  # a Unix time beyond is not in seconds
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns; None or none: found by their names.
+
+    `texts`: two or more columns whose texts duplicate each other, or the one with the text. `label`: whether a row's
+    texts do. `group`: rows with the same value duplicate each other. `date`: when the text was written.
+    """
+
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    group: str | None = None
+    date: str | None = None
+
+
+def read_groups(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: bool | None = None) -> str:
+    """Reads a table of groups or pairs into `builder`.
+
+    Returns what its columns were taken for, in words. Raises InputError where they cannot be told, or where a row does
+    not fit.
+    """
+    records = read_table(path, quoted)
+    first = next(records, None)
+    if first is None:
+        raise InputError(f"{path}: no rows; it should have groups or pairs of questions")
+    rows = _chain(first, records)
+    if isinstance(first.cells, list):
+        _refuse_names(path, columns)
+        return _read_lists(path, rows, builder)
+    return _read_columns(path, rows, list(first.cells), columns, builder)
+
+
+def read_texts(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: bool | None = None) -> None:
+    """Reads unlabelled texts: a text a line, or one column of a table."""
+    if path.is_file() and path.name.removesuffix(".gz").endswith(".txt"):
+        for record in read_table(path, quoted=False):
+            builder.add(" ".join(map(as_text, record.cells)), unlabelled=True)
+        return
+    text: str | None = columns.texts[0] if columns.texts else None
+    when: str | None = None
+    for record in read_table(path, quoted):
+        if isinstance(record.cells, list):
+            for cell in record.cells:
+                builder.add(as_text(cell), unlabelled=True)
+            continue
+        if text is None or text not in record.cells:
+            text = _wanted(path, list(record.cells), text, TEXTS, "text")
+        when = when or columns.date or _by_name(list(record.cells), DATES)
+        builder.add(as_text(record.cells[text]), _date(path, record, when), unlabelled=True)
+
+
+def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
+    yield first
+    yield from rest
+
+
+def _read_lists(path: Path, rows: Iterator[Record], builder: QuestionsBuilder) -> str:
+    """A group a line, as `train.tsv` has it, and as lists of JSON."""
+    for record in rows:
+        cells = [text for cell in record.cells for text in texts_of(cell)]
+        _count_group(path, record, builder.add_group(cells), builder)
+    return "a group a line"
+
+
+def _read_columns(
+    path: Path, rows: Iterator[Record], names: list[str], columns: Columns, builder: QuestionsBuilder
+) -> str:
+    when = _wanted(path, names, columns.date, DATES, "date", needed=columns.date is not None)
+    text_columns = list(columns.texts)
+    for name in text_columns:
+        _wanted(path, names, name, (), "text")
+    if not text_columns:
+        text_columns = _pair_columns(names)
+    group = _wanted(path, names, columns.group, GROUPS, "group", needed=columns.group is not None)
+    original = _by_name(names, DUPLICATE_OF)
+    if len(text_columns) < 2:
+        single = text_columns[0] if text_columns else _by_name(names, TEXTS)
+        if group is not None and single is not None:
+            return _read_long(path, rows, single, group, when, builder)
+        if original is not None and single is not None:
+            return _read_links(path, rows, names, single, original, when, builder)
+    if not text_columns:
+        together = _by_name(names, SETS)
+        if together is None:
+            raise InputError(
+                f"{path}: which of its columns ({', '.join(names)}) duplicate each other? name two with --columns A,B, "
+                "or one and the column of its group with --columns TEXT --group GROUP"
+            )
+        text_columns = [together]
+    label = _wanted(path, names, columns.label, LABELS, "label", needed=columns.label is not None)
+    negatives = [name for name in names if NEGATIVE.fullmatch(name) and name not in text_columns]
+    return _read_pairs(path, rows, text_columns, label if label not in text_columns else None, negatives, when, builder)
+
+
+def _pair_columns(names: list[str]) -> list[str]:
+    """The columns of a pair, found by their names; with `positive`, all of its kind."""
+    plain = {_plain(name): name for name in names}
+    for pair in PAIRS:
+        if all(name in plain for name in pair):
+            chosen = [plain[name] for name in pair]
+            more = [name for name in names if POSITIVE.fullmatch(name) and name not in chosen]
+            return chosen + more if POSITIVE.fullmatch(chosen[1]) else chosen
+    return []
+
+
+def _read_pairs(
+    path: Path,
+    rows: Iterator[Record],
+    text_columns: list[str],
+    label: str | None,
+    negatives: list[str],
+    when: str | None,
+    builder: QuestionsBuilder,
+) -> str:
+    for record in rows:
+        cells = _named(path, record)
+        texts = [text for name in text_columns for text in texts_of(cells.get(name))]
+        moment = _date(path, record, when)
+        if label is None or _is_yes(path, record, label):
+            _count_group(path, record, builder.add_group(texts, moment), builder)
+        else:
+            builder.count("pairs labelled as no duplicates")
+            for text in texts:
+                builder.add(text, moment)
+        for name in negatives:
+            for text in texts_of(cells.get(name)):
+                builder.add(text)
+    said = f"duplicates in {' and '.join(text_columns)}"
+    if label is not None:
+        said += f" where {label} says so"
+    return said + (f"; {', '.join(negatives)} as other texts" if negatives else "")
+
+
+def _read_long(
+    path: Path, rows: Iterator[Record], text: str, group: str, when: str | None, builder: QuestionsBuilder
+) -> str:
+    """A text a row; rows of one group have the same value in its column, and rows without value stand alone."""
+    groups: dict[str, list[str]] = {}
+    for record in rows:
+        cells = _named(path, record)
+        value = as_text(cells.get(group)).strip()
+        builder.add(as_text(cells.get(text)), _date(path, record, when), unlabelled=not value)
+        if value:
+            groups.setdefault(value, []).append(as_text(cells.get(text)))
+    for texts in groups.values():
+        builder.add_group(texts)
+    return f"{text} grouped by {group}"
+
+
+def _read_links(
+    path: Path,
+    rows: Iterator[Record],
+    names: list[str],
+    text: str,
+    original: str,
+    when: str | None,
+    builder: QuestionsBuilder,
+) -> str:
+    """A text a row, with its id and the id of the one that it duplicates."""
+    own = _wanted(path, names, None, IDS, "id")
+    texts: dict[str, str] = {}
+    links: list[tuple[int, str, str]] = []
+    for record in rows:
+        cells = _named(path, record)
+        key, other = as_text(cells.get(str(own))).strip(), as_text(cells.get(original)).strip()
+        texts[key] = as_text(cells.get(text))
+        builder.add(texts[key], _date(path, record, when), unlabelled=not other)
+        if other:
+            links.append((record.line, key, other))
+    for _, key, other in links:
+        if other in texts:
+            builder.add_group([texts[other], texts[key]])
+        else:
+            builder.count("links to a text that is not there")
+    return f"{text} with the {own} that it duplicates in {original}"
+
+
+def _named(path: Path, record: Record) -> dict[str, Any]:
+    if not isinstance(record.cells, dict):
+        raise InputError(f"{path}, line {record.line}: a list, where the lines before it have named columns")
+    return record.cells
+
+
+def texts_of(cell: Any) -> list[str]:
+    """The texts of a cell, which may hold a list."""
+    if isinstance(cell, list | tuple):
+        return [text for item in cell for text in texts_of(item)]
+    return [as_text(cell)]
+
+
+def _count_group(path: Path, record: Record, is_group: bool, builder: QuestionsBuilder) -> None:
+    if not is_group:
+        builder.count("rows without two texts")
+        builder.counts.setdefault("first of them, line", record.line)
+
+
+def _is_yes(path: Path, record: Record, label: str) -> bool:
+    value = re.sub(r"[\s_-]", "", as_text(_named(path, record).get(label)).lower())
+    if value not in YES and value not in NO:
+        raise InputError(
+            f"{path}, line {record.line}: {label}={as_text(_named(path, record).get(label))!r} says neither yes nor no "
+            "(1 or 0, true or false); name another column with --label, or none with --label none"
+        )
+    return value in YES
+
+
+def _date(path: Path, record: Record, column: str | None) -> int | None:
+    """Seconds since 1970, or None."""
+    if column is None or not isinstance(record.cells, dict):
+        return None
+    value = record.cells.get(column)
+    try:
+        if isinstance(value, datetime):
+            return int(value.replace(tzinfo=value.tzinfo or timezone.utc).timestamp())
+        if isinstance(value, date):
+            return int(datetime(value.year, value.month, value.day, tzinfo=timezone.utc).timestamp())
+        text = as_text(value).strip()
+        if not text:
+            return None
+        if re.fullmatch(r"\d{9,}(\.\d+)?", text):
+            seconds = float(text)
+            return int(seconds / 1000 if seconds > MILLISECONDS else seconds)
+        moment = datetime.fromisoformat(text)
+        return int(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"{path}, line {record.line}: {column}={as_text(value)[:40]!r} is no date such as 2026-01-31 or a Unix time; "
+            "name another column with --date, or none with --date none"
+        ) from error
+
+
+def _wanted(
+    path: Path, names: list[str], given: str | None, known: tuple[str, ...], meaning: str, needed: bool = True
+) -> str | None:
+    """The column that was given, else the one found by its name; `none` stands for no column."""
+    if given is not None and given.lower() == "none" and given not in names:
+        return None
+    if given is not None and given in names:
+        return given
+    found = _by_name(names, known) if given is None else None
+    if found is None and needed:
+        said = f"no column {given}" if given is not None else f"which column is the {meaning}?"
+        raise InputError(f"{path}: {said}; its columns are {', '.join(names)}")
+    return found
+
+
+def _refuse_names(path: Path, columns: Columns) -> None:
+    given = [
+        *columns.texts,
+        *(name for name in (columns.label, columns.group, columns.date) if name not in (None, "none")),
+    ]
+    if given:
+        raise InputError(f"{path}: its columns have no names, so there is no {given[0]}; add a first line with names")
+
+
+def _by_name(names: list[str], known: tuple[str, ...]) -> str | None:
+    plain = {_plain(name): name for name in reversed(names)}
+    return next((plain[name] for name in known if name in plain), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())

@@ -1,0 +1,91 @@
+"""Reads tasks of MTEB that are on disk: AskUbuntuDupQuestions, StackOverflowDupQuestions, CQADupstack and their kind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from askagain.convert.beir import BeirFolder
+from askagain.convert.layouts import texts_of
+from askagain.convert.questions import one_line
+from askagain.convert.tables import SUFFIXES, as_text, read_table, table_suffix
+from askagain.corpus.candidates import CandidateSampler
+from askagain.errors import InputError
+
+SETS = {"dev": "validation", "validation": "validation", "test": "test"}
+
+
+class Query(NamedTuple):
+    """A query, the texts that duplicate it, and those that do not."""
+
+    text: str
+    positive: list[str]
+    negative: list[str]
+
+
+def read_reranking(folder: Path) -> dict[str, list[Query]]:
+    """The queries of a reranking task by set, `validation` or `test`: with their own positive and negative texts.
+
+    Raises InputError where the folder has no file of that kind, or a line lacks one of the three.
+    """
+    found: dict[str, list[Query]] = {}
+    for path in sorted(folder.rglob("*")):
+        split = next((name for name in SETS if path.name.startswith(name)), None)
+        if split is not None and path.is_file() and table_suffix(path) in SUFFIXES:
+            found.setdefault(SETS[split], []).extend(_queries(path))
+    if not found:
+        raise InputError(f"{folder}: no test.jsonl.gz or Parquet of a test set in it; give the folder of the task")
+    return found
+
+
+def _queries(path: Path) -> Iterator[Query]:
+    for record in read_table(path):
+        cells = record.cells
+        if not isinstance(cells, dict) or not {"query", "positive", "negative"} <= set(cells):
+            raise InputError(f"{path}, line {record.line}: should have query, positive and negative")
+        yield Query(as_text(cells["query"]), texts_of(cells["positive"]), texts_of(cells["negative"]))
+
+
+def reranking_rows(queries: list[Query]) -> Iterator[list[str]]:
+    """A row for each positive text of each query: the query, that text, and all negative ones."""
+    for query in queries:
+        question = one_line(query.text)
+        negative = list(dict.fromkeys(filter(None, map(one_line, query.negative))))
+        for text in dict.fromkeys(filter(None, map(one_line, query.positive))):
+            candidates = [other for other in negative if other not in (question, text)]
+            if question and text != question and candidates:
+                yield [question, text, *candidates]
+
+
+def is_retrieval(folder: Path) -> bool:
+    """Whether a task has corpus and queries of its own, as those of CQADupstack do."""
+    return BeirFolder.is_in(folder)
+
+
+def retrieval_rows(folder: Path, candidates: int, guard: float, seed: int) -> dict[str, list[list[str]]]:
+    """By set, a row for each query: the query, one of its relevant documents, and others drawn at random.
+
+    `candidates`, `guard`, `seed`: see `CandidateSampler`; the query's other relevant documents are never drawn.
+    """
+    source = BeirFolder(folder)
+    documents = {key: text for key, text in ((key, one_line(text)) for key, text in source.documents.items()) if text}
+    texts = list(dict.fromkeys(documents.values()))
+    place = {text: number for number, text in enumerate(texts)}
+    rows: dict[str, list[list[str]]] = {}
+    for split in source.splits:
+        relevant: dict[str, list[int]] = {}
+        for judged in source.judgements(split):
+            if judged.score > 0 and judged.document in documents:
+                relevant.setdefault(judged.query, []).append(place[documents[judged.document]])
+        asked = {key: one_line(source.queries[key]) for key in relevant}
+        everything = [*texts, *asked.values()]  # a query is compared with its candidates as well
+        sampler = CandidateSampler(everything, np.arange(len(texts)), candidates, guard, seed)
+        found = rows.setdefault(SETS.get(split, split), [])
+        for number, (key, question) in enumerate(asked.items()):
+            members = [len(texts) + number, *dict.fromkeys(relevant[key])]
+            members = [member for member in members if member == len(texts) + number or texts[member] != question]
+            if question and len(members) > 1:
+                drawn = sampler.draw(number, [*members, *(place[question],) * (question in place)])
+                found.append([question, everything[members[1]], *(texts[text] for text in drawn.texts.tolist())])
+    return rows
