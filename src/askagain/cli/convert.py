@@ -101,10 +101,10 @@ def groups(
       askagain convert groups questions.parquet --columns title --group topic --by-time -o data/mine
     """
     from askagain.convert.beir import BeirFolder, read_beir
+    from askagain.convert.folder import check_new, write_split
     from askagain.convert.layouts import Columns, read_groups, read_texts
     from askagain.convert.questions import QuestionsBuilder
     from askagain.convert.split import split
-    from askagain.convert.folder import check_new, write_split
 
     check_new(folder, overwrite)
     wanted = Columns(tuple((columns or "").split(",")) if columns else (), label, group, date)
@@ -212,17 +212,16 @@ def _settings(hard_by: str, **settings: Any) -> "SplitSettings":
 def _origin(
     folder: Path, sources: "list[Path] | tuple[Path, ...]", read_as: str, settings: "SplitSettings", licence: str | None
 ) -> "Origin":
-    from askagain.cli.main import program_version
     from askagain.convert.folder import Origin
 
     # Where it was written is left out, so that the same command gives the same bytes anywhere.
     words = ["DIR" if word == str(folder) else word for word in sys.argv[1:]]
     remark = (
-        f"Candidates are drawn with seed {settings.seed}, {settings.candidates} a row or as many as there are, never from "
-        f"the question's own group, and without texts that share {settings.guard:.0%} or more of their words with a member "
-        "of it."
+        f"Candidates are drawn with seed {settings.seed}, {settings.candidates} a row or as many as there are, never "
+        f"from the question's own group, and without texts that share {settings.guard:.0%} or more of their words with a "
+        "member of it."
     )
-    return Origin(shlex.join(["askagain", *words]), sources, read_as, program_version(), licence, [remark])
+    return Origin(shlex.join(["askagain", *words]), sources, read_as, licence, [remark])
 
 
 def _report(folder: Path, counts: dict[str, int], trains: bool = True) -> None:

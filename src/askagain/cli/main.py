@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -39,7 +38,7 @@ def main() -> None:
     """Runs a verb, and exits."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # blocks that clean up do so
     try:
-        status = askagain.main(standalone_mode=False)
+        status = askagain.main(prog_name="askagain", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -78,14 +77,6 @@ def _one_line(error: BaseException) -> str | None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def program_version() -> str:
-    """The version of askagain, or `unknown` where it is not installed."""
-    try:
-        return version("askagain")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class BeirFolder:
     def judgements(self, split: str) -> Iterator[Judgement]:
         """The judgements of one set; raises InputError for ids that are not there, naming the line."""
         path = self._judged[split]
-        for record in read_table(path):
+        for record in read_table(path, named=True):
             cells = record.cells
             values = list(cells.values()) if isinstance(cells, dict) else cells
             if isinstance(cells, dict) and {"query-id", "corpus-id"} <= set(cells):

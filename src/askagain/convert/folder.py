@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from askagain.convert.questions import Questions
@@ -20,13 +21,12 @@ class Origin:
     """Where the texts of a corpus come from, for its README.md.
 
     `command`: as it was typed. `sources`: the files that were read. `read_as`: what they were taken for. `licence`:
-    a sentence, or None where it is not known. `version`: of askagain.
+    a sentence, or None where it is not known.
     """
 
     command: str
     sources: Sequence[Path]
     read_as: str
-    version: str
     licence: str | None = None
     remarks: list[str] = field(default_factory=list)
 
@@ -80,10 +80,10 @@ def write_rows(
         lines = {}
         for name, rows in files.items():
             with (temporary / name).open("w", encoding="utf-8", newline="\n") as file:
-                number = 0
-                for number, row in enumerate(with_progress(rows, None, f"writing {name}"), start=1):
+                lines[name] = 0
+                for row in with_progress(rows, None, f"writing {name}"):
                     file.write("\t".join(row) + "\n")
-                lines[name] = number
+                    lines[name] += 1
         if posts is not None:
             posts.rename(temporary / posts.name)
         said = f"# {folder.name}\n\n" + "".join(_readme(temporary, lines, origin, counts))
@@ -98,7 +98,7 @@ def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapp
         "corpus.txt": "one unlabelled question",
         "questions.jsonl": "a question with its title, body, code, tags and date",
     }
-    yield f"Made by askagain {origin.version} with\n\n    {origin.command}\n\n"
+    yield f"Made by askagain {version('askagain')} with\n\n    {origin.command}\n\n"
     yield "| file | lines | a line |\n| --- | --- | --- |\n"
     for path in sorted(folder.iterdir()):
         yield f"| `{path.name}` | {lines.get(path.name, '')} | {meaning.get(path.name, '')} |\n"
@@ -110,9 +110,11 @@ def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapp
             yield f"| `{path}` | {size} | {_digest(path) if size <= LARGE_SOURCE else ''} |\n"
     yield "\n| count | |\n| --- | --- |\n"
     for name, count in counts.items():
-        yield f"| {name} | {count} |\n"
-    yield "\nNo question of a held-out group is in `train.tsv` or `corpus.txt`. Texts that differ in case, white space or "
-    yield "marks at their\nend alone are one question.\n"
+        if count:
+            yield f"| {name} | {count} |\n"
+    if "train.tsv" in lines:
+        yield "\nNo question of a held-out group is in `train.tsv` or `corpus.txt`. Texts that differ in case, white space "
+        yield "or marks at\ntheir end alone are one question.\n"
     for remark in origin.remarks:
         yield f"\n{remark}\n"
     yield f"\nLicence: {origin.licence or 'that of the sources'}\n"

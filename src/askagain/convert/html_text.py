@@ -5,6 +5,7 @@ from typing import NamedTuple
 from lxml import etree, html
 
 BLOCKS = {"p", "div", "br", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "tr", "td", "hr", "pre"}
+UNREAD = {"pre", "script", "style"}
 LONGEST = 1 << 20  # characters of a post that are looked at; a post has 30,000 at most
 PARSER = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
 
@@ -39,6 +40,7 @@ def _collect(tree: html.HtmlElement, words: list[str], code: list[str]) -> None:
         if event == "start":
             if element.tag == "pre":
                 code.append("".join(element.itertext()).strip("\n"))
+            if element.tag in UNREAD:
                 element.clear(keep_tail=True)
             elif element.tag in BLOCKS:
                 words.append(" ")

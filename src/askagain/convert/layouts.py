@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +76,15 @@ def read_texts(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: 
         for record in read_table(path, quoted=False):
             builder.add(" ".join(map(as_text, record.cells)), unlabelled=True)
         return
-    text: str | None = columns.texts[0] if columns.texts else None
     when: str | None = None
     for record in read_table(path, quoted):
         if isinstance(record.cells, list):
             for cell in record.cells:
                 builder.add(as_text(cell), unlabelled=True)
             continue
-        if text is None or text not in record.cells:
-            text = _wanted(path, list(record.cells), text, TEXTS, "text")
+        text = columns.texts[0] if columns.texts else _by_name(list(record.cells), TEXTS)
+        if text not in record.cells:
+            raise InputError(f"{path}, line {record.line}: which column is the text? it has {', '.join(record.cells)}")
         when = when or columns.date or _by_name(list(record.cells), DATES)
         builder.add(as_text(record.cells[text]), _date(path, record, when), unlabelled=True)
 
@@ -251,9 +251,9 @@ def _date(path: Path, record: Record, column: str | None) -> int | None:
     value = record.cells.get(column)
     try:
         if isinstance(value, datetime):
-            return int(value.replace(tzinfo=value.tzinfo or timezone.utc).timestamp())
+            return int(value.replace(tzinfo=value.tzinfo or UTC).timestamp())
         if isinstance(value, date):
-            return int(datetime(value.year, value.month, value.day, tzinfo=timezone.utc).timestamp())
+            return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
         text = as_text(value).strip()
         if not text:
             return None
@@ -261,11 +261,11 @@ def _date(path: Path, record: Record, column: str | None) -> int | None:
             seconds = float(text)
             return int(seconds / 1000 if seconds > MILLISECONDS else seconds)
         moment = datetime.fromisoformat(text)
-        return int(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
     except (ValueError, OverflowError) as error:
         raise InputError(
-            f"{path}, line {record.line}: {column}={as_text(value)[:40]!r} is no date such as 2026-01-31 or a Unix time; "
-            "name another column with --date, or none with --date none"
+            f"{path}, line {record.line}: {column}={as_text(value)[:40]!r} is no date such as 2026-01-31 or a Unix "
+            "time; name another column with --date, or none with --date none"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Reads tasks of MTEB that are on disk: AskUbuntuDupQuestions, StackOverflowDupQuestions, CQADupstack and their kind."""
+"""Reads tasks of MTEB on disk: AskUbuntuDupQuestions, StackOverflowDupQuestions, CQADupstack and their kind."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +86,7 @@ def retrieval_rows(folder: Path, candidates: int, guard: float, seed: int) -> di
             members = [len(texts) + number, *dict.fromkeys(relevant[key])]
             members = [member for member in members if member == len(texts) + number or texts[member] != question]
             if question and len(members) > 1:
-                drawn = sampler.draw(number, [*members, *(place[question],) * (question in place)])
+                again = [place[question]] if question in place else []
+                drawn = sampler.draw(number, members + again)
                 found.append([question, everything[members[1]], *(texts[text] for text in drawn.texts.tolist())])
     return rows

@@ -6,7 +6,7 @@ import re
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, overload
 
@@ -216,6 +216,6 @@ def _number(row: Mapping[str, Any], name: str, file: str) -> int:
 
 def _seconds(date: str | None) -> int:
     try:
-        return int(datetime.fromisoformat(str(date)).replace(tzinfo=timezone.utc).timestamp())
+        return int(datetime.fromisoformat(str(date)).replace(tzinfo=UTC).timestamp())
     except ValueError:
         return UNKNOWN_DATE

@@ -31,7 +31,7 @@ class Record(NamedTuple):
     cells: dict[str, Any] | list[Any]
 
 
-def read_table(path: Path, quoted: bool | None = None) -> Iterator[Record]:
+def read_table(path: Path, quoted: bool | None = None, named: bool | None = None) -> Iterator[Record]:
     """The rows of a table, one at a time.
 
     A TSV file has no column names unless its first line looks like names; a CSV file has them. A JSON file is a list of
@@ -41,6 +41,7 @@ def read_table(path: Path, quoted: bool | None = None) -> Iterator[Record]:
         path: the file; its name tells the format, with or without `.gz`. A folder is read as all Parquet and Arrow
             files in it, which is how `datasets` keeps a data set on disk.
         quoted: whether cells of a TSV file may stand in quotation marks (None: look).
+        named: whether its first line names the columns (None: look).
 
     Raises:
         InputError: for a file that is missing, damaged or of no known format, naming the line.
@@ -51,7 +52,7 @@ def read_table(path: Path, quoted: bool | None = None) -> Iterator[Record]:
     refuse_unreadable(path)
     suffix = table_suffix(path)
     if suffix in DELIMITERS:
-        yield from _delimited(path, DELIMITERS[suffix], quoted)
+        yield from _delimited(path, DELIMITERS[suffix], quoted, named)
     elif suffix in JSON_LINES:
         yield from _json(path)
     elif suffix in COLUMNAR:
@@ -67,9 +68,9 @@ def table_suffix(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
-def _delimited(path: Path, delimiter: str, quoted: bool | None) -> Iterator[Record]:
+def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | None) -> Iterator[Record]:
     first = head(path, SAMPLED_BYTES)
-    has_names = delimiter == "," or header(path) is not None
+    has_names = (delimiter == "," or header(path) is not None) if named is None else named
     if quoted is None:
         quoted = delimiter == "," or (has_names and _is_quoted(first))
     csv.field_size_limit(LONGEST_CELL)
@@ -111,8 +112,8 @@ def _names(path: Path, cells: list[str]) -> list[str]:
 def _by_name(path: Path, line: int, names: list[str], cells: list[str]) -> dict[str, Any]:
     if len(cells) != len(names):
         raise InputError(
-            f"{path}, line {line}: {len(cells)} cells, and {len(names)} columns ({', '.join(names)}); repair the line, or "
-            "see --quotes"
+            f"{path}, line {line}: {len(cells)} cells, and {len(names)} columns ({', '.join(names)}); repair the line, "
+            "or see --quotes"
         )
     return dict(zip(names, cells, strict=True))
 
@@ -193,7 +194,7 @@ def _frame(path: Path) -> pl.DataFrame:
         try:
             return pl.read_ipc_stream(path)  # as `datasets` writes it
         except pl.exceptions.PolarsError:
-            return pl.read_ipc(path, memory_map=False)
+            return pl.read_ipc(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         said = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read as {path.suffix[1:]} ({said}); write it again") from error

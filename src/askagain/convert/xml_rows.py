@@ -41,7 +41,7 @@ class RowParser:
             if begins is None and len(self._prolog) < PROLOG_BYTES:
                 return
             if begins is None or b"<!" in self._prolog[: begins.start()]:
-                raise InputError(f"{self._name}: no file of a dump: it does not begin with an element and its rows")
+                raise InputError(f"{self._name}: no file of a dump: it should begin with an element, which has rows")
             piece, self._prolog = self._prolog, None
         try:
             self._parser.feed(piece)
@@ -51,9 +51,9 @@ class RowParser:
 
     def close(self) -> None:
         """Ends the file; raises InputError where it ends too early."""
+        if self._prolog is not None:
+            raise InputError(f"{self._name}: no file of a dump: there are no elements in it")
         try:
-            if self._prolog:
-                self._parser.feed(self._prolog)
             self._parser.close()
             self._take_rows()
         except etree.XMLSyntaxError as error:

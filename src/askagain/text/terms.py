@@ -1,6 +1,7 @@
 """The terms by which two texts are called alike: words, and pairs of letters where a script writes no spaces."""
 
 import re
+from itertools import pairwise
 
 # Chinese characters, kana, Thai, Lao, Myanmar and Khmer: their words are not told apart by spaces.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -27,7 +28,7 @@ def terms(text: str) -> set[str]:
     text = text.casefold()
     found = set(WORD.findall(text))
     for run in RUN.findall(text):
-        found.update([run] if len(run) == 1 else map("".join, zip(run, run[1:], strict=False)))
+        found.update([run] if len(run) == 1 else map("".join, pairwise(run)))
     return found
 
 
