@@ -97,10 +97,11 @@ finally:
 def test_from_a_site_s_own_files_to_a_trained_and_compared_model_with_two_commands(askagain, command, tmp_path, source):
     out = tmp_path / "out"
     groups = REAL_DATA / "askubuntu" / "train.tsv"
+    lines = groups.read_text(encoding="utf-8").splitlines()[:600] if groups.is_file() else []
     if source == "groups":
-        words = ["groups", groups]
+        (tmp_path / "groups.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        words = ["groups", tmp_path / "groups.tsv"]
     elif source == "pairs":
-        lines = groups.read_text(encoding="utf-8").splitlines()[:1500]
         pairs = tmp_path / "pairs.csv"
         cells = ['"' + '","'.join(cell.replace('"', '""') for cell in line.split("\t")[:2]) + '"' for line in lines]
         pairs.write_text("\n".join(["asked,original", *cells]) + "\n", encoding="utf-8")

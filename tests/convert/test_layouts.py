@@ -15,15 +15,17 @@ QUIT = {"quit vim", "leave vim"}
 MERGE = {"undo a merge", "revert a merge"}
 
 
-def groups_in(path, columns=Columns(), quoted=None):
+def groups_in(path, columns=None, quoted=None):
     """The groups of a table as sets of texts, and all texts."""
     builder = QuestionsBuilder()
-    read_groups(path, columns, builder, quoted)
+    read_groups(path, columns or Columns(), builder, quoted)
+    return joined(builder)
+
+
+def joined(builder):
     questions = builder.join()
-    groups = [
-        {questions.texts[text] for text in questions.groups.bag(i).tolist()} for i in range(len(questions.groups))
-    ]
-    return groups, set(questions.texts)
+    groups = [questions.groups.bag(group).tolist() for group in range(len(questions.groups))]
+    return [{questions.texts[text] for text in group} for group in groups], set(questions.texts)
 
 
 LAYOUTS = {
@@ -35,10 +37,11 @@ LAYOUTS = {
     "triplets.csv": "anchor,positive,negative\nquit vim,leave vim,list ports\nundo a merge,revert a merge,open ports\n",
     "quora.csv": "id,qid1,qid2,question1,question2,is_duplicate\n"
     '0,1,2,"quit vim","leave vim",1\n1,3,4,"undo a merge","revert a merge",1\n2,1,3,"quit vim","undo a merge",0\n',
-    "titles.csv": "id,title,cluster_id\n1,quit vim,a\n2,undo a merge,b\n3,leave vim,a\n4,revert a merge,b\n5,list ports,\n",
+    "titles.csv": "id,title,cluster_id\n1,quit vim,a\n2,undo a merge,b\n3,leave vim,a\n4,revert a merge,b\n5,ports,\n",
     "links.csv": "id,title,duplicate_of\n1,quit vim,\n2,undo a merge,\n3,leave vim,1\n4,revert a merge,2\n",
     "named.tsv": "question\tduplicate\nquit vim\tleave vim\nundo a merge\trevert a merge\n",
-    "list.json": '[{"anchor": "quit vim", "positive": "leave vim"},\n {"anchor": "undo a merge", "positive": "revert a merge"}]',
+    "list.json": '[{"anchor": "quit vim", "positive": "leave vim"},\n'
+    ' {"anchor": "undo a merge", "positive": "revert a merge"}]',
 }
 
 
@@ -97,11 +100,8 @@ def test_queries_and_their_relevant_documents_are_duplicates(tmp_path, as_parque
     assert BeirFolder.is_in(tmp_path)
     builder = QuestionsBuilder()
     read_beir(tmp_path, builder)
-    questions = builder.join()
-    groups = [
-        {questions.texts[text] for text in questions.groups.bag(i).tolist()} for i in range(len(questions.groups))
-    ]
-    assert groups == [QUIT, MERGE] and "list ports" in questions.texts
+    groups, texts = joined(builder)
+    assert groups == [QUIT, MERGE] and "list ports" in texts
 
 
 def test_texts_of_pairs_that_are_no_duplicates_are_kept_as_other_texts(tmp_path):
@@ -172,6 +172,6 @@ def test_other_texts_come_from_lines_or_from_a_column(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path, name, content, columns, message):
     path = tmp_path / name
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(InputError, match=".") as refused:
+    with pytest.raises(InputError) as refused:
         groups_in(path, columns)
     assert message in str(refused.value) and "\n" not in str(refused.value)

@@ -13,7 +13,7 @@ from askagain.convert.split import SplitSettings, split
 from askagain.errors import InputError
 from askagain.text.terms import alike_key, are_near, terms
 
-ORIGIN = Origin("askagain convert groups FILE -o DIR", [], "a group a line", "0")
+ORIGIN = Origin("askagain convert groups FILE -o DIR", [], "a group a line")
 
 # Few words, so that groups share texts and texts are close to each other.
 words = st.sampled_from(["how", "to", "quit", "vim", "Vim", "merge", "git", "list", "ports", "?", "Wie", "を", "終了"])
@@ -54,9 +54,8 @@ def test_no_text_of_a_held_out_group_is_trained_on(tmp_path_factory, groups, oth
         keys = {alike_key(member) for member in group}
         merged = keys.union(*(joined[key] for key in keys if key in joined))
         joined |= dict.fromkeys(merged, merged)
-    trained = {
-        alike_key(cell) for name in ("train.tsv", "corpus.txt") for row in lines_of(folder / name) for cell in row
-    }
+    rows = [*lines_of(folder / "train.tsv"), *lines_of(folder / "corpus.txt")]
+    trained = {alike_key(cell) for row in rows for cell in row}
     held_out = [row for name in ("validation.tsv", "test.tsv") for row in lines_of(folder / name)]
     assert held_out
     for question, duplicate, *candidates in held_out:

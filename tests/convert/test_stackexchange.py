@@ -13,8 +13,9 @@ from tests.conftest import REAL_DATA
 DUMPS = REAL_DATA / "stackexchange_dumps"
 POSTS = """\ufeff<?xml version="1.0" encoding="utf-8"?>
 <posts>
-  <row Id="1" PostTypeId="1" CreationDate="2014-01-21T20:26:05.383" Title="How to quit &quot;vim&quot; &amp; save?&#xA; " \
-Body="&lt;p&gt;I am &lt;em&gt;stuck&lt;/em&gt;:&lt;/p&gt;&lt;pre&gt;&lt;code&gt;:q&#xA;&lt;/code&gt;&lt;/pre&gt;" Tags="&lt;vim&gt;&lt;exit&gt;" />
+  <row Id="1" PostTypeId="1" CreationDate="2014-01-21T20:26:05.383" \
+Title="How to quit &quot;vim&quot; &amp; save?&#xA; " Tags="&lt;vim&gt;&lt;exit&gt;" \
+Body="&lt;p&gt;I am &lt;em&gt;stuck&lt;/em&gt;:&lt;/p&gt;&lt;pre&gt;&lt;code&gt;:q&#xA;&lt;/code&gt;&lt;/pre&gt;" />
   <row Id="2" PostTypeId="2" ParentId="1" Body="An answer" />
   <row Id="3" PostTypeId="1" CreationDate="2015-02-03T00:00:00.000" Title="Leave&#x9;vim" Body="x" Tags="|vim|" />
   <row Id="5" PostTypeId="1" CreationDate="2015-02-03T00:00:00.000" Title="Exit vim" Body="x" />

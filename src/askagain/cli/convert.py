@@ -218,8 +218,8 @@ def _origin(
     words = ["DIR" if word == str(folder) else word for word in sys.argv[1:]]
     remark = (
         f"Candidates are drawn with seed {settings.seed}, {settings.candidates} a row or as many as there are, never "
-        f"from the question's own group, and without texts that share {settings.guard:.0%} or more of their words with a "
-        "member of it."
+        f"from the question's own group, and without texts that share {settings.guard:.0%} or more of their words with "
+        "a member of it."
     )
     return Origin(shlex.join(["askagain", *words]), sources, read_as, licence, [remark])
 

@@ -113,8 +113,8 @@ def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapp
         if count:
             yield f"| {name} | {count} |\n"
     if "train.tsv" in lines:
-        yield "\nNo question of a held-out group is in `train.tsv` or `corpus.txt`. Texts that differ in case, white space "
-        yield "or marks at\ntheir end alone are one question.\n"
+        yield "\nNo question of a held-out group is in `train.tsv` or `corpus.txt`. Texts that differ in case, white "
+        yield "space or marks\nat their end alone are one question.\n"
     for remark in origin.remarks:
         yield f"\n{remark}\n"
     yield f"\nLicence: {origin.licence or 'that of the sources'}\n"
