@@ -20,6 +20,7 @@ ROOMS = (
     "ranking",
     "distributed",
     "convert",
+    "fetch",
     "evaluation",
     "training.losses",
     "training.optim",

@@ -15,7 +15,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import askagain
-from tests.end_to_end.conftest import QUICK, column, history_of, metrics_of, succeeded, wandb_records
+from tests.end_to_end.conftest import QUICK, column, history_of, metrics_of, refused, succeeded, wandb_records
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
@@ -347,3 +347,17 @@ def test_a_loss_of_ones_own_is_one_class_and_one_config(command, small, tmp_path
     run = succeeded(command("train.py", *words, searched, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "src")])))
     assert 0 < metrics_of(run)["train/loss_epoch"] < 0.95
     assert askagain.load(run / "checkpoints" / "last.ckpt").dim == 16
+
+
+def test_validation_rows_can_be_drawn_from_groups(command, small, tmp_path):
+    lines = (small / "train.tsv").read_text().splitlines(keepends=True)
+    (tmp_path / "train.tsv").write_text("".join(lines[50:]))
+    (tmp_path / "held_out.tsv").write_text("".join(lines[:50]))
+    words = ("train.py", "experiment=dssm", "data=tsv", f"data.dir={tmp_path}", *QUICK)
+    result = command(*words, f"data.validation_groups={tmp_path / 'held_out.tsv'}", "data.validation_candidates=40")
+    run = succeeded(result)
+    assert f"dssm on rows drawn from {tmp_path / 'held_out.tsv'}" in result.stdout
+    ranked = json.loads((run / "metrics.json").read_text())
+    assert 0 < ranked["val/mrr"] <= 1
+    refusal = command(*words, f"data.validation_groups={tmp_path / 'train.tsv'}")
+    assert "rows are trained on" in refused(refusal)

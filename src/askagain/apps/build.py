@@ -1,6 +1,7 @@
 """Builds what a command works with from its config."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
+from askagain.corpus.drawn_rows import drawn_rows
 from askagain.corpus.files import CorpusFiles
 from askagain.errors import InputError
 from askagain.synthetic.sample import generator_digest, write_sample
@@ -97,8 +99,20 @@ def build_corpus(cfg: DictConfig) -> Corpus:
         settings = dict(data.sample)
         key: dict[str, object] = {"settings": settings, "generator": generator_digest()}
         folder = cache.entry("synthetic-sample", key, lambda path: write_sample(path, **settings), str)
+    files = CorpusFiles.locate(folder, **paths)
+    if data.validation_groups is not None:
+        drawn = drawn_rows(
+            Path(str(data.validation_groups)),
+            files,
+            cache,
+            candidates=data.validation_candidates,
+            seed=data.validation_seed,
+            on_bad_row=data.on_bad_row,
+            clean=data.clean,
+        )
+        files = replace(files, validation=drawn)
     treatment = {name: data[name] for name in ("on_bad_row", "clean", "join_groups", "leaks_allowed")}
-    return Corpus(CorpusFiles.locate(folder, **paths), build(cfg, "preprocessor"), cache, **treatment)
+    return Corpus(files, build(cfg, "preprocessor"), cache, **treatment)
 
 
 def training_texts(corpus: Corpus) -> list[Sequence[str]]:
@@ -114,5 +128,8 @@ def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker") -> "L
 
 
 def data_name(cfg: DictConfig, path: Path | str) -> str:
-    """What to call a file of the corpus; the built-in sample is in the cache under a name that says nothing."""
-    return "the synthetic sample" if cfg.data.sample is not None else str(path)
+    """What to call a file of the corpus; what was made in the cache is there under a name that says nothing."""
+    if cfg.data.sample is not None:
+        return "the synthetic sample"
+    is_drawn = cfg.data.validation_groups is not None and Path(path).is_relative_to(str(cfg.paths.cache_dir))
+    return f"rows drawn from {cfg.data.validation_groups}" if is_drawn else str(path)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from askagain.apps.build import build, build_corpus, build_own_metrics, build_ranker, data_name, import_modules
 from askagain.apps.report import PREFIXES, prefixed, print_metrics, write_metrics
+from askagain.apps.verdict import published_lines
 from askagain.apps.worst import write_worst
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.token_store import TokenStore
@@ -57,6 +58,9 @@ def evaluate(cfg: DictConfig) -> float:
     chosen = choices["encoder"] if cfg.get("ranker") is None else choices["ranker"]
     name = f"{chosen} {cfg.encoder.path}" if cfg.get("ranker") is None and "path" in cfg.encoder else chosen
     print_metrics(f"{name} on {result.where}", {chosen: result.metrics}, cfg.metric.name, cfg.ties)
+    if isinstance(result.ranking, TokenStore):
+        for line in published_lines(result.ranking.path.parent, result.metrics):
+            print(line)
     wanted = cfg.worst_ranked
     worst = worst_ranked(ranker, result.ranking, result.ranks, wanted.rows, wanted.candidates)
     write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)

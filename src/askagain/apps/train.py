@@ -32,7 +32,7 @@ from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
 from askagain.apps.sweep import METRICS, group_in_wandb
 from askagain.apps.variants import variants
-from askagain.apps.verdict import Outcome, verdict
+from askagain.apps.verdict import Outcome, published_lines, verdict
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
@@ -314,6 +314,9 @@ def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outco
     title = f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}"
     print_metrics(title, columns, cfg.metric.name, cfg.ties)
     for line in verdict(cfg, corpus, outcome):
+        print(line)
+    kept = [metrics for name, metrics in columns.items() if name.startswith("val")][-1]
+    for line in published_lines(corpus.ranking("validation").path.parent, kept):
         print(line)
     print(f"encoder: {_encoder_folder(cfg)}")
 

@@ -1,7 +1,9 @@
 """Says in words what came of a training: better or worse than its start and than a baseline, by how much, how sure."""
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from omegaconf import DictConfig
 
 from askagain.apps.build import build_own_metrics, build_ranker, training_texts
 from askagain.corpus.corpus import Corpus
+from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.ranking.metrics import per_query_metrics
@@ -83,3 +86,26 @@ def _others(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> Iterator[tuple
         log.warning("not compared with %s: %s", label, error)
         return
     yield f"{label} on the same text", evaluate_ranking(ranker, corpus.ranking("validation"), cfg.ks, cfg.ties)[1]
+
+
+def published_lines(folder: Path, metrics: Mapping[str, float]) -> list[str]:
+    """Lines that set metrics beside those that others have reported, where the corpus folder has a published.json.
+
+    `metrics`: of a ranking set, by name. Raises InputError for a file of another kind.
+    """
+    path = folder / PUBLISHED
+    if not path.is_file():
+        return []
+    try:
+        published = {
+            str(name): {str(what): float(value) for what, value in reached.items()}
+            for name, reached in json.loads(path.read_bytes()).items()
+        }
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f'{path}: should have metrics by name, such as {{"hits@1": {{"BM25": 0.4}}}}') from error
+    lines = []
+    for name, reached in published.items():
+        if name in metrics:
+            lines.append(f"{name}: {metrics[name]:.4f}; published:")
+            lines += [f"  {value:.4f} {what}" for what, value in reached.items()]
+    return lines

@@ -1,18 +1,14 @@
 """`askagain convert`: a corpus folder for `train.py` from the files that people have."""
 
-import shlex
-import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from askagain.convert.folder import Origin
-    from askagain.convert.split import SplitSettings
+from askagain.cli.corpus_folder import origin_of, report, split_settings
 
 PATH = click.Path(path_type=Path)
 CC_BY_SA = "CC BY-SA, the Stack Exchange network; name its users and link to the questions where you show them"
@@ -119,11 +115,11 @@ def groups(
         read_texts(path, Columns(date=date), builder, quoted)
         click.echo(f"read {path} as other questions")
     questions = builder.join()
-    chosen = _settings(**settings)
+    chosen = split_settings(**settings)
     parts = split(questions, chosen)
-    origin = _origin(folder, [*files, *texts], "; ".join(dict.fromkeys(read_as)), chosen, licence)
+    origin = origin_of(folder, [*files, *texts], "; ".join(dict.fromkeys(read_as)), chosen, licence)
     write_split(folder, questions, parts, origin)
-    _report(folder, {**questions.counts, **parts.counts})
+    report(folder, {**questions.counts, **parts.counts})
 
 
 @convert.command()
@@ -153,15 +149,15 @@ def stackexchange(files: tuple[Path, ...], folder: Path, overwrite: bool, posts:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         written = Path(scratch) / "questions.jsonl" if posts else None
         questions = read_dump(files, Path(scratch) / "titles.txt", written)
-        chosen = _settings(**settings)
+        chosen = split_settings(**settings)
         parts = split(questions, chosen)
-        origin = _origin(folder, files, "duplicate links (LinkTypeId 3) between questions", chosen, CC_BY_SA)
+        origin = origin_of(folder, files, "duplicate links (LinkTypeId 3) between questions", chosen, CC_BY_SA)
         if written is not None:
             origin.remarks.append("`questions.jsonl` has all questions, held out or not: no training set as it is.")
         write_split(folder, questions, parts, origin, written)
     # Each title of a dump is unlabelled as well, so that this number says nothing.
     counts = {**questions.counts, **parts.counts, "unlabelled texts left out since they are held out": 0}
-    _report(folder, counts)
+    report(folder, counts)
 
 
 @convert.command()
@@ -196,60 +192,6 @@ def mteb(task: Path, folder: Path, overwrite: bool, candidates: int, guard: floa
     rows = {name: lines for name, lines in rows.items() if lines}
     if not rows:
         raise InputError(f"{task}: no query has both a duplicate and another text")
-    origin = _origin(folder, [task], read_as, SplitSettings(candidates=candidates, guard=guard, seed=seed), None)
+    origin = origin_of(folder, [task], read_as, SplitSettings(candidates=candidates, guard=guard, seed=seed), None)
     write_rows(folder, {f"{name}.tsv": lines for name, lines in rows.items()}, origin, {})
-    _report(folder, {}, trains=False)
-
-
-def _settings(hard_by: str, **settings: Any) -> "SplitSettings":
-    from askagain.convert.hard_negatives import closest_by_bm25, closest_by_encoder
-    from askagain.convert.split import SplitSettings
-
-    closest = closest_by_bm25 if hard_by == "bm25" else partial(closest_by_encoder, hard_by)
-    return SplitSettings(**settings, closest=closest)
-
-
-def _origin(
-    folder: Path, sources: "list[Path] | tuple[Path, ...]", read_as: str, settings: "SplitSettings", licence: str | None
-) -> "Origin":
-    from askagain.convert.folder import Origin
-
-    # Where it was written is left out, so that the same command gives the same bytes anywhere.
-    words = ["DIR" if word == str(folder) else word for word in sys.argv[1:]]
-    remark = (
-        f"Candidates are drawn with seed {settings.seed}, {settings.candidates} a row or as many as there are, never "
-        f"from the question's own group, and without texts that share {settings.guard:.0%} or more of their words with "
-        "a member of it."
-    )
-    return Origin(shlex.join(["askagain", *words]), sources, read_as, licence, [remark])
-
-
-def _report(folder: Path, counts: dict[str, int], trains: bool = True) -> None:
-    """Prints what was written, what was left out, and what to type next."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(soft_wrap=True, highlight=False)
-    table = Table("file", "lines", box=None)
-    table.columns[1].justify = "right"
-    lines = {path.name: _lines(path) for path in sorted(folder.iterdir()) if path.suffix in (".tsv", ".txt", ".jsonl")}
-    for name, count in lines.items():
-        table.add_row(name, f"{count:,}")
-    console.print(f"wrote {folder}, with README.md", markup=False)
-    console.print(table)
-    for name, count in counts.items():
-        if count:
-            console.print(f"{name}: {count:,}", markup=False)
-    where = f"data=tsv data.dir={shlex.quote(str(folder))}"
-    if not trains:
-        split = "validation" if "validation.tsv" in lines else "test"
-        console.print(f"next: python evaluate.py encoder.path=RUN {where} data.split={split}", markup=False)
-        return
-    console.print(f"next: python train.py experiment=dssm {where}", markup=False)
-    if "corpus.txt" in lines:
-        console.print(f"or, with a teacher: python train.py experiment=distill {where}", markup=False)
-
-
-def _lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
+    report(folder, {}, trains=False)

@@ -11,6 +11,7 @@ import traceback
 import click
 
 from askagain.cli.convert import convert
+from askagain.cli.fetch import fetch
 from askagain.errors import InputError, shortage
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143  # exit status
@@ -32,6 +33,7 @@ def askagain() -> None:
 
 
 askagain.add_command(convert)
+askagain.add_command(fetch)
 
 
 def main() -> None:

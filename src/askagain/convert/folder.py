@@ -8,6 +8,7 @@ from pathlib import Path
 
 from askagain.convert.questions import Questions
 from askagain.convert.split import Split
+from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
 from askagain.files.progress import with_progress
 from askagain.files.writing import atomic_write
@@ -42,7 +43,7 @@ def check_new(folder: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise InputError(f"{folder}: not empty; choose another folder with -o, or type --overwrite")
-    made = {README, "train.tsv", "validation.tsv", "test.tsv", "corpus.txt", "questions.jsonl"}
+    made = {README, PUBLISHED, "train.tsv", "validation.tsv", "test.tsv", "corpus.txt", "questions.jsonl"}
     others = sorted(set(content) - made)
     if others:
         raise InputError(
@@ -86,8 +87,15 @@ def write_rows(
                     lines[name] += 1
         if posts is not None:
             posts.rename(temporary / posts.name)
-        said = f"# {folder.name}\n\n" + "".join(_readme(temporary, lines, origin, counts))
-        (temporary / README).write_text(said, encoding="utf-8")
+        write_readme(temporary, folder.name, origin, lines, counts)
+
+
+def write_readme(
+    folder: Path, name: str, origin: Origin, lines: Mapping[str, int], counts: Mapping[str, int] | None = None
+) -> None:
+    """Writes the README.md of a folder that will be called `name`; `lines`: in each of its files."""
+    said = f"# {name}\n\n" + "".join(_readme(folder, lines, origin, counts or {}))
+    (folder / README).write_text(said, encoding="utf-8")
 
 
 def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapping[str, int]) -> Iterator[str]:
@@ -97,6 +105,7 @@ def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapp
         "test.tsv": "likewise, for the figures to quote",
         "corpus.txt": "one unlabelled question",
         "questions.jsonl": "a question with its title, body, code, tags and date",
+        PUBLISHED: "metrics that others have reported; a run shows them beside its own",
     }
     yield f"Made by askagain {version('askagain')} with\n\n    {origin.command}\n\n"
     yield "| file | lines | a line |\n| --- | --- | --- |\n"
@@ -108,11 +117,12 @@ def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapp
         for path in [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file()):
             size = path.stat().st_size
             yield f"| `{path}` | {size} | {_digest(path) if size <= LARGE_SOURCE else ''} |\n"
-    yield "\n| count | |\n| --- | --- |\n"
+    if any(counts.values()):
+        yield "\n| count | |\n| --- | --- |\n"
     for name, count in counts.items():
         if count:
             yield f"| {name} | {count} |\n"
-    if "train.tsv" in lines:
+    if counts:
         yield "\nNo question of a held-out group is in `train.tsv` or `corpus.txt`. Texts that differ in case, white "
         yield "space or marks\nat their end alone are one question.\n"
     for remark in origin.remarks:

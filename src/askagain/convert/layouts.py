@@ -35,7 +35,7 @@ DATES = ("date", "created", "createdat", "creationdate", "timestamp", "time", "a
 POSITIVE = re.compile(r"positive_?\d*|pos_?\d*", re.IGNORECASE)
 NEGATIVE = re.compile(r"neg(ative)?s?_?\d*", re.IGNORECASE)
 YES = ("1", "1.0", "true", "yes", "duplicate", "y", "t")
-NO = ("0", "0.0", "false", "no", "notduplicate", "n", "f", "", "none", "null")
+NO = ("0", "0.0", "false", "no", "notduplicate", "nonduplicate", "n", "f", "", "none", "null")
 MILLISECONDS = 10**11  # a Unix time beyond is not in seconds
 
 
@@ -65,8 +65,12 @@ def read_groups(path: Path, columns: Columns, builder: QuestionsBuilder, quoted:
         raise InputError(f"{path}: no rows; it should have groups or pairs of questions")
     rows = _chain(first, records)
     if isinstance(first.cells, list):
-        _refuse_names(path, columns)
-        return _read_lists(path, rows, builder)
+        if not columns.texts:
+            _refuse_names(path, columns)
+            return _read_lists(path, rows, builder)
+        rows = _numbered(rows)
+        first = next(rows)
+        rows = _chain(first, rows)
     return _read_columns(path, rows, list(first.cells), columns, builder)
 
 
@@ -92,6 +96,12 @@ def read_texts(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: 
 def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
     yield first
     yield from rest
+
+
+def _numbered(rows: Iterator[Record]) -> Iterator[Record]:
+    """Rows without names, their columns named 1, 2 and so on."""
+    for record in rows:
+        yield Record(record.line, {str(number): cell for number, cell in enumerate(record.cells, start=1)})
 
 
 def _read_lists(path: Path, rows: Iterator[Record], builder: QuestionsBuilder) -> str:
@@ -285,12 +295,12 @@ def _wanted(
 
 
 def _refuse_names(path: Path, columns: Columns) -> None:
-    given = [
-        *columns.texts,
-        *(name for name in (columns.label, columns.group, columns.date) if name not in (None, "none")),
-    ]
+    given = [name for name in (columns.label, columns.group, columns.date) if name not in (None, "none")]
     if given:
-        raise InputError(f"{path}: its columns have no names, so there is no {given[0]}; add a first line with names")
+        raise InputError(
+            f"{path}: its columns have no names, so there is no {given[0]}; number them, as in --columns 2,3 --label "
+            "1, or add a first line with names"
+        )
 
 
 def _by_name(names: list[str], known: tuple[str, ...]) -> str | None:
