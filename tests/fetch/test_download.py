@@ -41,7 +41,7 @@ def test_a_download_that_breaks_off_is_continued_where_it_ended(fetched, server)
 
 def test_what_was_kept_is_continued_by_the_next_command(fetched, server, tmp_path):
     server.break_after = [100_000] * 5
-    with pytest.raises(InputError, match=r"broke off after [\d,]+ of .* bytes; try again later; [\d,]+ bytes are kept"):
+    with pytest.raises(InputError, match=r"broke off.*; try again later; [\d,]+ bytes are kept"):
         fetched()
     assert not (tmp_path / "data.bin").exists()
     server.asked.clear()
@@ -65,7 +65,7 @@ def test_a_server_that_cannot_continue_starts_over(fetched, server, etag, ranges
 
 
 def test_a_part_beyond_the_end_is_begun_again(fetched, server):
-    server.break_after = [1_000_000] * 5
+    server.break_after = [200_000] * 5
     with pytest.raises(InputError):
         fetched()
     server.content["/data"] = CONTENT[:1000]  # shorter than what was kept, under the same name of its version

@@ -51,9 +51,8 @@ def fetch(
         raise InputError("the name of a data set is needed; askagain fetch --list shows them")
     entry = dataset(name)
     if given and len(given) != len(entry.files):
-        raise InputError(
-            f"--from: {name} has {len(entry.files)} files ({', '.join(file.name for file in entry.files)})"
-        )
+        wanted = ", ".join(file.name for file in entry.files)
+        raise InputError(f"--from: {name} is {wanted}; give --from once for each, in this order")
     folder = folder or Path("vectors" if entry.kind == "vectors" else "data") / name
     click.echo(f"{name}: {entry.about}; licence: {entry.licence}")
     if entry.kind == "vectors":
