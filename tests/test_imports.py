@@ -21,6 +21,7 @@ ROOMS = (
     "distributed",
     "convert",
     "fetch",
+    "describe",
     "evaluation",
     "training.losses",
     "training.optim",

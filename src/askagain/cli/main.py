@@ -11,6 +11,7 @@ import traceback
 import click
 
 from askagain.cli.convert import convert
+from askagain.cli.describe import describe
 from askagain.cli.fetch import fetch
 from askagain.errors import InputError, shortage
 
@@ -34,6 +35,7 @@ def askagain() -> None:
 
 askagain.add_command(convert)
 askagain.add_command(fetch)
+askagain.add_command(describe)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3
 UNSPACED += "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 RUN = re.compile(f"[{UNSPACED}]+")
 WORD = re.compile(rf"[^\W{UNSPACED}]+(?:[+#]+(?!\w))?")
+SIGNS = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")
 END_MARKS = " ?!.…？！。"
 
 
@@ -20,6 +21,8 @@ def alike_key(text: str) -> str:
 def terms(text: str) -> set[str]:
     """The distinct terms of a text, in lower case; there may be none.
 
+    A sign that stands alone is a term too, but for the marks that end a sentence.
+
     >>> sorted(terms("What is C++?"))
     ['c++', 'is', 'what']
     >>> sorted(terms("如何退出"))
@@ -27,6 +30,7 @@ def terms(text: str) -> set[str]:
     """
     text = text.casefold()
     found = set(WORD.findall(text))
+    found.update(sign for sign in map(str.strip, SIGNS.findall(text)) if sign.strip(END_MARKS))
     for run in RUN.findall(text):
         found.update([run] if len(run) == 1 else map("".join, pairwise(run)))
     return found
