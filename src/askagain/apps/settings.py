@@ -91,7 +91,7 @@ WordChoice = Literal["top", "evaluation", "all"]
 Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "startup"]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
-    (bool, "clean join_groups"),
+    (bool, "clean fold_marks join_groups split_unspaced"),
     (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot sublinear test"),
     (bool | None, "print_config"),
     (str, "dataset_name kind monitor name optimized_metric package"),

@@ -39,20 +39,20 @@ def _of_ranking(ranking: RankingFacts) -> Iterator[str]:
     if ranking.rows < FEW_ROWS:
         spread = 1.96 * SPREAD / ranking.rows**0.5
         yield (
-            f"{ranking.name}: {ranking.rows:,} rows are few, an MRR on them is sure to no more than ±{spread:.2f}; hold "
-            "out more groups, or find more duplicates"
+            f"{ranking.name}: {ranking.rows:,} rows are few, an MRR on them is sure to no more than ±{spread:.2f}; "
+            "hold out more groups, or find more duplicates"
         )
     if ranking.candidates[1] < FEW_ROWS:
         yield f"{ranking.name}: {ranking.candidates[1]:,} candidates a row are few; more tell rankers better apart"
     if ranking.apart >= MANY_APART:
         yield (
-            f"{ranking.name}: {ranking.apart:.0%} of the duplicates share no content word with their question; a teacher "
-            "finds more of these than words do (experiment=distill)"
+            f"{ranking.name}: {ranking.apart:.0%} of the duplicates share no content word with their question; a "
+            "teacher finds more of these than words do (experiment=distill)"
         )
     if ranking.unknown_words >= MANY_UNKNOWN:
         yield (
-            f"{ranking.name}: {ranking.unknown_words:.0%} of its words are in no training text; add unlabelled texts as "
-            "corpus.txt"
+            f"{ranking.name}: {ranking.unknown_words:.0%} of its words are in no training text; add unlabelled texts "
+            "as corpus.txt"
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from askagain.errors import InputError
 from askagain.text.cleaning import cleaned
+from askagain.text.languages import UNSPACED, UNUSUAL, fold_marks, unspaced_parts
 from askagain.text.stop_words import stop_words
 
 SPLITS = ("whitespace", "wordpunct", "regex")
@@ -55,13 +56,16 @@ class TextPreprocessor:
     """Cleans a text and splits it into words, in this order.
 
     1. With `clean`, characters that nobody sees are dropped and accents composed, see `askagain.text.cleaning.cleaned`;
-       with `lowercase`, the text is lower-cased.
+       with `fold_marks`, marks that few people write are dropped, see `askagain.text.languages.fold_marks`; with
+       `lowercase`, the text is lower-cased.
     2. `protected_terms` (c++, .net, node.js) with no letter or digit beside them become words that the following steps
        leave alone.
     3. Each of `characters` (a string, or a list of characters) becomes a space.
     4. The text is split by `split`: `whitespace`, `wordpunct` (NLTK's, which separates letters from punctuation),
        `regex`, where every match of `pattern` is a word, or a `WordSplitter` of your own.
-    5. `stopwords` (see `askagain.text.stop_words.stop_words`) and words shorter than `min_word_length` are dropped.
+    5. With `split_unspaced`, words of scripts without spaces become pairs of letters, see
+       `askagain.text.languages.unspaced_parts`.
+    6. `stopwords` (see `askagain.text.stop_words.stop_words`) and words shorter than `min_word_length` are dropped.
 
     A splitter of your own may stand as the dictionary of its `_target_` and arguments, as saved encoders hold it.
 
@@ -79,6 +83,8 @@ class TextPreprocessor:
         split: "str | WordSplitter | Mapping[str, Any]" = "whitespace",
         pattern: str | None = None,
         clean: bool = True,
+        split_unspaced: bool = False,
+        fold_marks: bool = False,
     ) -> None:
         self.characters = list(characters)
         self.min_word_length = min_word_length
@@ -86,6 +92,8 @@ class TextPreprocessor:
         self.protected_terms = [term.lower() if lowercase else term for term in protected_terms if term]
         self.clean = clean
         self.lowercase = lowercase
+        self.split_unspaced = split_unspaced
+        self.fold_marks = fold_marks
         self.split = WordSplitter.of(split) if isinstance(split, Mapping) else split
         self.pattern = pattern
         too_long = [character for character in self.characters if len(character) != 1]
@@ -93,6 +101,7 @@ class TextPreprocessor:
             raise InputError(f"characters: {too_long[0]!r} is not one character")
         self._spaces = str.maketrans(dict.fromkeys(self.characters, " "))
         self._protected = _standing_alone(self.protected_terms)
+        self._read_alone = _either(self._protected, UNUSUAL if split_unspaced else None)
         self._split = _splitter(self.split, pattern)
         # Whether the words of a text are those of its tokens: a regular expression or a protected term may match across
         # a space.
@@ -106,10 +115,7 @@ class TextPreprocessor:
 
     def words(self, text: str) -> list[str]:
         """The words of one text, in order; there may be none."""
-        text = self._uniform(text)
-        if self._protected is None or not self._protected.search(text):
-            return self._plain_words(text)
-        return self._words_around_terms(self._protected, text)
+        return self._words_of(self._uniform(text))
 
     def words_of_all(self, texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
         """The words of all texts, one text after the other, and the number of words in each, [texts] int64.
@@ -130,31 +136,37 @@ class TextPreprocessor:
         marks = [-1, *(place for place, word in enumerate(marked) if word == MARK), len(marked)]
         lengths = np.diff(marks) - 1
         words = [word for word in marked if word != MARK]
-        return (
-            (words, lengths) if self._protected is None else self._with_terms(self._protected, joined, words, lengths)
-        )
+        return (words, lengths) if self._read_alone is None else self._reread(self._read_alone, joined, words, lengths)
 
     def _uniform(self, text: str) -> str:
         """The text cleaned and in lower case, as far as both are wanted."""
         if self.clean:
             text = cleaned(text)
+        if self.fold_marks:
+            text = fold_marks(text)
         return text.lower() if self.lowercase else text
 
-    def _with_terms(
-        self, terms: re.Pattern[str], joined: str, words: list[str], lengths: np.ndarray
+    def _reread(
+        self, pattern: re.Pattern[str], joined: str, words: list[str], lengths: np.ndarray
     ) -> tuple[list[str], np.ndarray]:
-        """Splits the lines with protected terms again, and keeps the words of all others."""
+        """Splits the lines that a pattern matches in again, one by one, and keeps the words of all others."""
         ends = np.cumsum(lengths)
         lines = joined.split(LINE_END)
         merged: list[str] = []
         taken = 0
-        for line in _lines_with(terms, joined):
+        for line in _lines_with(pattern, joined):
             merged += words[taken : ends[line] - lengths[line]]
             taken = ends[line]
-            own = self._words_around_terms(terms, lines[line])
+            own = self._words_of(lines[line])
             merged += own
             lengths[line] = len(own)
         return merged + words[taken:], lengths
+
+    def _words_of(self, text: str) -> list[str]:
+        """The words of a uniform text."""
+        if self._protected is None or not self._protected.search(text):
+            return self._plain_words(text)
+        return self._words_around_terms(self._protected, text)
 
     def _words_around_terms(self, terms: re.Pattern[str], text: str) -> list[str]:
         words = []
@@ -167,7 +179,14 @@ class TextPreprocessor:
 
     def _plain_words(self, text: str) -> list[str]:
         words = self._split(text.translate(self._spaces))
+        if self.split_unspaced and UNUSUAL.search(text):
+            words = [part for word in words for part in unspaced_parts(word)]
+            # A single sign of these scripts, or an emoji, is as much as a word.
+            return [word for word in words if self._is_long(word) and word not in self.stopwords]
         return [word for word in words if len(word) >= self.min_word_length and word not in self.stopwords]
+
+    def _is_long(self, word: str) -> bool:
+        return len(word) >= self.min_word_length or UNUSUAL.match(word) is not None
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as JSON values, stop words spelled out: `TextPreprocessor(**settings)` makes an equal one."""
@@ -180,6 +199,8 @@ class TextPreprocessor:
             "split": self.split.as_dict() if isinstance(self.split, WordSplitter) else self.split,
             "pattern": self.pattern,
             "clean": self.clean,
+            "split_unspaced": self.split_unspaced,
+            "fold_marks": self.fold_marks,
         }
 
     @cached_property
@@ -189,12 +210,19 @@ class TextPreprocessor:
         return hashlib.sha256((json.dumps(self.to_dict(), sort_keys=True) + code).encode()).hexdigest()
 
 
+def _either(*patterns: re.Pattern[str] | None) -> re.Pattern[str] | None:
+    """A pattern that matches where one of the patterns does; None where there is none."""
+    given = [pattern.pattern for pattern in patterns if pattern is not None]
+    return re.compile("|".join(given)) if given else None
+
+
 def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
     """A pattern for the terms, longest first, with no letter, digit, + or # on either side."""
     if not terms:
         return None
     alternatives = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
-    return re.compile(rf"(?<![\w+#])(?:{alternatives})(?![\w+#])")
+    spaced = rf"[^\W{UNSPACED}]"  # beside a letter of another kind a term does stand alone
+    return re.compile(rf"(?<!{spaced})(?<![+#])(?:{alternatives})(?!{spaced})(?![+#])")
 
 
 def _lines_with(pattern: re.Pattern[str], text: str) -> list[int]:

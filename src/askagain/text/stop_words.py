@@ -1,4 +1,4 @@
-"""Stop words from our own short list, NLTK, scikit-learn, gensim, or a file."""
+"""Stop words from our own short list, NLTK, scikit-learn, gensim, the lists of stopwordsiso, or a file."""
 
 from collections.abc import Iterable
 from importlib import resources
@@ -8,20 +8,44 @@ from askagain.errors import InputError
 from askagain.files.opened import refuse_unreadable
 
 LARGEST_FILE = 1 << 24
+# Languages that stopwordsiso has a list for.
+LANGUAGES = {
+    "arabic": "ar", "bulgarian": "bg", "bengali": "bn", "catalan": "ca", "czech": "cs", "danish": "da", "german": "de",
+    "greek": "el", "spanish": "es", "estonian": "et", "basque": "eu", "persian": "fa", "finnish": "fi", "french": "fr",
+    "irish": "ga", "galician": "gl", "hebrew": "he", "hindi": "hi", "croatian": "hr", "hungarian": "hu",
+    "armenian": "hy", "indonesian": "id", "italian": "it", "japanese": "ja", "korean": "ko", "latin": "la",
+    "lithuanian": "lt", "latvian": "lv", "marathi": "mr", "malay": "ms", "dutch": "nl", "norwegian": "no",
+    "polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru", "slovak": "sk", "slovenian": "sl",
+    "swedish": "sv", "swahili": "sw", "thai": "th", "turkish": "tr", "ukrainian": "uk", "urdu": "ur",
+    "vietnamese": "vi", "chinese": "zh",
+}  # fmt: skip
 
 
 def stop_words(source: str | Iterable[str]) -> frozenset[str]:
     """The stop words of a source.
 
-    `source`: `english`, `nltk`, `sklearn`, `gensim`, `none`, the path of a UTF-8 file with one word a line, or the
-    words themselves. Raises InputError for an unknown name, an unreadable file, and where NLTK's list is neither
-    installed nor can be downloaded.
+    `source`: `english`, `nltk`, `sklearn`, `gensim`, `none`, the name or code of another language (`russian`, `zh`),
+    several of these with + between them, the path of a UTF-8 file with one word a line, or the words themselves. Raises
+    InputError for an unknown name, an unreadable file, and where a list is neither installed nor can be downloaded.
     """
     if not isinstance(source, str):
         return frozenset(source)
-    if source in _READERS:
-        return _READERS[source]()
+    names = source.split("+")
+    if all(name in _READERS or name in LANGUAGES or name in LANGUAGES.values() for name in names):
+        return frozenset().union(*(_named(name) for name in names))
     return _from_file(Path(source))
+
+
+def _named(name: str) -> frozenset[str]:
+    return _READERS[name]() if name in _READERS else _of_language(name)
+
+
+def _of_language(name: str) -> frozenset[str]:
+    try:
+        import stopwordsiso
+    except ImportError as error:
+        raise InputError(f"stopwords={name}: needs a package: pip install stopwordsiso") from error
+    return frozenset(word.lower() for word in stopwordsiso.stopwords(LANGUAGES.get(name, name)))
 
 
 def _english() -> frozenset[str]:

@@ -1,12 +1,9 @@
 """The terms by which two texts are called alike: words, and pairs of letters where a script writes no spaces."""
 
 import re
-from itertools import pairwise
 
-# Chinese characters, kana, Thai, Lao, Myanmar and Khmer: their words are not told apart by spaces.
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-UNSPACED += "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-RUN = re.compile(f"[{UNSPACED}]+")
+from askagain.text.languages import RUN, UNSPACED, letter_pairs
+
 WORD = re.compile(rf"[^\W{UNSPACED}]+(?:[+#]+(?!\w))?")
 SIGNS = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")
 END_MARKS = " ?!.…？！。"
@@ -32,7 +29,7 @@ def terms(text: str) -> set[str]:
     found = set(WORD.findall(text))
     found.update(sign for sign in map(str.strip, SIGNS.findall(text)) if sign.strip(END_MARKS))
     for run in RUN.findall(text):
-        found.update([run] if len(run) == 1 else map("".join, pairwise(run)))
+        found.update(letter_pairs(run))
     return found
 
 
