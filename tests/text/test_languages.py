@@ -15,6 +15,8 @@ from askagain.text.terms import terms
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"  # three emoji that are joined to one
+MIXED = st.sampled_from("ab +#c.net\u0301如何退ไทก\U0001f600\u200dёךָ كِ ")
 
 
 def configured(**changed):

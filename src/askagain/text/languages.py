@@ -14,9 +14,9 @@ PARTS = re.compile(f"[{UNSPACED}]+|[{EMOJI}][{EMOJI}\u200d]*|[^{UNSPACED}{EMOJI}
 # Vowel signs of Arabic, its stretching sign, and points of Hebrew: dictionaries and prayer books have them, questions
 # rarely do. Russian writes ё as е as often as not.
 MARKS = re.compile(
-    "[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
+    "[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
 )
-YO = str.maketrans("ёЁ", "еЕ")
 
 
 def letter_pairs(run: str) -> list[str]:
@@ -44,4 +44,4 @@ def fold_marks(text: str) -> str:
     """The text without the vowel marks of Arabic and Hebrew, and with е for ё."""
     if text.isascii():
         return text
-    return MARKS.sub("", text).translate(YO)
+    return MARKS.sub("", text).replace("ё", "е").replace("Ё", "Е")

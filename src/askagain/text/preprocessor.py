@@ -101,7 +101,11 @@ class TextPreprocessor:
             raise InputError(f"characters: {too_long[0]!r} is not one character")
         self._spaces = str.maketrans(dict.fromkeys(self.characters, " "))
         self._protected = _standing_alone(self.protected_terms)
-        self._read_alone = _either(self._protected, UNUSUAL if split_unspaced else None)
+        self._protected_unspaced = _standing_alone(self.protected_terms, UNSPACED)
+        # Texts in which one of these matches are read one by one.
+        self._read_alone = [self._protected] if self._protected is not None else []
+        if split_unspaced:
+            self._read_alone.append(UNUSUAL)
         self._split = _splitter(self.split, pattern)
         # Whether the words of a text are those of its tokens: a regular expression or a protected term may match across
         # a space.
@@ -136,7 +140,7 @@ class TextPreprocessor:
         marks = [-1, *(place for place, word in enumerate(marked) if word == MARK), len(marked)]
         lengths = np.diff(marks) - 1
         words = [word for word in marked if word != MARK]
-        return (words, lengths) if self._read_alone is None else self._reread(self._read_alone, joined, words, lengths)
+        return self._reread(joined, words, lengths) if self._read_alone else (words, lengths)
 
     def _uniform(self, text: str) -> str:
         """The text cleaned and in lower case, as far as both are wanted."""
@@ -146,15 +150,13 @@ class TextPreprocessor:
             text = fold_marks(text)
         return text.lower() if self.lowercase else text
 
-    def _reread(
-        self, pattern: re.Pattern[str], joined: str, words: list[str], lengths: np.ndarray
-    ) -> tuple[list[str], np.ndarray]:
-        """Splits the lines that a pattern matches in again, one by one, and keeps the words of all others."""
+    def _reread(self, joined: str, words: list[str], lengths: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """Splits some lines again, one by one, and keeps the words of all others."""
         ends = np.cumsum(lengths)
         lines = joined.split(LINE_END)
         merged: list[str] = []
         taken = 0
-        for line in _lines_with(pattern, joined):
+        for line in sorted({line for pattern in self._read_alone for line in _lines_with(pattern, joined)}):
             merged += words[taken : ends[line] - lengths[line]]
             taken = ends[line]
             own = self._words_of(lines[line])
@@ -164,9 +166,11 @@ class TextPreprocessor:
 
     def _words_of(self, text: str) -> list[str]:
         """The words of a uniform text."""
-        if self._protected is None or not self._protected.search(text):
+        is_unusual = self.split_unspaced and not text.isascii() and UNUSUAL.search(text)
+        protected = self._protected_unspaced if is_unusual else self._protected
+        if protected is None or not protected.search(text):
             return self._plain_words(text)
-        return self._words_around_terms(self._protected, text)
+        return self._words_around_terms(protected, text)
 
     def _words_around_terms(self, terms: re.Pattern[str], text: str) -> list[str]:
         words = []
@@ -210,19 +214,18 @@ class TextPreprocessor:
         return hashlib.sha256((json.dumps(self.to_dict(), sort_keys=True) + code).encode()).hexdigest()
 
 
-def _either(*patterns: re.Pattern[str] | None) -> re.Pattern[str] | None:
-    """A pattern that matches where one of the patterns does; None where there is none."""
-    given = [pattern.pattern for pattern in patterns if pattern is not None]
-    return re.compile("|".join(given)) if given else None
+def _standing_alone(terms: Sequence[str], unspaced: str = "") -> re.Pattern[str] | None:
+    """A pattern for the terms, longest first, with no letter, digit, + or # on either side.
 
-
-def _standing_alone(terms: Sequence[str]) -> re.Pattern[str] | None:
-    """A pattern for the terms, longest first, with no letter, digit, + or # on either side."""
+    `unspaced`: letters that may stand beside a term, as in a character class.
+    """
     if not terms:
         return None
     alternatives = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
-    spaced = rf"[^\W{UNSPACED}]"  # beside a letter of another kind a term does stand alone
-    return re.compile(rf"(?<!{spaced})(?<![+#])(?:{alternatives})(?!{spaced})(?![+#])")
+    if not unspaced:
+        return re.compile(rf"(?<![\w+#])(?:{alternatives})(?![\w+#])")
+    beside = rf"[^\W{unspaced}]"
+    return re.compile(rf"(?<!{beside})(?<![+#])(?:{alternatives})(?!{beside})(?![+#])")
 
 
 def _lines_with(pattern: re.Pattern[str], text: str) -> list[int]:
