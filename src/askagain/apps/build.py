@@ -14,9 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.drawn_rows import drawn_rows
-from askagain.corpus.files import CorpusFiles
+from askagain.corpus.field_table import FieldTable
+from askagain.corpus.files import QUESTIONS, CorpusFiles
 from askagain.errors import InputError
 from askagain.synthetic.sample import generator_digest, write_sample
+from askagain.text.fields import Fields
 
 if TYPE_CHECKING:  # commands that train nothing do not wait for Lightning
     from askagain.models.lexical import LexicalRanker
@@ -112,7 +114,22 @@ def build_corpus(cfg: DictConfig) -> Corpus:
         )
         files = replace(files, validation=drawn)
     treatment = {name: data[name] for name in ("on_bad_row", "clean", "join_groups", "leaks_allowed")}
-    return Corpus(files, build(cfg, "preprocessor"), cache, **treatment)
+    preprocessor = build(cfg, "preprocessor")
+    if list(data.fields) != ["title"]:
+        fields = Fields(list(data.fields), dict(data.field_words), dict(data.field_weights))
+        preprocessor = preprocessor.with_fields(fields)
+        treatment["fields"] = FieldTable(_questions(data.questions_path, folder), fields, cache)
+    return Corpus(files, preprocessor, cache, **treatment)
+
+
+def _questions(path: str | None, folder: str | None) -> Path:
+    """The file with all fields of the questions; raises InputError where there is none."""
+    if path is not None:
+        return Path(path)
+    found = [Path(folder) / name for name in QUESTIONS if folder is not None and (Path(folder) / name).is_file()]
+    if not found:
+        raise InputError(f"data.fields: no {' or '.join(QUESTIONS)} in {folder}; give its path as data.questions_path")
+    return found[0]
 
 
 def training_texts(corpus: Corpus) -> list[Sequence[str]]:

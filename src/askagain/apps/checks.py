@@ -96,7 +96,7 @@ def _mistakes(command: str, cfg: DictConfig) -> Iterator[tuple[str | None, str]]
 
 def _mistakes_in(section: dict[str, Any], path: Key) -> Iterator[tuple[Key, str, bool]]:
     """The key, what is wrong with it, and whether it is a single value's fault; `path` begins with the command."""
-    from askagain.apps.settings import CHECKS, KINDS
+    from askagain.apps.settings import CHECKS, FREE_KEYS, KINDS
 
     target = section.get("_target_", "")
     made = target.rpartition(".")[2]
@@ -112,7 +112,7 @@ def _mistakes_in(section: dict[str, Any], path: Key) -> Iterator[tuple[Key, str,
         if reason is not None:
             is_sound = False
             yield (*path, name), reason, True
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and name not in FREE_KEYS:
             yield from _mistakes_in(value, (*path, name))
     check = CHECKS.get(made) or CHECKS.get(path[-1])
     if is_sound and check is not None:

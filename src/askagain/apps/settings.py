@@ -103,6 +103,9 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     ),
     (Folder | None, "data.dir"),
     (list[str], "columns imports protected_terms"),
+    (Annotated[list[str], AtLeastOne, that(_are_different, "must be different names")], "data.fields"),
+    (dict[str, Positive], "field_words"),
+    (dict[str, NotNegative], "field_weights"),
     (Tags, "tags wandb_logger.tags"),
     (list[Any], "known_words negative"),
     (Annotated[list[Any], AtLeastOne], "among positive rankers"),
@@ -123,6 +126,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Texts, "characters stopwords"),
     (WordChoice, "choice datamodule.words"),
 ]
+FREE_KEYS = ("field_weights", "field_words")  # sections whose keys are the user's own
 KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in names.split()} | {
     "Adam.betas": Annotated[list[Share], Two],
     "Adam.eps": NotNegative,

@@ -7,6 +7,7 @@ from askagain.evaluation.evaluate import Ranker
 from askagain.evaluation.explanation import score_parts
 from askagain.evaluation.worst_ranked import WorstRanked
 from askagain.files.writing import write_text
+from askagain.text.fields import title_of
 
 COLUMNS = ("question", "rank", "tied", "what", "text", "score", "carried by")
 
@@ -25,7 +26,8 @@ def _lines(worst: Sequence[WorstRanked], ranker: Ranker, features: int) -> Itera
     for row in worst:
         for place, shown in enumerate((row.duplicate, *row.above)):
             what = f"above {place}" if place else "duplicate"
-            cells = [row.question, f"{row.rank:g}", str(row.tied), what, shown.text, f"{shown.score:.4f}"]
+            texts = title_of(row.question), title_of(shown.text)
+            cells = [texts[0], f"{row.rank:g}", str(row.tied), what, texts[1], f"{shown.score:.4f}"]
             yield [
                 " ".join(cell.split("\t")) for cell in (*cells, _carried_by(ranker, row.question, shown.text, features))
             ]

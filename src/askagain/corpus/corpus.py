@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.corpus.cache import Cache
+from askagain.corpus.field_table import FieldTable
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.groups import joined_groups, joined_rows
 from askagain.corpus.overlap import overlap, resembling_groups
@@ -14,6 +15,7 @@ from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.text.bags import Bags
+from askagain.text.fields import title_of
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
@@ -27,7 +29,8 @@ class Corpus:
     """The token stores of a corpus, each opened when it is first asked for.
 
     `on_bad_row`, `clean`: see `TokenStore`. `join_groups`: make one group of lines of `train.tsv` that share a text.
-    `leaks_allowed`: the share of the rows of a ranking set that may be in `train.tsv`.
+    `leaks_allowed`: the share of the rows of a ranking set that may be in `train.tsv`. `fields`: what questions have
+    beside their titles.
 
     `digests`: SHA-256 of each file opened so far, by its field in `CorpusFiles`. Opening a store raises InputError for
     a file that is missing or unreadable.
@@ -42,6 +45,7 @@ class Corpus:
         clean: bool = True,
         join_groups: bool = True,
         leaks_allowed: float = 0.01,
+        fields: FieldTable | None = None,
     ) -> None:
         self.files = files
         self.preprocessor = preprocessor
@@ -50,6 +54,7 @@ class Corpus:
         self._cache = cache
         self._on_bad_row = on_bad_row
         self._clean = clean
+        self._fields = fields
         self.digests: dict[str, str] = {}
         self._stores: dict[str, TokenStore] = {}
 
@@ -120,7 +125,8 @@ class Corpus:
             ranking = self.ranking(split)
             found = overlap(self.groups, self.group_of_text, ranking)
             if len(found.leaked) > self.leaks_allowed * len(ranking.rows):
-                question, duplicate = (ranking.texts[text] for text in ranking.rows.bag(found.leaked[0])[:2].tolist())
+                leaked = ranking.rows.bag(found.leaked[0])[:2].tolist()
+                question, duplicate = (title_of(ranking.texts[text]) for text in leaked)
                 raise InputError(
                     f"{ranking.path}: {len(found.leaked):,} of {len(ranking.rows):,} rows are trained on: a group of "
                     f"{self.groups.path} has both '{question}' and '{duplicate}'; take such groups out of it, or set "
@@ -135,11 +141,13 @@ class Corpus:
 
     def _open(self, field: str, path: Path, min_columns: int) -> TokenStore:
         separator = None if field == "corpus" else "\t"
-        store = TokenStore(path, min_columns, self._on_bad_row, self._cache, separator, self._clean)
+        store = TokenStore(
+            path, min_columns, self._on_bad_row, self._cache, separator, self._clean, fields=self._fields
+        )
         self.digests[field] = store.digest
         alike = resembling_groups(store) if field in ("validation", "test") else None
         if alike is not None:
-            question, _, other = (store.texts[text] for text in store.rows.bag(alike)[:3].tolist())
+            question, _, other = (title_of(store.texts[text]) for text in store.rows.bag(alike)[:3].tolist())
             log.warning(
                 "%s: its rows look like groups of duplicates; in a ranking set the third text of a row and all after "
                 "it are no duplicates, as '%s' would be of '%s'",

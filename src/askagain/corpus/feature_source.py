@@ -72,7 +72,10 @@ class FeatureSource(ABC):
 
         def build(folder: Path) -> None:
             blocks = self._feature_blocks(preprocessor, features)
-            np.save(folder / IDF, inverse_document_frequencies(blocks, features.size), allow_pickle=False)
+            weights = inverse_document_frequencies(blocks, features.size)
+            if preprocessor.fields is not None:
+                weights *= features.field_weights(preprocessor.fields)
+            np.save(folder / IDF, weights, allow_pickle=False)
 
         def load(folder: Path) -> np.ndarray:
             weights = load_array(folder / IDF)

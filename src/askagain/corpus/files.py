@@ -6,6 +6,7 @@ from pathlib import Path
 from askagain.errors import InputError
 
 NAMES = {"train": "train.tsv", "validation": "validation.tsv", "test": "test.tsv", "corpus": "corpus.txt"}
+QUESTIONS = ("questions.jsonl", "questions.parquet")  # with all their fields
 PUBLISHED = "published.json"  # metrics that others have reported, by metric and by what reached them
 
 

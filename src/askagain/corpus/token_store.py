@@ -15,6 +15,7 @@ from polars import __version__ as polars_version
 
 from askagain.corpus.cache import Cache
 from askagain.corpus.feature_source import FeatureSource, features_key
+from askagain.corpus.field_table import FieldTable
 from askagain.corpus.store_files import (
     StoredTexts,
     bag_writer,
@@ -53,6 +54,7 @@ class TokenStore(FeatureSource):
         clean: leave characters out that nobody sees, see `askagain.text.cleaning.cleaned`.
         texts_per_block: texts whose features are looked up together; bounds the memory.
         piece_bytes: bytes that are read together; bounds the memory.
+        fields: further fields of the questions, whose titles the file has.
 
     Attributes:
         texts: the distinct texts.
@@ -75,6 +77,7 @@ class TokenStore(FeatureSource):
         clean: bool = True,
         texts_per_block: int = TEXTS_PER_BLOCK,
         piece_bytes: int = PIECE_BYTES,
+        fields: FieldTable | None = None,
     ) -> None:
         refuse_unreadable(path)
         self.path = path
@@ -86,11 +89,14 @@ class TokenStore(FeatureSource):
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
         # Polars hashes texts in another way in each of its versions, and perhaps on other processors.
         key |= {"on_bad_row": on_bad_row, "clean": clean, "hashes": [polars_version, platform.machine()]}
+        key |= {} if fields is None else {"fields": fields.key}
         super().__init__(cache.under(key), str(path))
 
         def build(folder: Path) -> None:
             first_line = 1 if names is None else 2
             rows = read_rows(path, min_columns, on_bad_row, separator, piece_bytes, clean, first_line)
+            if fields is not None:
+                rows = (piece._replace(cells=fields.compose(piece.cells)) for piece in rows)
             write_texts(rows, folder)
             if cache.content_digest(path) != self.digest:
                 raise InputError(f"{path} was changed while it was read: start again when it is complete")

@@ -7,6 +7,7 @@ import numpy as np
 from askagain.models.bag_encoder import SHORTEST, BagEncoder
 from askagain.models.encoder import Encoder
 from askagain.models.lexical import LexicalRanker
+from askagain.text.fields import Fields
 
 
 class ScorePart(NamedTuple):
@@ -45,7 +46,8 @@ def _pairs_of_features(encoder: BagEncoder, question: str, candidate: str) -> li
         ids.append(features)
         rows.append(added / max(float(np.linalg.norm(added.sum(axis=0))), SHORTEST))
     products = rows[0] @ rows[1].T  # [features of the question, features of the candidate]
-    names = [[encoder.features.name(int(feature)) for feature in features] for features in ids]
+    fields = encoder.preprocessor.fields or Fields(["title"])
+    names = [[fields.named(encoder.features.name(int(feature))) for feature in features] for features in ids]
     return [
         ScorePart(one, other, float(products[i, j]))
         for i, one in enumerate(names[0])

@@ -1,6 +1,7 @@
 """The encoder that all experiments give: the sum or mean of table rows, one for each feature of the text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.features import Features
+from askagain.text.fields import Fields
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.text_tokenizer import TextTokenizer
 
@@ -77,11 +79,12 @@ class BagEncoder(nn.Module):
         table = self.bag.weight.data[:, :dim].contiguous()
         return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
 
-    def tokenize(self, texts: Sequence[str]) -> Bags:
+    def tokenize(self, texts: Sequence[str | Mapping[str, Any]]) -> Bags:
         """The feature ids of each text. Raises TypeError for a single string in place of a sequence of them."""
         if isinstance(texts, str):
             raise TypeError("texts is one string; give a list of texts")
-        return self._tokenizer(texts)
+        fields = self.preprocessor.fields or Fields(["title"])
+        return self._tokenizer([text if isinstance(text, str) else fields.compose(text) for text in texts])
 
     def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """The vectors of bags of feature ids: [tokens] and [bags + 1] integers give [bags, dim]."""
@@ -109,8 +112,11 @@ class BagEncoder(nn.Module):
                 block.div_(lengths)
             target.copy_(block)
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts."""
+    def encode(self, texts: Sequence[str | Mapping[str, Any]]) -> np.ndarray:
+        """[len(texts), dim] float32; a zero row for a text in which nothing is known; equal rows for equal texts.
+
+        An encoder that was trained with `data.fields` also takes a question as a dictionary of its fields.
+        """
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), TEXTS_AT_A_TIME):
             part = texts[start : start + TEXTS_AT_A_TIME]

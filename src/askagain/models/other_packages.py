@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.text.fields import readable
 
 INSTALL_SENTENCE_TRANSFORMERS = "pip install -r requirements-teacher.txt"
 
@@ -29,7 +30,7 @@ class _PackageEncoder(ABC):
         numbers = [places.setdefault(text, len(places)) for text in texts]
         if not numbers:
             return np.zeros((0, self.dim), dtype=np.float32)
-        return np.asarray(self._encode(list(places)), dtype=np.float32)[numbers]
+        return np.asarray(self._encode(list(map(readable, places))), dtype=np.float32)[numbers]
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from askagain.errors import InputError
 from askagain.text.bags import Bags, offsets_of
+from askagain.text.fields import MARK, Fields
 from askagain.text.ngrams import TRIGRAMS, NgramTokenizer, check_ngrams
 from askagain.text.token_words import TokenWords
 from askagain.text.vocabulary import WordVocabulary
@@ -81,8 +82,9 @@ class Features:
         if "words" in settings.kind:
             words = WordVocabulary.from_counts(tokens.words, tokens.counts, settings.min_count, settings.max_words)
         if "trigrams" in settings.kind:
+            titles = [word for word in tokens.words if not MARK.match(word)]
             ngrams = NgramTokenizer.from_words(
-                tokens.words, settings.max_trigrams, settings.ngram_sizes, settings.ngram_buckets
+                titles, settings.max_trigrams, settings.ngram_sizes, settings.ngram_buckets
             )
         if "pairs" in settings.kind and texts is not None:
             pairs = WordPairs.from_texts(texts(words), settings.min_pair_count, settings.max_pairs)
@@ -105,6 +107,8 @@ class Features:
         if not self.tokenizer.vocab_size:
             return singles
         spelled = np.flatnonzero(~known) if self.kind == "words_else_trigrams" else np.arange(len(words))
+        if any(map(MARK.match, words)):
+            spelled = spelled[[not MARK.match(words[place]) for place in spelled.tolist()]]
         ngrams = self.tokenizer.bags([words[i] for i in spelled.tolist()])
         lengths = np.zeros(len(words), dtype=np.int64)
         lengths[spelled] = ngrams.lengths
@@ -124,6 +128,13 @@ class Features:
             return bags.sorted_within()
         pairs = self.pairs.indices(words)
         return Bags.side_by_side([bags, Bags(pairs.ids + self._first_pair, pairs.offsets)]).sorted_within()
+
+    def field_weights(self, fields: Fields) -> np.ndarray:
+        """The weight of each feature by its field, [size] float32; a pair weighs what its second word does."""
+        words = fields.word_weights(self.vocabulary.words)
+        title = fields.word_weights([""])
+        pairs = words[self.pairs.second_words()] if len(self.pairs) else words[:0]
+        return np.concatenate([words, np.repeat(title, self.tokenizer.vocab_size), pairs])
 
     def name(self, feature: int) -> str:
         """The name of a feature: `disk`, the n-gram `[dis]`, the hashed n-grams `[bucket 7]`, the pair `hard disk`."""

@@ -7,12 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from inspect import getsource
+from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
 
 from askagain.errors import InputError
 from askagain.text.cleaning import cleaned
+from askagain.text.fields import MARK as FIELD_MARK
+from askagain.text.fields import Fields
 from askagain.text.languages import UNSPACED, UNUSUAL, fold_marks, unspaced_parts
 from askagain.text.stop_words import stop_words
 
@@ -67,6 +70,9 @@ class TextPreprocessor:
        `askagain.text.languages.unspaced_parts`.
     6. `stopwords` (see `askagain.text.stop_words.stop_words`) and words shorter than `min_word_length` are dropped.
 
+    With `fields`, words of further fields keep their marks, see `askagain.text.fields`; the dictionary of its arguments
+    may stand for them, too.
+
     A splitter of your own may stand as the dictionary of its `_target_` and arguments, as saved encoders hold it.
 
     Raises InputError for an unknown split, an invalid regular expression, an item of `characters` that is longer than
@@ -85,6 +91,7 @@ class TextPreprocessor:
         clean: bool = True,
         split_unspaced: bool = False,
         fold_marks: bool = False,
+        fields: "Fields | Mapping[str, Any] | None" = None,
     ) -> None:
         self.characters = list(characters)
         self.min_word_length = min_word_length
@@ -94,6 +101,7 @@ class TextPreprocessor:
         self.lowercase = lowercase
         self.split_unspaced = split_unspaced
         self.fold_marks = fold_marks
+        self.fields = Fields(**fields) if isinstance(fields, Mapping) else fields
         self.split = WordSplitter.of(split) if isinstance(split, Mapping) else split
         self.pattern = pattern
         too_long = [character for character in self.characters if len(character) != 1]
@@ -106,6 +114,8 @@ class TextPreprocessor:
         self._read_alone = [self._protected] if self._protected is not None else []
         if split_unspaced:
             self._read_alone.append(UNUSUAL)
+        if self.fields is not None:
+            self._read_alone.append(FIELD_MARK)
         self._split = _splitter(self.split, pattern)
         # Whether the words of a text are those of its tokens: a regular expression or a protected term may match across
         # a space.
@@ -166,11 +176,21 @@ class TextPreprocessor:
 
     def _words_of(self, text: str) -> list[str]:
         """The words of a uniform text."""
+        if self.fields is not None and FIELD_MARK.search(text):
+            return self._words_of_fields(text)
         is_unusual = self.split_unspaced and not text.isascii() and UNUSUAL.search(text)
         protected = self._protected_unspaced if is_unusual else self._protected
         if protected is None or not protected.search(text):
             return self._plain_words(text)
         return self._words_around_terms(protected, text)
+
+    def _words_of_fields(self, text: str) -> list[str]:
+        """The words of a text with marked tokens, each with the mark of its field."""
+        words = []
+        for mark, tokens in groupby(text.split(), lambda token: token[0] if FIELD_MARK.match(token) else ""):
+            plain = " ".join(token.removeprefix(mark) for token in tokens)
+            words += [mark + word for word in self._words_of(plain)]
+        return words
 
     def _words_around_terms(self, terms: re.Pattern[str], text: str) -> list[str]:
         words = []
@@ -205,7 +225,12 @@ class TextPreprocessor:
             "clean": self.clean,
             "split_unspaced": self.split_unspaced,
             "fold_marks": self.fold_marks,
+            "fields": None if self.fields is None else self.fields.as_dict(),
         }
+
+    def with_fields(self, fields: Fields) -> "TextPreprocessor":
+        """The same for questions of several fields."""
+        return TextPreprocessor(**self.to_dict() | {"fields": fields})
 
     @cached_property
     def fingerprint(self) -> str:

@@ -45,6 +45,10 @@ class WordPairs:
         key = int(self.keys[pair])
         return key >> 32, key & 0xFFFFFFFF
 
+    def second_words(self) -> np.ndarray:
+        """The index of the second word of each pair, [pairs] int64."""
+        return self.keys & 0xFFFFFFFF
+
     def indices(self, texts: Bags) -> Bags:
         """The indices of the known pairs of neighbours in each text, in order and with repeats."""
         keys, text_of_pair = _neighbours(texts)

@@ -16,6 +16,7 @@ from askagain.files.arrays import load_array
 from askagain.files.progress import progress_bar
 from askagain.files.writing import write_text
 from askagain.models.other_packages import INSTALL_SENTENCE_TRANSFORMERS, SentenceTransformerEncoder
+from askagain.text.fields import readable
 
 VECTORS = "vectors.npy"
 DONE = "done.txt"  # how many texts are embedded; written after their vectors
@@ -100,7 +101,7 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
         with progress_bar() as bar:
             task = bar.add_task("texts embedded by the teacher", total=len(texts), completed=written)
             for start in range(written, len(texts), texts_per_write):
-                piece = texts.texts(start, start + texts_per_write)
+                piece = [readable(text) for text in texts.texts(start, start + texts_per_write)]
                 vectors = _unit_rows(teacher.encode(piece), len(piece))
                 if rows is None:
                     rows = open_memmap(folder / VECTORS, "w+", dtype, (len(texts), vectors.shape[1]))
