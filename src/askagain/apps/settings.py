@@ -99,7 +99,8 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (PathText, "cache_dir folder out path runs_dir run_dir SentenceTransformerTeacher.model"),
     (
         File | None,
-        "candidate_set.groups corpus_path peer_python test_path train_path validation_groups validation_path",
+        "candidate_set.groups corpus_path peer_python questions_path test_path train_path validation_groups "
+        "validation_path",
     ),
     (Folder | None, "data.dir"),
     (list[str], "columns imports protected_terms"),
