@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,9 @@ def posts(tmp_path):
     folder = tmp_path / "posts"
     folder.mkdir()
     topics = [f"topic{number}" for number in range(40)]
-    pairs = [(f"help {number}", f"problem {(number * 7 + 3) % 40}") for number in range(40)]
+    rng = random.Random(5)
+    titles = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(80)]
+    pairs = list(zip(titles[::2], titles[1::2], strict=True))
     with (folder / "questions.jsonl").open("w") as file:
         for topic, pair in zip(topics, pairs, strict=True):
             for title in pair:
@@ -40,7 +43,7 @@ def test_bodies_find_duplicates_whose_titles_share_nothing(command, posts, tmp_p
     words = ("train.py", "experiment=dssm", "data=tsv", f"data.dir={posts}", "data.count_unlabelled=true", *QUICK)
     titles = succeeded(command(*words, "model.dim=64"))
     whole = succeeded(command(*words, "model.dim=64", FIELDS))
-    assert mrr(titles) < 0.6 and mrr(whole) > 0.9
+    assert mrr(titles) < 0.4 and mrr(whole) > 0.8
     ranked = command("evaluate.py", f"encoder.path={whole}", "data=tsv", f"data.dir={posts}", FIELDS)
     assert mrr(succeeded_run(ranked)) == pytest.approx(mrr(whole), abs=1e-6)
     encoder = askagain.load(whole)

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from askagain.errors import InputError
 from askagain.text.bags import offsets_of
+from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 
@@ -22,6 +23,7 @@ class LexicalRanker(ABC):
     """Counts the terms of texts: words or, with `letters` = [shortest, longest], the letter n-grams of `#word#`."""
 
     def __init__(self, preprocessor: TextPreprocessor, letters: list[int] | None) -> None:
+        self._fields = preprocessor.fields or Fields(["title"])
         self._terms_of = preprocessor.words if letters is None else _letter_ngrams(preprocessor, letters)
         self._columns: dict[str, int] = {}
         self._fitted = 0  # texts
@@ -49,7 +51,7 @@ class LexicalRanker(ABC):
         """The terms that two texts share, and what each adds to their score."""
         asked, wanted = self.questions([question]), self.candidates([candidate])
         terms, asked_places, wanted_places = np.intersect1d(asked.indices, wanted.indices, return_indices=True)
-        names = list(self._columns)
+        names = list(map(self._fields.named, self._columns))
         scores = (asked.data[asked_places] * wanted.data[wanted_places]).tolist()
         return [(names[term], score) for term, score in zip(terms, scores, strict=True)]
 
