@@ -28,7 +28,8 @@ class TrainableEncoder(nn.Module):
         idf: Returns the weight of each feature, see `inverse_document_frequencies`; called only where it is needed.
         dim: The length of a vector.
         init_std: Standard deviation of the table's first values.
-        feature_weights: What each row is multiplied by: `none`, `idf` (fixed) or `learned` (starts from idf).
+        feature_weights: What each row is multiplied by: `none`, `idf` (fixed) or `learned` (starts from idf); the
+            weights of a question's fields are part of each.
         pooling: `sum` or `mean`, of the encoder that is saved. Training does not depend on it, since losses see the
             direction of a vector only.
         start: What some rows start from, see `Initializer.fill` (None: all rows start random).
@@ -63,6 +64,9 @@ class TrainableEncoder(nn.Module):
             self.learned_weights = nn.Parameter(torch.from_numpy(idf()))
         elif feature_weights == "idf":
             self.register_buffer("fixed_weights", torch.from_numpy(idf()))
+        elif preprocessor.fields is not None:
+            self.register_buffer("fixed_weights", torch.from_numpy(features.field_weights(preprocessor.fields)))
+            self._weights_name = "fixed_weights"
         self.initialized_rows = 0 if start is None else self._initialize(start, init_std)
 
     @torch.no_grad()
