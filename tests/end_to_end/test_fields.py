@@ -84,7 +84,7 @@ def test_parquet_holds_the_fields_as_well(command, posts):
         (["data.fields=[title,body,votes]"], "no field votes; it has title, body, tags, id"),
         (["data.fields=[title,title]"], "must be different names"),
         (["data.fields=[]"], "must have 1 or more"),
-        ([FIELDS, "data.field_weights.body=-1"], "must be at least 0"),
+        ([FIELDS, "data.field_weights.body=-1"], "must be above 0"),
         ([FIELDS, "data.questions_path=nowhere.jsonl"], "nowhere.jsonl"),
     ],
 )

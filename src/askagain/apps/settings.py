@@ -106,7 +106,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (list[str], "columns imports protected_terms"),
     (Annotated[list[str], AtLeastOne, that(_are_different, "must be different names")], "data.fields"),
     (dict[str, Positive], "field_words"),
-    (dict[str, NotNegative], "field_weights"),
+    (dict[str, AboveZero], "field_weights"),
     (Tags, "tags wandb_logger.tags"),
     (list[Any], "known_words negative"),
     (Annotated[list[Any], AtLeastOne], "among positive rankers"),
