@@ -199,6 +199,22 @@ def test_an_encoder_without_checksums_is_refused_unless_an_earlier_version_has_s
     assert askagain.load(tmp_path).dim == 4 and "without checksums" in caplog.text
 
 
+def test_an_encoder_of_before_texts_were_cleaned_still_knows_its_words(tmp_path):
+    features = Features("words", WordVocabulary(["cafe\u0301"]), NgramTokenizer())
+    one = BagEncoder(TextPreprocessor(clean=False), features, torch.ones(1, 2))
+    save_encoder(one, tmp_path / "encoder")
+    path = tmp_path / "encoder" / "encoder.json"
+    settings = json.loads(path.read_text())
+    del settings["preprocessor"]["clean"]
+    path.write_text(json.dumps(settings | {"format": 1}))
+    (tmp_path / "encoder" / "checksums.json").unlink()
+    entry = checkpoint_entry(one, "weights", None)
+    entry["files"]["encoder.json"] = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    torch.save({"state_dict": {"weights": torch.ones(1, 2)}, "encoder": entry}, tmp_path / "old.ckpt")
+    for saved in (tmp_path / "encoder", tmp_path / "old.ckpt"):
+        assert askagain.load(saved).encode(["cafe\u0301"]).tolist() == [[1, 1]]
+
+
 @pytest.mark.parametrize("name", ["os.system", "posix.system", "tests.no_module.Splitter"])
 def test_no_class_that_an_encoder_names_is_made(tmp_path, name):
     save_encoder(encoder(), tmp_path / "encoder")
