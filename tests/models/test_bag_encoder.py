@@ -17,6 +17,7 @@ from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 from askagain.text.word_pairs import WordPairs
+from askagain.vectors.sources import vector_file
 from askagain.vectors.word_vectors import WordVectors
 
 VECTORS = WordVectors(["disk", "mount", "usb"], np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32), "three words")
@@ -33,6 +34,15 @@ def test_the_mean_of_known_words_vectors_and_zero_where_none_is_known():
     found = mean_of_vectors(CLEAN, VECTORS).encode(["How to mount usb disk?", "usb unheard disk", "unheard", ""])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[4 / 3, 5 / 3], [2, 1.5], [0, 0], [0, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_words_of_vectors_are_known_in_the_spelling_of_texts_cleaned_or_not(tmp_path, clean):
+    (tmp_path / "some.vec").write_text("2 2\ndisk 1 0\ncafe\u0301 0 2\n", encoding="utf-8")
+    vectors = vector_file(tmp_path / "some.vec")
+    one = mean_of_vectors(TextPreprocessor(clean=clean), vectors)
+    assert one.encode(["cafe\u0301 disk", "caf\u00e9"]).tolist() == [[0.5, 1], [0, 2]]
+    assert vectors.words == ["disk", "caf\u00e9"] and one.features.size == (2 if clean else 3)
 
 
 def test_no_text_gives_no_row():
