@@ -64,11 +64,11 @@ def test_every_change_of_a_byte_is_noticed(folder):
 
 def test_a_missing_file_and_one_too_many_are_noticed(folder):
     (folder / "extra").write_text("not written with the others")
-    with pytest.raises(DamagedError, match="^extra does not belong there$"):
+    with pytest.raises(DamagedError, match=r"^extra does not belong there$"):
         check_files(folder)
     (folder / "extra").unlink()
     (folder / "small").unlink()
-    with pytest.raises(DamagedError, match="^small is missing$"):
+    with pytest.raises(DamagedError, match=r"^small is missing$"):
         check_files(folder)
     (folder / CHECKSUMS).unlink()
     with pytest.raises(DamagedError, match=r"checksums\.json is missing"):

@@ -19,7 +19,7 @@ def _host() -> str:
     """A digest of what process ids belong to: a machine since its last start, and a namespace of it."""
     names = [socket.gethostname()]
     with suppress(OSError):  # containers may share the name of their machine
-        names.append(os.readlink("/proc/self/ns/pid"))
+        names.append(str(Path("/proc/self/ns/pid").readlink()))
     with suppress(OSError):
         names.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]

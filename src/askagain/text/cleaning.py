@@ -31,8 +31,8 @@ SPECIAL = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}{JOINERS}]")
 def cleaned(text: str) -> str:
     """The text without invisible characters, its accents composed (Unicode's NFC).
 
-    Kept are letters, white space and NUL, joiners and tags where a script or an emoji needs them, and, as a space, a zero-width
-    space in scripts that have no other. Texts in which none of this occurs cost next to nothing.
+    Kept are letters, white space and NUL, joiners and tags where a script or an emoji needs them, and, as a space, a
+    zero-width space in scripts that have no other. Texts in which none of this occurs cost next to nothing.
     """
     if (text.isascii() and text.isprintable()) or not needs_cleaning(text.encode("utf-8", "surrogatepass")):
         return text
