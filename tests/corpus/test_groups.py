@@ -44,3 +44,6 @@ def test_joined_rows_have_each_text_of_a_group_once_in_the_order_of_first_mentio
     assert [joined.bag(row).tolist() for row in range(len(joined))] == [[0, 1, 4], [2, 3]]
     apart = Bags.from_lists([[0, 1, 0], [2, 3]])
     assert joined_rows(apart, joined_groups(apart, 4)) is apart
+    by_chance = Bags.from_lists([[0, 1], [1, 2]])  # as many groups as rows, the fourth text being one
+    joined = joined_rows(by_chance, joined_groups(by_chance, 4))
+    assert [joined.bag(row).tolist() for row in range(len(joined))] == [[0, 1, 2], [3]]

@@ -47,9 +47,20 @@ def test_rows_with_a_text_twice_are_those_where_it_is_the_question_or_the_duplic
     [
         (["quit vim\texit vim\tleave vim\tclose vim", "open ports\tlist ports\tports in use"], True),
         (["quit vim\texit vim\tmount a disk\tuse apt", "open ports\tlist ports\tmake tea"], False),
+        (
+            ["\t".join(f"{first} vim now" for first in ("quit", "exit", "open", "start", "update", "buy", "see"))] * 2,
+            False,
+        ),
+        (["quit vim\texit vim\tleave vim\tclose vim\tend vim", "open ports\tlist ports\tports in use"], True),
         (["\t".join(["quit vim", "exit vim", *(f"vim {number}" for number in range(20))])], False),
     ],
-    ids=["groups", "a ranking set", "too many candidates for a group"],
+    ids=[
+        "groups",
+        "a ranking set",
+        "five mined candidates a row",
+        "groups of several sizes",
+        "too many candidates for a group",
+    ],
 )
 def test_rows_that_look_like_groups_are_noticed(tmp_path, rows, alike):
     (tmp_path / "validation.tsv").write_text("\n".join(rows))

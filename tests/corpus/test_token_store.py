@@ -83,6 +83,22 @@ def test_a_second_start_reads_the_cache_and_cleans_nothing(path, tmp_path, monke
     assert contents(open_store(path, tmp_path)) == first
 
 
+def test_another_version_of_polars_hashes_again_and_keeps_all_else(path, tmp_path, monkeypatch):
+    first = open_store(path, tmp_path)
+    monkeypatch.setattr(token_store, "polars_version", "99")
+    monkeypatch.setattr(token_store, "read_rows", None)
+    store = open_store(path, tmp_path)
+    assert store.cache.key == first.cache.key and store.hashes.tolist() == first.hashes.tolist()
+    assert len(list((tmp_path / "cache").glob("hashes-*/"))) == 2
+
+
+def test_a_start_with_counted_features_does_not_load_all_words(path, tmp_path, monkeypatch):
+    settings = FeatureSettings(kind="words_trigrams")
+    first = open_store(path, tmp_path).count_features(CLEAN, settings)
+    monkeypatch.setattr(token_store, "load_words", None)
+    assert open_store(path, tmp_path).count_features(CLEAN, settings).fingerprint == first.fingerprint
+
+
 def test_a_changed_file_another_preprocessor_and_another_vocabulary_are_built_anew(path, tmp_path):
     store = open_store(path, tmp_path)
     first = contents(store)
@@ -135,6 +151,7 @@ def test_how_bad_rows_are_treated_and_how_many_columns_there_must_be_count_in_th
     "file",
     [
         "rows.ids.int32",
+        "hashes.npy",
         "bags.offsets.int64",
         "tokens.txt",
         "token_counts.npy",
@@ -182,7 +199,7 @@ def test_processes_that_start_at_once_do_not_spoil_the_cache(tmp_path):
     assert [process.returncode for process in starts] == [0, 0, 0]
     assert len(answers) == 1 and answers.pop().startswith("40000 ")
     entries = [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()]
-    assert sorted(name.split("-")[0] for name in entries) == ["texts", "words"]
+    assert sorted(name.split("-")[0] for name in entries) == ["hashes", "texts", "words"]
 
 
 def test_corpus_files_are_found_plain_or_gzip_and_a_given_path_wins(tmp_path):

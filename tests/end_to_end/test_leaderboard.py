@@ -1,6 +1,7 @@
 """scripts/leaderboard.py as a user types it."""
 
 import json
+import shutil
 from statistics import fmean
 
 import pytest
@@ -130,6 +131,15 @@ def test_an_unfinished_leaderboard_shows_its_rows_and_goes_on_from_there(command
     again, _ = json.loads((tmp_path / "board" / "leaderboard.json").read_text())["rankers"]
     assert again == first  # with its speed, which no second measurement would give
     assert not (tmp_path / "board" / ".rows").exists()
+
+
+def test_only_files_that_a_ranker_needs_are_read(command, small, tmp_path):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(small, corpus)
+    (corpus / "test.tsv").write_text("a question without a duplicate\n")
+    words = ("data=tsv", f"data.dir={corpus}", f"hydra.run.dir={tmp_path / 'board'}", "speed_texts=50", "plot=false")
+    done = command("scripts/leaderboard.py", *words, 'rankers=["encoder=random"]')
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_mistake_in_what_to_compare_is_named(command, small, tmp_path):

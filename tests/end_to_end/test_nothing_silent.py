@@ -126,7 +126,7 @@ def test_a_header_is_no_pair_and_rows_of_groups_are_told(train_on):
     assert metrics_of(succeeded(result))["data/groups"] == 2
     assert "train.tsv, line 1: left out, since it names columns (question, duplicate)" in result.stderr
     assert "validation.tsv: its rows look like groups of duplicates" in result.stderr
-    assert "as 'leave vim' would be of 'quit vim'" in result.stderr
+    assert "as 'leave vim' would be one of 'quit vim'" in result.stderr
 
 
 @pytest.mark.slow

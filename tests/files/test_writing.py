@@ -1,6 +1,7 @@
 """What is written under a temporary name appears whole or not at all, and leaves nothing behind."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_what_a_killed_process_left_goes_with_the_next_write_and_that_of_others_
     write_text(tmp_path / "other", ["whole"])
     left = [f".last.ckpt.{process}-{unique}.part" for process in (running, elsewhere)]
     assert names(tmp_path) == sorted([*left, "other"])
+
+
+def test_process_ids_of_another_namespace_are_those_of_another_host():
+    inside = [
+        "unshare",
+        "--pid",
+        "--fork",
+        sys.executable,
+        "-c",
+        "from askagain.files.writing import HOST; print(HOST)",
+    ]
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    made = subprocess.run(inside, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"no namespace can be made: {made.stderr}")
+    assert made.stdout.strip() != HOST
+    assert subprocess.check_output(inside[3:], text=True).strip() == HOST
 
 
 def test_a_folder_that_a_killed_process_had_renamed_aside_is_put_back(tmp_path):

@@ -25,7 +25,7 @@ from askagain.files.arrays import load_array
 from askagain.files.checksums import DamagedError, check_files, write_checksums
 from askagain.files.sealed_zip import check_seal, seal
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import load_encoder, save_encoder
+from askagain.models.folder import checkpoint_entry, load_encoder, save_encoder
 from askagain.text.cleaning import cleaned
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
@@ -108,8 +108,20 @@ def test_tsv(folder: Path, content: bytes, clean: bool) -> None:
 def test_cleaning_is_done_once_and_for_all(text: str) -> None:
     once = cleaned(text)
     assert cleaned(once) == once
-    words, lengths = TextPreprocessor("?!").words_of_all([text.replace("\n", " "), text.replace("\n", " ")])
-    assert lengths[0] == lengths[1] and words[: lengths[0]] == words[lengths[0] :]
+    assert TextPreprocessor("?!").words(once) == TextPreprocessor("?!").words(text)
+
+
+@cases(2000)
+@given(
+    texts=st.lists(st.text(max_size=30) | st.sampled_from(["in\u200bstall C++!", "c++ ?", "cafe\u0301 The of"])),
+    terms=st.sampled_from([[], ["c++"]]),
+    clean=st.booleans(),
+)
+def test_texts_cleaned_together_have_the_words_of_each_alone(texts: list[str], terms: list[str], clean: bool) -> None:
+    preprocessor = TextPreprocessor("?!", 2, ["the", "of"], protected_terms=terms, clean=clean)
+    words, lengths = preprocessor.words_of_all(texts)
+    alone = [preprocessor.words(text) for text in texts]
+    assert lengths.tolist() == [len(own) for own in alone] and words == [word for own in alone for word in own]
 
 
 NUMBERS = np.arange(4, dtype=np.float32)
@@ -170,9 +182,12 @@ def test_arrays(folder: Path, content: bytes) -> None:
     assert array.dtype.kind != "O"
 
 
+QUESTIONS = ["mount a disk", "vim?"]
+
+
 def small_encoder() -> BagEncoder:
     features = Features("words_trigrams", WordVocabulary(["disk", "vim"]), NgramTokenizer(["#di", "im#"]))
-    return BagEncoder(TextPreprocessor("?"), features, torch.ones(4, 3))
+    return BagEncoder(TextPreprocessor("?"), features, torch.arange(12.0).reshape(4, 3))
 
 
 @cases(1000)
@@ -184,28 +199,50 @@ def test_encoders_whose_checksums_were_made_to_fit(folder: Path, data: st.DataOb
     write_checksums(folder / "encoder")
     encoder = answered(lambda: load_encoder(folder / "encoder"))
     if encoder is not None:
-        assert encoder.encode(["mount a disk"]).shape == (1, encoder.dim)
+        assert encoder.encode(QUESTIONS).shape == (2, encoder.dim)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path) -> bytes:
+    """A sealed checkpoint of `small_encoder`."""
+    encoder, path = small_encoder(), folder / "whole.ckpt"
+    entry = checkpoint_entry(encoder, "table", None)
+    torch.save({"state_dict": {"table": encoder.bag.weight.detach()}, "encoder": entry}, path)
+    seal(path)
+    return path.read_bytes()
 
 
 @cases(500)
 @given(data=st.data())
-def test_checkpoints(folder: Path, data: st.DataObject) -> None:
+def test_checkpoints(folder: Path, checkpoint: bytes, data: st.DataObject) -> None:
     path = folder / "some.ckpt"
-    torch.save({"state_dict": {"weights": torch.arange(4.0)}}, path)
-    seal(path)
-    content = data.draw(mutations(path.read_bytes()))
-    path.write_bytes(content)
+    path.write_bytes(data.draw(st.just(checkpoint) | mutations(checkpoint)))
     answered(lambda: check_seal(path))
-    answered(lambda: load_encoder(path))
+    encoder = answered(lambda: load_encoder(path))
+    assert encoder is not None or path.read_bytes() != checkpoint
+    if encoder is not None:
+        assert np.array_equal(encoder.encode(QUESTIONS), small_encoder().encode(QUESTIONS))
+
+
+FIGURES = b'{"val/mrr": 0.5}\n'
+
+
+@pytest.fixture(scope="module")
+def sums(folder: Path) -> bytes:
+    """Checksums that fit `FIGURES`."""
+    write_checksums(folder, {"metrics.json": FIGURES})
+    return (folder / "checksums.json").read_bytes()
 
 
 @cases(1000)
-@given(metrics=mutations(b'{"val/mrr": 0.5}\n'), sums=mutations(b'{"metrics.json": {"size": 17, "blocks": ["ab"]}}\n'))
-def test_figures(folder: Path, metrics: bytes, sums: bytes) -> None:
-    (folder / "metrics.json").write_bytes(metrics)
-    (folder / "checksums.json").write_bytes(sums)
+@given(data=st.data())
+def test_figures(folder: Path, sums: bytes, data: st.DataObject) -> None:
+    content = data.draw(st.just(FIGURES) | mutations(FIGURES)), data.draw(st.just(sums) | mutations(sums))
+    for name, part in zip(("metrics.json", "checksums.json"), content, strict=True):
+        (folder / name).write_bytes(part)
     answered(lambda: check_files(folder, ["metrics.json"]))
-    assert answered(lambda: read_metrics(folder)) is None
+    metrics = answered(lambda: read_metrics(folder))
+    assert metrics == json.loads(FIGURES) or (metrics is None and content != (FIGURES, sums))
 
 
 @cases(500)

@@ -17,6 +17,7 @@ from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 from askagain.text.word_pairs import WordPairs
+from askagain.vectors.sources import vector_file
 from askagain.vectors.word_vectors import WordVectors
 
 VECTORS = WordVectors(["disk", "mount", "usb"], np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32), "three words")
@@ -33,6 +34,15 @@ def test_the_mean_of_known_words_vectors_and_zero_where_none_is_known():
     found = mean_of_vectors(CLEAN, VECTORS).encode(["How to mount usb disk?", "usb unheard disk", "unheard", ""])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[4 / 3, 5 / 3], [2, 1.5], [0, 0], [0, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_words_of_vectors_are_known_in_the_spelling_of_texts_cleaned_or_not(tmp_path, clean):
+    (tmp_path / "some.vec").write_text("2 2\ndisk 1 0\ncafe\u0301 0 2\n", encoding="utf-8")
+    vectors = vector_file(tmp_path / "some.vec")
+    one = mean_of_vectors(TextPreprocessor(clean=clean), vectors)
+    assert one.encode(["cafe\u0301 disk", "caf\u00e9"]).tolist() == [[0.5, 1], [0, 2]]
+    assert vectors.words == ["disk", "caf\u00e9"] and one.features.size == (2 if clean else 3)
 
 
 def test_no_text_gives_no_row():
@@ -197,6 +207,22 @@ def test_an_encoder_without_checksums_is_refused_unless_an_earlier_version_has_s
         askagain.load(tmp_path)
     setting("format", 1)(tmp_path / "encoder")
     assert askagain.load(tmp_path).dim == 4 and "without checksums" in caplog.text
+
+
+def test_an_encoder_of_before_texts_were_cleaned_still_knows_its_words(tmp_path):
+    features = Features("words", WordVocabulary(["cafe\u0301"]), NgramTokenizer())
+    one = BagEncoder(TextPreprocessor(clean=False), features, torch.ones(1, 2))
+    save_encoder(one, tmp_path / "encoder")
+    path = tmp_path / "encoder" / "encoder.json"
+    settings = json.loads(path.read_text())
+    del settings["preprocessor"]["clean"]
+    path.write_text(json.dumps(settings | {"format": 1}))
+    (tmp_path / "encoder" / "checksums.json").unlink()
+    entry = checkpoint_entry(one, "weights", None)
+    entry["files"]["encoder.json"] = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    torch.save({"state_dict": {"weights": torch.ones(1, 2)}, "encoder": entry}, tmp_path / "old.ckpt")
+    for saved in (tmp_path / "encoder", tmp_path / "old.ckpt"):
+        assert askagain.load(saved).encode(["cafe\u0301"]).tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize("name", ["os.system", "posix.system", "tests.no_module.Splitter"])

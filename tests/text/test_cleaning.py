@@ -7,6 +7,8 @@ import pytest
 from askagain.text.cleaning import cleaned
 from askagain.text.preprocessor import TextPreprocessor
 
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -18,6 +20,8 @@ from askagain.text.preprocessor import TextPreprocessor
         "marks of direction": ("\u200eleft \u200f\u202aright\u202c \u2066x\u2069", "left right x"),
         "control characters": ("a\x08b\x7f\x9f", "ab"),
         "tags": ("a\U000e0061", "a"),
+        "tags of a flag": (SCOTLAND, SCOTLAND),
+        "tags behind a flag and something invisible": (f"{SCOTLAND}\u200b\U000e0061", SCOTLAND),
         "composed accent": ("cafe\u0301", "caf\u00e9"),
         "accent behind something invisible": ("cafe\u200b\u0301", "caf\u00e9"),
         "Hangul letters": ("\u1112\u1161\u11ab", "\ud55c"),

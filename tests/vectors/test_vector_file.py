@@ -129,6 +129,7 @@ def test_blank_line_ends_and_empty_lines_do_no_harm(tmp_path: Path) -> None:
         ("a 1 2\nb 3 4 5\n", 2, "a word and 2 numbers but found 4 fields"),
         ("2 2\na 1 2\nb 3\n", 3, "a word and 2 numbers"),
         ("a 1 2\nb 3 four\n", 2, "'four' is not a number"),
+        ("a 1 2\nb 3 1_0\n", 2, "'1_0' is not a number"),
         ("a 1 2\nb 3 nan\n", 2, "'b' holds NaN or an infinite number"),
         ("a 1 2\n\na 0 0\nc 1e39 4\n", 4, "'c' holds NaN or an infinite number"),
         (b"a 1 2\nb\xff 3 4\n", 2, "not UTF-8"),

@@ -176,10 +176,9 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
     own = compose("leaderboard", list(overrides))
     corpus = build_corpus(own)
     settings: Any = OmegaConf.to_container(own, resolve=False)
-    stores = [
-        corpus.store(field) for field in ("train", "validation", "test", "corpus") if getattr(corpus.files, field)
-    ]
-    key = {"settings": settings, "data": [store.digest for store in stores], "files": _states(settings)}
+    cache = Cache(Path(str(own.paths.cache_dir)))
+    data = [cache.content_digest(path) for path in asdict(corpus.files).values() if path is not None]
+    key = {"settings": settings, "data": data, "files": _states(settings)}
 
     def build(folder: Path) -> None:
         row = _evaluated(cfg, own, corpus)

@@ -6,8 +6,10 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock, Thread
 from typing import TypeVar
 
 from filelock import FileLock
@@ -24,9 +26,11 @@ LARGE_BYTES = 64 << 20  # an entry that is checked beside other work
 
 log = logging.getLogger(__name__)
 
-_pool = ThreadPoolExecutor(1)
-_running: dict[Path, Future[None]] = {}  # checks of entries
-_states: dict[Path, tuple[object, ...]] = {}  # of the files of entries when they were checked
+State = tuple[object, ...]  # of the files of an entry
+
+_one_check_at_a_time = Lock()
+_running: dict[tuple[Path, State], Future[None]] = {}  # checks of entries
+_states: dict[Path, State] = {}  # of entries when they were checked
 
 
 class Cache:
@@ -35,8 +39,8 @@ class Cache:
     An entry is written under a temporary name and renamed, so it is whole or absent. A lock for each entry makes a
     second process wait for the first one and read what it built. `key`: what all entries depend on.
 
-    A damaged entry is built again. Of a large one only some blocks are checked when it is opened, and all of them in a
-    thread: call `finish_checks` before a figure that comes of it is shown.
+    An entry that is damaged when it is opened is built again. Of a large one only some blocks are checked then, and all
+    of them in a thread: call `finish_checks` before a figure that comes of it is shown.
     """
 
     def __init__(
@@ -112,14 +116,27 @@ class Cache:
 
 
 def finish_checks() -> None:
-    """Waits for the checks of large entries; raises InputError for a damaged one, which is then out of the way."""
+    """Waits for the checks of large entries; removes a damaged one and raises InputError for it."""
     while _running:
-        path, check = _running.popitem()
+        (path, _), check = _running.popitem()
         try:
             check.result()
         except LOADING_ERRORS as error:
-            shutil.rmtree(path, ignore_errors=True)
-            raise InputError(f"{path} was damaged ({error}), and is removed: start again to build it anew") from error
+            _states.pop(path, None)
+            remedy = "start" if _out_of_the_way(path) else "it cannot be removed: remove it and start"
+            raise InputError(f"{path} was damaged ({error}): {remedy} again to build it anew") from error
+
+
+def _out_of_the_way(path: Path) -> bool:
+    """Removes an entry unless another process has built it again; False where it cannot be removed."""
+    with suppress(OSError), FileLock(str(path) + ".lock"):
+        try:
+            check_files(path)
+        except LOADING_ERRORS:
+            if path.exists():
+                shutil.rmtree(path)
+        return True
+    return False
 
 
 def _checked(path: Path, load: Callable[[Path], Loaded]) -> Loaded:
@@ -129,10 +146,26 @@ def _checked(path: Path, load: Callable[[Path], Loaded]) -> Loaded:
     if _states.get(path) != state:
         is_large = sum(status.st_size for _, status in statuses) > LARGE_BYTES
         check_files(path, sampled=is_large)
-        if is_large and path not in _running:
-            _running[path] = _pool.submit(check_files, path)
+        if is_large and (path, state) not in _running:
+            _running[path, state] = _check_beside(path)
         _states[path] = state
     return load(path)
+
+
+def _check_beside(path: Path) -> Future[None]:
+    """Checks an entry in a thread, which the end of the process does not wait for."""
+    checked: Future[None] = Future()
+
+    def check() -> None:
+        try:
+            with _one_check_at_a_time:
+                check_files(path, threads=1)
+            checked.set_result(None)
+        except Exception as error:  # `finish_checks` raises it
+            checked.set_exception(error)
+
+    Thread(target=check, daemon=True).start()
+    return checked
 
 
 def _digest(key: object) -> str:

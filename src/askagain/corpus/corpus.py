@@ -149,8 +149,8 @@ class Corpus:
         if alike is not None:
             question, _, other = (title_of(store.texts[text]) for text in store.rows.bag(alike)[:3].tolist())
             log.warning(
-                "%s: its rows look like groups of duplicates; in a ranking set the third text of a row and all after "
-                "it are no duplicates, as '%s' would be of '%s'",
+                "%s: its rows look like groups of duplicates, as '%s' would be one of '%s'; a row of a ranking set "
+                "should be a question, its duplicate, and texts that are no duplicates",
                 *(path, other, question),
             )
         return store

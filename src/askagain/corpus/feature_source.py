@@ -50,16 +50,16 @@ class FeatureSource(ABC):
         """Counts the features of the texts; raises InputError where none is left to train."""
 
         def build(folder: Path) -> None:
-            texts = partial(self.numbered_texts, preprocessor)
-            Features.from_words(self.words(preprocessor), settings, texts).save(folder)
+            words = self.words(preprocessor)
+            if not words.words:
+                raise InputError(
+                    f"{self.name}: no text has a word left to train on; try preprocessor.stopwords=none or "
+                    f"preprocessor.min_word_length=1 (now {preprocessor.min_word_length})"
+                )
+            Features.from_words(words, settings, partial(self.numbered_texts, preprocessor)).save(folder)
 
         key = {"preprocessor": preprocessor.fingerprint, **settings.as_key()}
         features = self.cache.entry("vocabulary", key, build, lambda folder: Features.load(folder, settings.kind))
-        if not self.words(preprocessor).words:
-            raise InputError(
-                f"{self.name}: no text has a word left to train on; try preprocessor.stopwords=none or "
-                f"preprocessor.min_word_length=1 (now {preprocessor.min_word_length})"
-            )
         if not features.size:
             raise InputError(
                 f"{self.name}: no word occurs {settings.min_count:,} times, so there is nothing to train; lower "

@@ -27,8 +27,9 @@ def joined_rows(rows: Bags, groups: np.ndarray) -> Bags:
 
     `groups`: what `joined_groups` gives for these rows.
     """
-    count = int(groups.max(initial=-1)) + 1
-    if count == len(rows):
+    firsts = rows.ids[rows.offsets[:-1][rows.lengths > 0]]
+    if len(np.unique(groups[firsts])) == len(firsts):
         return rows
+    count = int(groups.max()) + 1
     texts = np.argsort(groups, kind="stable").astype(rows.ids.dtype)
     return Bags(texts, offsets_of(np.bincount(groups, minlength=count)))

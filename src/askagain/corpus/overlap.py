@@ -7,6 +7,10 @@ import numpy as np
 from askagain.corpus.token_store import TokenStore
 from askagain.text.bags import Bags
 
+MOST_TEXTS = 12  # in the middle row, of groups
+FEW_TEXTS = 4  # that every group of a set may have
+UNIFORM = 0.9  # the share of rows with the same number of texts: someone has chosen it
+
 
 class Overlap(NamedTuple):
     """What is in a ranking set that should not be.
@@ -47,11 +51,12 @@ def repeated_candidates(rows: Bags) -> np.ndarray:
 def resembling_groups(ranking: TokenStore, most_rows: int = 200) -> int | None:
     """A row, counted from 0, of a ranking set whose rows look like groups of duplicates; None for another set.
 
-    In a ranking set the duplicate shares more words with the question than the other candidates do. Rows of a dozen
-    candidates or more, which no group has, are not looked at.
+    In a ranking set the duplicate shares more words with the question than the other candidates do, unless these were
+    mined because they share some. So rows that are longer than groups are, or all of a length, are not looked at.
     """
     rows = ranking.rows
-    if np.median(rows.lengths) > 12:
+    usual = int(np.median(rows.lengths))
+    if usual > MOST_TEXTS or (usual > FEW_TEXTS and np.mean(rows.lengths == usual) >= UNIFORM):
         return None
     alike = []
     for row in range(min(len(rows), most_rows)):

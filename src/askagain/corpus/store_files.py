@@ -50,14 +50,12 @@ class StoredFile:
     """What `write_texts` wrote about a file.
 
     `rows`: one bag of text indices for each row. `bags`: one bag of token indices for each distinct text.
-    `hashes`: of the texts. `token_counts`: how often each distinct token occurs in the distinct texts. `skipped`: bad
-    rows left out.
+    `token_counts`: how often each distinct token occurs in the distinct texts. `skipped`: bad rows left out.
     """
 
     folder: Path
     rows: Bags
     bags: Bags
-    hashes: np.ndarray
     token_counts: np.ndarray
     skipped: int
 
@@ -79,8 +77,11 @@ class _NewTexts(NamedTuple):
     texts: pl.Series
 
 
-def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
-    """Writes the rows, distinct texts and distinct tokens of a file, numbered in the order of their first use."""
+def write_texts(pieces: Iterable[Rows], folder: Path) -> np.ndarray:
+    """Writes the rows, distinct texts and distinct tokens of a file, numbered in the order of their first use.
+
+    Returns the hashes of the texts, see `text_hashes`.
+    """
     skipped = 0
     texts, tokens = HashIndex(), HashIndex()
     counts = np.zeros(0, dtype=np.int64)
@@ -89,7 +90,7 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
         nonlocal skipped
         for rows in pieces:
             skipped += rows.skipped
-            numbers, new = texts.number(rows.cells.hash().to_numpy())
+            numbers, new = texts.number(text_hashes(rows.cells))
             yield _NewTexts(numbers, rows.lengths, rows.cells.gather(new))
 
     with ExitStack() as files:
@@ -104,9 +105,14 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> None:
             new_counts = np.bincount(numbers, minlength=len(tokens))
             new_counts[: len(counts)] += counts
             counts = new_counts
-    np.save(folder / "hashes.npy", texts.hashes, allow_pickle=False)
     np.save(folder / "token_counts.npy", counts, allow_pickle=False)
     write_json(folder / "skipped.json", skipped)
+    return texts.hashes
+
+
+def text_hashes(texts: pl.Series | Sequence[str]) -> np.ndarray:
+    """The hash of each text by this version of Polars, [texts] uint64."""
+    return pl.Series(texts, dtype=pl.String).hash().to_numpy()
 
 
 def _split(texts: pl.Series) -> tuple[pl.Series, np.ndarray, np.ndarray]:
@@ -119,10 +125,10 @@ def _split(texts: pl.Series) -> tuple[pl.Series, np.ndarray, np.ndarray]:
 def open_texts(folder: Path) -> StoredFile:
     """Reads what `write_texts` wrote; raises ValueError where files do not match."""
     rows, bags = (load_bags(folder / name) for name in ("rows", "bags"))
-    hashes, counts = load_array(folder / "hashes.npy"), load_array(folder / "token_counts.npy")
+    counts = load_array(folder / "token_counts.npy")
     if (folder / TOKENS).read_bytes().count(b"\n") != len(counts):
         raise ValueError("tokens and counts do not match")
-    return StoredFile(folder, rows, bags, hashes, counts, json.loads((folder / "skipped.json").read_text()))
+    return StoredFile(folder, rows, bags, counts, json.loads((folder / "skipped.json").read_text()))
 
 
 def save_words(folder: Path, words: TokenWords) -> None:

@@ -23,10 +23,12 @@ from askagain.corpus.store_files import (
     load_words,
     open_texts,
     save_words,
+    text_hashes,
     write_texts,
 )
 from askagain.corpus.tsv import PIECE_BYTES, header, read_rows
 from askagain.errors import InputError
+from askagain.files.arrays import load_array
 from askagain.files.in_order import in_order
 from askagain.files.opened import refuse_unreadable
 from askagain.files.progress import progress_bar, with_progress
@@ -38,8 +40,9 @@ from askagain.text.vocabulary import WordVocabulary
 
 log = logging.getLogger(__name__)
 
-FORMAT = 4  # increase it when the stored files change, so that older entries are not read
+FORMAT = 5  # increase it when the stored files change, so that older entries are not read
 TEXTS_PER_BLOCK = 1 << 15
+HASHES = "hashes.npy"
 
 
 class TokenStore(FeatureSource):
@@ -87,23 +90,31 @@ class TokenStore(FeatureSource):
         if names is not None:
             log.warning("%s, line 1: left out, since it names columns (%s)", path, ", ".join(names))
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
-        # Polars hashes texts in another way in each of its versions, and perhaps on other processors.
-        key |= {"on_bad_row": on_bad_row, "clean": clean, "hashes": [polars_version, platform.machine()]}
+        key |= {"on_bad_row": on_bad_row, "clean": clean}
         key |= {} if fields is None else {"fields": fields.key}
         super().__init__(cache.under(key), str(path))
+        hashes: list[np.ndarray] = []  # where the texts are read now
 
         def build(folder: Path) -> None:
             first_line = 1 if names is None else 2
             rows = read_rows(path, min_columns, on_bad_row, separator, piece_bytes, clean, first_line)
             if fields is not None:
                 rows = (piece._replace(cells=fields.compose(piece.cells)) for piece in rows)
-            write_texts(rows, folder)
+            hashes[:] = [write_texts(rows, folder)]
             if cache.content_digest(path) != self.digest:
                 raise InputError(f"{path} was changed while it was read: start again when it is complete")
 
         self._file = self.cache.entry("texts", {}, build, open_texts)
-        self.rows, self.hashes, self.skipped = self._file.rows, self._file.hashes, self._file.skipped
+        self.rows, self.skipped = self._file.rows, self._file.skipped
         self.texts: Sequence[str] = StoredTexts(self._file)
+
+        def build_hashes(folder: Path) -> None:
+            np.save(folder / HASHES, hashes[0] if hashes else self._hash_texts(), allow_pickle=False)
+
+        # Polars hashes texts in another way in each of its versions, and perhaps on other processors. What else depends
+        # on the texts, such as a teacher's vectors, stays.
+        made_by: dict[str, object] = {"polars": polars_version, "machine": platform.machine()}
+        self.hashes = self.cache.entry("hashes", made_by, build_hashes, lambda folder: load_array(folder / HASHES))
         self._words: dict[str, TokenWords] = {}
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
@@ -136,6 +147,10 @@ class TokenStore(FeatureSource):
 
         key = features_key(preprocessor, features)
         return self.cache.entry("features", key, build, lambda folder: load_bags(folder / "features"))
+
+    def _hash_texts(self) -> np.ndarray:
+        blocks = [text_hashes(self.texts[start:stop]) for start, stop in self._blocks(f"texts of {self.path.name}")]
+        return np.concatenate(blocks)
 
     def _feature_blocks(self, preprocessor: TextPreprocessor, features: Features) -> Iterator[Bags]:
         bags = self.features(preprocessor, features)

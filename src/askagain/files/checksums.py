@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from askagain.files.json_files import write_json
 
@@ -17,6 +17,7 @@ CHECKSUMS = "checksums.json"
 BLOCK_BYTES = 1 << 20
 DIGITS = 32  # of a block's digest: 128 bits
 SAMPLED_BLOCKS = 8  # of each file
+BLOCKS_TOGETHER = 64  # that a thread checks in a file that it opens once
 THREADS = 2
 
 
@@ -33,18 +34,28 @@ def write_checksums(folder: Path, contents: dict[str, bytes] | None = None) -> N
     write_json(folder / CHECKSUMS, sums)
 
 
-def check_files(folder: Path, names: Iterable[str] | None = None, sampled: bool = False) -> None:
+class _Part(NamedTuple):
+    """Blocks of a file: the digest of each, by its number."""
+
+    path: Path
+    digests: list[tuple[int, str]]
+
+
+def check_files(
+    folder: Path, names: Iterable[str] | None = None, sampled: bool = False, threads: int = THREADS
+) -> None:
     """Checks the files in a folder (None: all that are there) against its `checksums.json`.
 
     Raises DamagedError where one of them, or the list, is missing or is not what was written, and OSError where a file
     cannot be read. Only files in the folder itself are opened. With `sampled` the sizes of all files and some blocks of
-    each are checked.
+    each are checked. With one of `threads` no other than the caller's is used.
     """
     sums = _listed(folder)
     present = [path.name for path in _files(folder)] if names is None else list(names)
     if names is None and set(present) != set(sums):
-        raise DamagedError(f"{_first_difference(present, sums)} is missing, or is one file too many")
-    checked: list[tuple[Path, int, str]] = []
+        name = min(set(present) ^ set(sums))
+        raise DamagedError(f"{name} is missing" if name in sums else f"{name} does not belong there")
+    parts: list[_Part] = []
     for name in present:
         entry, path = sums.get(name), folder / name
         if entry is None:
@@ -54,12 +65,23 @@ def check_files(folder: Path, names: Iterable[str] | None = None, sampled: bool 
         blocks: Sequence[int] = range(len(entry["blocks"]))
         if sampled and len(blocks) > SAMPLED_BLOCKS:
             blocks = sorted({0, len(blocks) - 1, *random.SystemRandom().sample(blocks, SAMPLED_BLOCKS - 2)})
-        checked += [(path, number, entry["blocks"][number]) for number in blocks]
-    with ThreadPoolExecutor(THREADS) as pool:  # hashing releases the interpreter lock
-        for (path, _, _), right in zip(checked, pool.map(_is_right, checked, chunksize=8), strict=True):
-            if not right:
-                pool.shutdown(cancel_futures=True)
-                raise DamagedError(f"{path.name} is not what was written")
+        digests = [(number, entry["blocks"][number]) for number in blocks]
+        starts = range(0, len(digests), BLOCKS_TOGETHER)
+        parts += [_Part(path, digests[start : start + BLOCKS_TOGETHER]) for start in starts]
+    if threads == 1:
+        _check_all(parts, map(_is_right, parts))
+        return
+    with ThreadPoolExecutor(threads) as pool:  # hashing releases the interpreter lock
+        try:
+            _check_all(parts, pool.map(_is_right, parts))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _check_all(parts: Sequence[_Part], are_right: Iterable[bool]) -> None:
+    for part, is_right in zip(parts, are_right, strict=True):
+        if not is_right:
+            raise DamagedError(f"{part.path.name} is not what was written")
 
 
 def _listed(folder: Path) -> dict[str, Any]:
@@ -110,12 +132,10 @@ def _digest(block: bytes) -> str:
     return hashlib.sha256(block).hexdigest()[:DIGITS]
 
 
-def _is_right(block: tuple[Path, int, str]) -> bool:
-    path, number, digest = block
-    with path.open("rb") as file:
-        file.seek(number * BLOCK_BYTES)
-        return _digest(file.read(BLOCK_BYTES)) == digest
-
-
-def _first_difference(names: Sequence[str], listed: Iterable[str]) -> str:
-    return min(set(names) ^ set(listed))
+def _is_right(part: _Part) -> bool:
+    with part.path.open("rb") as file:
+        for number, digest in part.digests:
+            file.seek(number * BLOCK_BYTES)
+            if _digest(file.read(BLOCK_BYTES)) != digest:
+                return False
+    return True

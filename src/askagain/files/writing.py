@@ -11,9 +11,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]  # process ids are those of a machine
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{32}\.(?P<end>part|old)")
 WORKING_FOLDER, EXCHANGE = -100, 2  # arguments of Linux's renameat2
+
+
+def _host() -> str:
+    """A digest of what process ids belong to: a machine since its last start, and a namespace of it."""
+    names = [socket.gethostname()]
+    with suppress(OSError):  # containers may share the name of their machine
+        names.append(str(Path("/proc/self/ns/pid").readlink()))
+    with suppress(OSError):
+        names.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
+
+
+HOST = _host()
 
 
 @contextmanager
@@ -61,7 +73,10 @@ def write_text(path: Path, parts: Iterable[str]) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files of processes of this machine that have ended, and puts back a folder renamed aside."""
+    """Removes temporary files of this machine's ended processes, and puts back a folder renamed aside.
+
+    Those of another namespace of process ids, such as a container, and of before the machine's last start stay.
+    """
     for entry in os.scandir(folder):
         found = TEMPORARY.fullmatch(entry.name) if entry.name.startswith(".") else None
         if found is None or found["host"] != HOST or _is_running(int(found["pid"])):

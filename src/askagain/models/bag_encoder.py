@@ -107,8 +107,7 @@ class BagEncoder(nn.Module):
             target = torch.from_numpy(vectors[start : start + len(block)])
             if self.normalize:
                 lengths = _lengths(block)
-                if not lengths.isfinite().all():  # divided by it, vectors would become 0
-                    raise InputError("the encoder gives vectors that are not finite, or too long for float32")
+                refuse_infinite(lengths)  # divided by it, vectors would become 0
                 block.div_(lengths)
             target.copy_(block)
 
@@ -128,6 +127,15 @@ def check_pooling(pooling: str) -> None:
     """Raises InputError for a pooling that is not one of `POOLINGS`."""
     if pooling not in POOLINGS:
         raise InputError(f"pooling={pooling}: not one of {', '.join(POOLINGS)}")
+
+
+def refuse_infinite(lengths: torch.Tensor) -> None:
+    """Raises InputError where the length of a vector is not finite."""
+    if not lengths.isfinite().all():
+        raise InputError(
+            "the encoder gives vectors that are not finite, or too long for float32: train it again with a lower "
+            "optimizer.lr, or choose another encoder"
+        )
 
 
 def _lengths(vectors: torch.Tensor) -> torch.Tensor:

@@ -175,7 +175,8 @@ def _read_encoder(folder: Path, table: torch.Tensor) -> BagEncoder:
     if not isinstance(settings["preprocessor"]["stopwords"], list):
         raise ValueError("stopwords must be a list")  # a name or a path would be read from somewhere else
     features = Features.load(folder, settings["features"])
-    preprocessor = TextPreprocessor(**settings["preprocessor"])
+    # Encoders of before `clean` did not clean; their words are spelled as their texts were.
+    preprocessor = TextPreprocessor(**{"clean": False} | settings["preprocessor"])
     if table.dtype != torch.float32 or table.shape != (features.size, settings["dim"]):
         raise ValueError(f"the table is {table.dtype} {tuple(table.shape)}")
     return BagEncoder(preprocessor, features, table, settings["pooling"], settings["normalize"])

@@ -11,5 +11,7 @@ from askagain.vectors.word_vectors import WordVectors
 
 def mean_of_vectors(preprocessor: TextPreprocessor, vectors: WordVectors) -> BagEncoder:
     """The encoder that averages the vectors of known words; zero where no word is known."""
+    if not preprocessor.clean:
+        vectors = vectors.in_both_spellings()
     features = Features("words", vectors.vocabulary, NgramTokenizer())
     return BagEncoder(preprocessor, features, torch.from_numpy(vectors.table.copy()), pooling="mean")

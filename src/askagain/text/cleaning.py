@@ -22,7 +22,8 @@ HANGUL_LETTERS = range(0x1100, 0x1200)  # that compose to syllables
 PLAIN = bytes([*range(0x20, 0x7F), *b"\t\n\v\f\r\x1c\x1d\x1e\x1f"])
 
 WORD_ENDS = re.compile(f"(?<=[{UNSPACED}]){SPACE}+")
-NEVER_SEEN = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}]+")
+FLAG = "\U0001f3f4[\U000e0020-\U000e007f]+"  # of a region, such as Scotland: a black flag and the tags of its name
+NEVER_SEEN = re.compile(f"({FLAG})|[{INVISIBLE}{CONTROLS}{SPACE}]+")
 IDLE_JOINERS = re.compile(f"(?<![{JOINED}])[{JOINERS}]+")
 SPECIAL = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}{JOINERS}]")
 
@@ -30,12 +31,12 @@ SPECIAL = re.compile(f"[{INVISIBLE}{CONTROLS}{SPACE}{JOINERS}]")
 def cleaned(text: str) -> str:
     """The text without invisible characters, its accents composed (Unicode's NFC).
 
-    Kept are letters, white space and NUL, joiners where a script or an emoji needs them, and, as a space, a zero-width
-    space in scripts that have no other. Texts in which none of this occurs cost next to nothing.
+    Kept are letters, white space and NUL, joiners and tags where a script or an emoji needs them, and, as a space, a
+    zero-width space in scripts that have no other. Texts in which none of this occurs cost next to nothing.
     """
     if (text.isascii() and text.isprintable()) or not needs_cleaning(text.encode("utf-8", "surrogatepass")):
         return text
-    text = NEVER_SEEN.sub("", WORD_ENDS.sub(" ", text))
+    text = NEVER_SEEN.sub(r"\1", WORD_ENDS.sub(" ", text))
     return unicodedata.normalize("NFC", IDLE_JOINERS.sub("", text))
 
 

@@ -41,10 +41,11 @@ def encoded(path: Path) -> str:
     return hashlib.sha256(load_encoder(path).encode(QUESTIONS).tobytes()).hexdigest()
 
 
-def read_damaged(original: Path, copy: Path, read: Reader, expected: str, rng: random.Random) -> tuple[str, str]:
+def read_damaged(original: Path, copy: Path, read: Reader, expected: str, rng: random.Random) -> tuple[str | None, str]:
     """Damages one file of a copy of a file or folder and reads it; gives what was done, and what came of it.
 
-    That is `same`, `refused` (in one line of ours), `changed` or the name of another error.
+    Nothing was done (None) where the damage left the file as it was. What came of it is `same`, `refused` (in one line
+    of ours), `changed` or the name of another error.
     """
     if original.is_dir():
         shutil.copytree(original, copy)
@@ -55,8 +56,8 @@ def read_damaged(original: Path, copy: Path, read: Reader, expected: str, rng: r
         shutil.copy(original, copy)
         done = damage(copy, rng)
     try:
-        return done or "nothing", "same" if read(copy) == expected else "changed"
+        return done, "same" if read(copy) == expected else "changed"
     except (InputError, DamagedError) as error:
-        return done or "nothing", "refused" if "\n" not in str(error) else "several lines"
+        return done, "refused" if "\n" not in str(error) else "several lines"
     except Exception as error:
-        return done or "nothing", type(error).__name__
+        return done, type(error).__name__

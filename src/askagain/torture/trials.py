@@ -78,8 +78,12 @@ class Bench:
         environment = os.environ | settings
         return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, cwd=self.root)
 
-    def killed(self, command: Sequence[str], after: float, number: int, whom: Callable[[int], int] = int) -> None:
-        """Starts a command and sends it, or the process that `whom` chooses, a signal after some seconds."""
+    def killed(self, command: Sequence[str], after: float, number: int, whom: Callable[[int], int] = int) -> bool:
+        """Starts a command and sends it, or the process that `whom` chooses, a signal after some seconds.
+
+        Returns whether the signal was sent: the command may have ended before.
+        """
+        sent = False
         with subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,
@@ -93,7 +97,9 @@ class Bench:
             except subprocess.TimeoutExpired:
                 with suppress(ProcessLookupError):  # it was faster
                     os.kill(whom(process.pid), number)
+                    sent = True
             process.wait(SECONDS)
+        return sent
 
     def _timed(self, command: Sequence[str]) -> tuple[str, float]:
         began = time.monotonic()
@@ -105,10 +111,18 @@ class Bench:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a trial: what was done, and whether it was survived; `lost` says how it was not."""
+    """Of a trial: what was done, and whether it was survived; `lost` says how it was not.
+
+    `was_tried`: false where the damage changed nothing, or a process had ended before it could be killed.
+    """
 
     done: str
     lost: str | None = None
+    was_tried: bool = True
+
+
+class NoSmallDiskError(Exception):
+    """This process may not mount a disk."""
 
 
 def damaged_file(bench: Bench, scratch: Path, rng: random.Random) -> Outcome:
@@ -132,19 +146,19 @@ def damaged_file(bench: Bench, scratch: Path, rng: random.Random) -> Outcome:
     copy = scratch / original.name
     done, came = read_damaged(original, copy, readers[kind], bench.expected[kind], rng)
     ok = ("same",) if kind == "cache" else ("same", "refused")
-    return Outcome(f"{kind}: {done}", None if came in ok else came)
+    return Outcome(f"{kind}: {done or 'nothing'}", None if came in ok else came, done is not None)
 
 
 def killed_worker(bench: Bench, scratch: Path, rng: random.Random) -> Outcome:
     """Kills a process that fills the cache, or that teaches, at random moments; then lets another one finish."""
     job = rng.choice(["prepare", "teach"])
-    done = []
+    done, sent = [], False
     for _ in range(rng.randint(1, 2)):
         number, after = rng.choice(SIGNALS), rng.uniform(0.2, 1.0) * bench.seconds[job]
-        bench.killed(bench.worker(job, scratch), after, number)
+        sent |= bench.killed(bench.worker(job, scratch), after, number)
         done.append(f"{signal.Signals(number).name} after {after:.2f} s")
     ended = bench.finished(bench.worker(job, scratch))
-    return Outcome(f"{job}: {', '.join(done)}", _difference(ended, bench.expected[job]) or leftovers(scratch))
+    return Outcome(f"{job}: {', '.join(done)}", _difference(ended, bench.expected[job]) or leftovers(scratch), sent)
 
 
 def killed_training(bench: Bench, scratch: Path, rng: random.Random) -> Outcome:
@@ -154,13 +168,14 @@ def killed_training(bench: Bench, scratch: Path, rng: random.Random) -> Outcome:
     number = signal.SIGKILL if ranks else rng.choice(SIGNALS)
     after = rng.uniform(0.3, 1.0) * bench.seconds["train"] * (1.5 if ranks else 1)
     command = bench.train(scratch / "run", scratch / "cache", *words)
-    bench.killed(command, after, number, whom=(lambda pid: rng.choice(descendants(pid) or [pid])) if ranks else int)
+    whom: Callable[[int], int] = (lambda pid: rng.choice(descendants(pid) or [pid])) if ranks else int
+    sent = bench.killed(command, after, number, whom)
     ended = bench.finished(command)
     done = f"{'a rank' if ranks else 'training'}: {signal.Signals(number).name} after {after:.1f} s"
     if ended.returncode:
-        return Outcome(done, f"status {ended.returncode}: {ended.stderr[-300:]}")
+        return Outcome(done, f"status {ended.returncode}: {ended.stderr[-300:]}", sent)
     same = ranks or figures(scratch / "run") == bench.expected["train"]  # two ranks round in another way
-    return Outcome(done, (None if same else "other figures") or leftovers(scratch))
+    return Outcome(done, (None if same else "other figures") or leftovers(scratch), sent)
 
 
 def full_disk(bench: Bench, scratch: Path, rng: random.Random) -> Outcome:
@@ -228,12 +243,16 @@ def leftovers(folder: Path) -> str | None:
 def small_disk(folder: Path, size: int) -> Iterator[Callable[[], None]]:
     """A block in which a folder is a disk of so many bytes, in memory; gives a function that enlarges it.
 
-    Raises PermissionError where this process may not mount one.
+    Raises NoSmallDiskError where this process may not mount one.
     """
     folder.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True)
+    except OSError as error:
+        raise NoSmallDiskError(str(error)) from error
     if mounted.returncode:
-        raise PermissionError(mounted.stderr.decode().strip())
+        raise NoSmallDiskError(mounted.stderr.decode().strip())
     try:
         yield lambda: _run("mount", "-o", f"remount,{LARGE_DISK}", str(folder))
     finally:

@@ -14,6 +14,7 @@ from askagain.vectors.usable_table import log_duplicates, usable_table
 HEADER_BYTES = 64  # enough for two 64-bit numbers in decimal
 LONGEST_WORD = 1 << 12  # bytes
 PIECE_BYTES = 1 << 22
+AGAIN = "download or save it again"
 MOST_PACKED = 1100  # times that gzip makes data smaller
 
 
@@ -50,7 +51,7 @@ def _header(file: BinaryIO, path: Path, limit: int | None) -> tuple[int, int]:
         raise InputError(f"{path} does not start with '<words> <dimension>': is it word2vec binary?")
     promised, dim = int(header[1]), int(header[2])
     if not promised or not dim:
-        raise InputError(f"{path} promises {promised} words of dimension {dim}: download or save it again")
+        raise InputError(f"{path} promises {promised} words of dimension {dim}: {AGAIN}")
     least = dim * np.dtype(np.float32).itemsize + 2  # of bytes for a word
     if path.stat().st_size * (MOST_PACKED if is_gzip(path) else 1) < least * min(promised, limit or promised):
         raise _too_short(path, promised)
@@ -81,12 +82,12 @@ def _entries(file: BinaryIO, count: int, dim: int, path: Path) -> Iterator[tuple
             raise _no_word(path, number) from None
         start = end
     if (content[start:] + file.read(PIECE_BYTES)).strip():
-        raise InputError(f"{path} goes on after its {count} words: its content does not fit its header")
+        raise InputError(f"{path} goes on after its {count} words: its content does not fit its header; {AGAIN}")
 
 
 def _no_word(path: Path, number: int) -> InputError:
-    return InputError(f"{path}, word {number}: no word in UTF-8 is there: its content does not fit its header")
+    return InputError(f"{path}, word {number}: no word in UTF-8 is there: its content does not fit its header; {AGAIN}")
 
 
 def _too_short(path: Path, count: int) -> InputError:
-    return InputError(f"{path} ends before its {count} words do: download it again")
+    return InputError(f"{path} ends before its {count} words do: {AGAIN}")

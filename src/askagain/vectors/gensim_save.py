@@ -82,7 +82,7 @@ def _state(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is a pickle but no save of KeyedVectors: {RE_SAVE}")
     content = path.read_bytes()
     try:
-        # Out of memory, so that a length in a damaged file cannot be longer than the file.
+        # Read from memory, so that a length in a damaged file cannot exceed the file.
         with memory_limit(OBJECT_BYTES * len(content) + FREE_BYTES):
             saved = _StandInUnpickler(io.BytesIO(content), path).load()
     except InputError:

@@ -83,7 +83,7 @@ def gensim_data(dataset_name: str, limit: int | None = None) -> WordVectors:
     """
     path = _gensim_data_file(dataset_name)
     words, table = _read(path, "auto", limit)
-    return _logged(WordVectors(words, table, dataset_name), path)
+    return _logged(_as_texts_write_them(words, table, dataset_name), path)
 
 
 def vector_file(path: str | Path, format: str = "auto", limit: int | None = None) -> WordVectors:
@@ -95,7 +95,7 @@ def vector_file(path: str | Path, format: str = "auto", limit: int | None = None
     """
     path = Path(path).expanduser()
     words, table = _read(path, format, limit)
-    return _logged(WordVectors(words, table, path.name), path)
+    return _logged(_as_texts_write_them(words, table, path.name), path)
 
 
 def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.ndarray]:
@@ -103,24 +103,21 @@ def _read(path: Path, format: str, limit: int | None) -> tuple[list[str], np.nda
     kind = detected_format(path) if format == "auto" else format
     if kind not in READERS:
         raise InputError(f"format={format}: not one of auto, {', '.join(READERS)}")
-    words, table = READERS[kind](path, limit)
-    return _as_texts_write_them(words), table
+    return READERS[kind](path, limit)
 
 
-def _as_texts_write_them(words: list[str]) -> list[str]:
-    """The words as `cleaned` leaves them in texts, unless that would give a word twice."""
+def _as_texts_write_them(words: list[str], table: np.ndarray, name: str) -> WordVectors:
+    """The vectors of the words as `cleaned` leaves them in texts, unless that would give a word twice."""
     if "".join(words).isascii() and "".join(words).isprintable():
-        return words
-    known = set(words)
-    written = []
-    for word in words:
+        return WordVectors(words, table, name)
+    spelled, known, rows_as_written = list(words), set(words), {}
+    for row, word in enumerate(words):
         clean = cleaned(word)
-        if clean != word and clean and clean not in known:
+        if clean and clean not in known:
             known.add(clean)
-            written.append(clean)
-        else:
-            written.append(word)
-    return written
+            spelled[row] = clean
+            rows_as_written[word] = row
+    return WordVectors(spelled, table, name, rows_as_written)
 
 
 def _gensim_data_file(dataset_name: str) -> Path:

@@ -80,9 +80,13 @@ def _parsed(parts: Sequence[bytes], dim: int, place: str) -> tuple[str, list[flo
             f"{place}: expected a word and {dim} numbers but found {len(parts)} fields: repair or remove the line"
         )
     try:
-        return b" ".join(word).decode(), list(map(float, values))
+        numbers = list(map(float, values))
+    except ValueError:
+        numbers = []
+    if not numbers or b"_" in b"".join(values):  # which Python's numbers may have
+        wrong = next(value for value in values if not is_number(value)).decode(errors="replace")
+        raise InputError(f"{place}: '{wrong}' is not a number: repair or remove the line")
+    try:
+        return b" ".join(word).decode(), numbers
     except UnicodeDecodeError:
         raise InputError(f"{place}: the word is not UTF-8: convert it, say with iconv") from None
-    except ValueError:
-        wrong = next(value for value in values if not is_number(value)).decode(errors="replace")
-        raise InputError(f"{place}: '{wrong}' is not a number: repair or remove the line") from None

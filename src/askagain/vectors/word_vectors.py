@@ -1,7 +1,7 @@
 """Word vectors in memory."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ class WordVectors:
     """Words and their vectors; row i of `table` belongs to `words[i]`.
 
     `words`: the most frequent first where the source has that order. `table`: [words, dim] float32, may be
-    memory-mapped. `name`: of the vectors in reports.
+    memory-mapped. `name`: of the vectors in reports. `rows_as_written`: the row of each word that the source spells
+    with other characters than `cleaned` leaves, by the source's spelling.
     """
 
     words: list[str]
     table: np.ndarray
     name: str
+    rows_as_written: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.table.ndim != 2 or len(self.words) != len(self.table):
@@ -43,6 +45,13 @@ class WordVectors:
     def vocabulary(self) -> WordVocabulary:
         """The words as a vocabulary: the index of a word is its row in the table."""
         return WordVocabulary(self.words)
+
+    def in_both_spellings(self) -> "WordVectors":
+        """The vectors with a further row for each word as the source spells it, for texts that are not cleaned."""
+        if not self.rows_as_written:
+            return self
+        table = np.concatenate([self.table, self.table[list(self.rows_as_written.values())]])
+        return WordVectors([*self.words, *self.rows_as_written], table, self.name)
 
     def rows(self, words: Sequence[str]) -> np.ndarray:
         """The row of each word, [words] int64, -1 for unknown words."""

@@ -31,6 +31,16 @@ def test_a_batch_holds_words_trigrams_and_vectors(corpus, vectors):
     assert trained + len(data.split[1]) == len(vectors)
 
 
+def test_texts_that_are_not_cleaned_learn_from_words_as_their_file_spells_them(corpus, vectors, monkeypatch):
+    words = ["caf\u00e9", *vectors.words[1:]]
+    some = WordVectors(words, vectors.table, "some", {"cafe\u0301": 0})
+    assert known_words(corpus, some, words="all").vectors.words == words
+    monkeypatch.setattr(corpus.preprocessor, "clean", False)
+    data = known_words(corpus, some, words="all")
+    assert data.vectors.words == [*words, "cafe\u0301"] and len(data.rows) == len(words) + 1
+    assert np.array_equal(data.vectors.table[-1], vectors.table[0])
+
+
 def test_known_and_unknown_words_are_counted(corpus, vectors):
     few = WordVectors(vectors.words[:5], vectors.table[:5], "few")
     counts = known_words(corpus, few, words="all").counts()

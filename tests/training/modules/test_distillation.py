@@ -129,6 +129,28 @@ def test_an_embedding_that_was_killed_goes_on_where_it_stood(tmp_path):
     assert not list((tmp_path / "cache").glob("*unfinished"))
 
 
+@pytest.mark.parametrize("damage", ["more done", "another vector", "no digest", "no array"])
+def test_what_a_stopped_teacher_has_written_is_not_used_where_it_was_changed(tmp_path, caplog, damage):
+    texts = TextUnion([corpus_of(tmp_path, "corpus").unlabelled])
+    with pytest.raises(KeyboardInterrupt):
+        teacher_vectors(FakeTeacher(dies_after=2), texts, "float32", texts_per_write=1)
+    (done,) = (tmp_path / "cache").glob(".teacher-*.unfinished/done.txt")
+    vectors = done.with_name("vectors.npy")
+    content = bytearray(vectors.read_bytes())
+    content[-3 * DIM * 4] ^= 1  # of the second text
+    {
+        "more done": lambda: done.write_text(done.read_text().replace("2 ", "3 ", 1)),
+        "another vector": lambda: vectors.write_bytes(content),
+        "no digest": lambda: done.write_text("2"),
+        "no array": lambda: vectors.write_bytes(b"junk"),
+    }[damage]()
+    teacher = FakeTeacher()
+    found = teacher_vectors(teacher, texts, "float32")
+    assert teacher.embedded == UNLABELLED and "it begins anew" in caplog.text
+    expected = np.stack([FakeTeacher._vector(text) for text in UNLABELLED])
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+
+
 def test_another_teacher_has_vectors_of_its_own(tmp_path):
     texts = TextUnion([corpus_of(tmp_path, "corpus").unlabelled])
     teacher_vectors(FakeTeacher(), texts, "float32")

@@ -158,7 +158,11 @@ class BagDataModule(LeanDataModule, ABC):
     def _name_changed_files(self, digests: dict[str, str]) -> None:
         for field, digest in self.corpus.digests.items():
             if digests.get(field, digest) != digest:
-                log.warning("%s is not what it was when the checkpoint was written", self.corpus.files.file(field))
+                log.warning(
+                    "%s is not what it was when the checkpoint was written; training goes on with the changed file: "
+                    "start a new run for comparable figures",
+                    self.corpus.files.file(field),
+                )
 
     @property
     def _global_batch_size(self) -> int:

@@ -2,10 +2,11 @@
 
 import hashlib
 import importlib.util
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -19,7 +20,10 @@ from askagain.models.other_packages import INSTALL_SENTENCE_TRANSFORMERS, Senten
 from askagain.text.fields import readable
 
 VECTORS = "vectors.npy"
-DONE = "done.txt"  # how many texts are embedded; written after their vectors
+DONE = "done.txt"  # how many texts are embedded, and the SHA-256 of their vectors; written after them
+ROWS_AT_A_TIME = 1 << 14  # read to be checked
+
+log = logging.getLogger(__name__)
 
 
 class Teacher(Protocol):
@@ -95,9 +99,7 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
     """
 
     def build(folder: Path) -> None:
-        done = folder / DONE
-        written = int(done.read_text()) if done.exists() else 0
-        rows = open_memmap(folder / VECTORS, mode="r+") if written else None
+        rows, written, digest = _resumed(folder, len(texts), dtype)
         with progress_bar() as bar:
             task = bar.add_task("texts embedded by the teacher", total=len(texts), completed=written)
             for start in range(written, len(texts), texts_per_write):
@@ -107,7 +109,8 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
                     rows = open_memmap(folder / VECTORS, "w+", dtype, (len(texts), vectors.shape[1]))
                 rows[start : start + len(piece)] = vectors
                 rows.flush()
-                write_text(done, [str(start + len(piece))])
+                digest.update(rows[start : start + len(piece)].tobytes())
+                write_text(folder / DONE, [f"{start + len(piece)} {digest.hexdigest()}"])
                 bar.advance(task, len(piece))
 
     def load(folder: Path) -> np.ndarray:
@@ -115,6 +118,32 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
 
     key: dict[str, object] = {"teacher": teacher.fingerprint, "dtype": dtype}
     return texts.cache.entry("teacher", key, build, load, resumable=True)
+
+
+class _Written(NamedTuple):
+    """The array that vectors are written to (None: not made yet), how many of them are, and their SHA-256."""
+
+    rows: np.memmap | None
+    vectors: int
+    digest: "hashlib._Hash"
+
+
+def _resumed(folder: Path, texts: int, dtype: str) -> _Written:
+    """What an embedding that was stopped has written; nothing where it is not what was written."""
+    nothing = _Written(None, 0, hashlib.sha256())
+    if not (folder / DONE).exists():
+        return nothing
+    try:
+        number, expected = (folder / DONE).read_text(encoding="ascii").split()
+        vectors, rows, digest = int(number), load_array(folder / VECTORS, "r"), hashlib.sha256()
+        for start in range(0, vectors, ROWS_AT_A_TIME):
+            digest.update(rows[start : min(start + ROWS_AT_A_TIME, vectors)].tobytes())
+        if (digest.hexdigest(), len(rows), rows.dtype) == (expected, texts, dtype):
+            return _Written(open_memmap(folder / VECTORS, mode="r+"), vectors, digest)
+    except (OSError, ValueError, TypeError):
+        pass  # damaged
+    log.warning("%s: the vectors of a teacher that was stopped are damaged; it begins anew", folder)
+    return nothing
 
 
 def _unit_rows(vectors: np.ndarray, count: int) -> np.ndarray:

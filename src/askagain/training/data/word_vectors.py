@@ -44,7 +44,7 @@ class WordVectorsDataModule(BagDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
-        self.vectors = vectors
+        self.vectors = vectors if corpus.preprocessor.clean else vectors.in_both_spellings()
         self.words = words
         self.limit = limit
         self.max_trigrams = max_trigrams
