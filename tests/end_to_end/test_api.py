@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -58,6 +59,16 @@ def test_text_that_looks_like_something_else_is_text_as_on_the_command_line(
     assert run.folder.name.endswith("_дубль")
     config = OmegaConf.load(run.folder / ".hydra" / "config.yaml")
     assert (config.data.dir, config.name) == ("2024_01", "дубль")
+
+
+def test_a_test_set_that_is_to_be_left_alone_is_not_read(places: list[str], small: Path, tmp_path: Path):
+    shutil.copytree(small, tmp_path / "data")
+    (tmp_path / "data" / "test.tsv").write_text("one column\n")
+    words = [*QUICK, *places, f"data.dir={tmp_path / 'data'}", "trainer.max_steps=1"]
+    with pytest.raises(InputError, match="test.tsv"):
+        askagain.train(overrides=words)
+    run = askagain.train(overrides=[*words, "test=false"])
+    assert not any(name.startswith("test/") for name in run.metrics)
 
 
 def test_damaged_metrics_are_an_input_error(places: list[str]):

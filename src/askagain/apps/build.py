@@ -1,6 +1,7 @@
 """Builds what a command works with from its config."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -88,7 +89,10 @@ def build_module(cfg: DictConfig, datamodule: "BagDataModule") -> "RetrievalModu
 
 
 def build_corpus(cfg: DictConfig) -> Corpus:
-    """The corpus of `cfg.data`; the synthetic sample is generated where it is asked for and not there yet."""
+    """The corpus of `cfg.data`, without its test set where `cfg.test` is false.
+
+    The synthetic sample is generated where it is asked for and not there yet.
+    """
     data = cfg.data
     cache = Cache(Path(str(cfg.paths.cache_dir)))
     paths = {name: None if data[name] is None else str(data[name]) for name in PATHS}
@@ -98,7 +102,10 @@ def build_corpus(cfg: DictConfig) -> Corpus:
         key: dict[str, object] = {"settings": settings, "generator": generator_digest()}
         folder = cache.entry("synthetic-sample", key, lambda path: write_sample(path, **settings), str)
     treatment = {name: data[name] for name in ("on_bad_row", "clean", "join_groups", "leaks_allowed")}
-    return Corpus(CorpusFiles.locate(folder, **paths), build(cfg, "preprocessor"), cache, **treatment)
+    files = CorpusFiles.locate(folder, **paths)
+    if cfg.get("test") is False:
+        files = replace(files, test=None)
+    return Corpus(files, build(cfg, "preprocessor"), cache, **treatment)
 
 
 def training_texts(corpus: Corpus) -> list[Sequence[str]]:

@@ -76,7 +76,7 @@ def train(cfg: DictConfig) -> float:
     build_own_metrics(cfg)  # refuses a bad one by its own name, before the callback that takes them all
     corpus = build_corpus(cfg)
     _check_metric_names(cfg, corpus)
-    for split in _splits(cfg, corpus):
+    for split in _splits(corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
         _forget_metrics(cfg)
@@ -108,7 +108,7 @@ def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
     """Raises InputError, before anything is trained, for a chosen metric of the ranking sets that there is not."""
     one_query = Ranks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     names = [*compute_metrics(one_query, cfg.ks, cfg.ties, build_own_metrics(cfg)), "seconds"]
-    known = [f"{PREFIXES[split]}/{name}" for split in _splits(cfg, corpus) for name in names] + [*HELD_OUT_METRICS]
+    known = [f"{PREFIXES[split]}/{name}" for split in _splits(corpus) for name in names] + [*HELD_OUT_METRICS]
     for key in ("metric.name", "optimized_metric"):
         chosen = str(OmegaConf.select(cfg, key))
         if chosen.partition("/")[0] in PREFIXES.values() and chosen not in known:
@@ -146,7 +146,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     columns: dict[str, Metrics] = {}
     metrics = prefixed("data", counts)
     for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
-        for split in _splits(cfg, corpus):
+        for split in _splits(corpus):
             column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             if split == "validation":
                 kept_ranks = ranks  # in the end, those on preprocessed text
@@ -247,7 +247,7 @@ def _report(
         metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
     metrics.pop(RATE, None)  # the run's rate is that of its last epoch
     own = build_own_metrics(cfg)
-    for split in _splits(cfg, corpus):
+    for split in _splits(corpus):
         for variant in variants(cfg, encoder):
             column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             columns[f"{PREFIXES[split]}, {variant.heading}"] = column
@@ -300,9 +300,9 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         raise InputError(f"trainer: {error}") from error
 
 
-def _splits(cfg: DictConfig, corpus: Corpus) -> list[str]:
+def _splits(corpus: Corpus) -> list[str]:
     """The ranking sets to report."""
-    return ["validation", "test"] if cfg.test and corpus.files.test is not None else ["validation"]
+    return ["validation", "test"] if corpus.files.test is not None else ["validation"]
 
 
 def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
