@@ -191,13 +191,15 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
 
 
 def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: RetrievalModule) -> None:
-    """Raises InputError where the vectors of a batch, and what the loss makes of them, would not fit into memory."""
+    """Raises InputError where a batch's vectors, and what the loss makes of them, would not fit into a CPU's memory."""
+    if device_type(cfg) != "cpu":
+        return
     examples = min(cfg.data.batch_size * World.current().size, len(datamodule.train_examples))
-    needed, free = examples * module.encoder.dim * VECTOR_COPIES * 4, free_memory()
+    needed, free = examples * module.dim * VECTOR_COPIES * 4, free_memory()
     if free is not None and needed > free:
         raise InputError(
-            f"data.batch_size={cfg.data.batch_size}: a step on {examples:,} examples takes about {needed:,} bytes, and "
-            f"{free:,} are free; lower it"
+            f"data.batch_size={cfg.data.batch_size}: a step on {examples:,} examples takes about "
+            f"{needed / 2**30:,.1f} GiB of memory, and {free / 2**30:,.1f} GiB are free; lower data.batch_size"
         )
 
 
