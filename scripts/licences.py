@@ -1,13 +1,13 @@
 """Lists the licences of all installed packages that askagain depends on: `python scripts/licences.py`."""
 
-import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from rich.console import Console
 from rich.table import Table
 
 ROOT = "askagain"
-NAME = re.compile(r"^[\w.-]+")  # of a package, where a requirement begins
 LONGEST = 60  # characters of a licence's name; some packages put its whole text there
 
 
@@ -26,9 +26,10 @@ def dependencies() -> dict[str, tuple[Distribution, set[str]]]:
     while waiting:
         asker = waiting.pop()
         for line in distribution(asker).requires or []:
-            if "extra ==" in line:
-                continue
-            name = re.sub(r"[-_.]+", "-", NAME.findall(line)[0]).lower()
+            requirement = Requirement(line)
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+                continue  # of an extra, or of another system
+            name = canonicalize_name(requirement.name)
             if name in found:
                 found[name][1].add(asker)
                 continue

@@ -1,10 +1,10 @@
 """Errors that a command prints as one line: a mistake of the user's, a process or a run that failed."""
 
 import errno
+import sys
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "Unable to allocate")
-FULL = ("No space left on device", "PytorchStreamWriter failed writing")  # as safetensors and PyTorch say it
+NO_MEMORY = ("DefaultCPUAllocator: ", "CUDA error: out of memory", "MPS backend out of memory")  # as PyTorch says it
 
 
 class InputError(ValueError):
@@ -40,10 +40,25 @@ class RunError(RuntimeError):
 
 def shortage(error: BaseException, memory_hint: str, disk_hint: str) -> str | None:
     """What an error says that comes of too little memory or disk, with what to do about it; None for another error."""
-    if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+    if _is_of_memory(error):
         first = (str(error).strip().splitlines() or ["MemoryError"])[0]
         return f"not enough memory ({first}); {memory_hint}"
-    full = next((mark for mark in FULL if mark in str(error)), None)
-    if full is not None or (isinstance(error, OSError) and error.errno in DISK_FULL):
-        return f"{full or getattr(error, 'strerror', None)}; {disk_hint}"
+    if _is_of_disk(error):
+        path = getattr(error, "filename", None)
+        return f"{f'{path}: ' if path else ''}the disk is full; {disk_hint}"
     return None
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    own_type = getattr(torch, "OutOfMemoryError", MemoryError)
+    says_so = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, MemoryError | own_type) or says_so
+
+
+def _is_of_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in DISK_FULL
+    if type(error).__name__ == "SafetensorError":
+        return "No space left on device" in str(error)
+    return isinstance(error, RuntimeError) and "PytorchStreamWriter failed writing" in str(error)

@@ -36,6 +36,7 @@ def refusal(command: str, *words: str) -> str:
     [
         *(("train", (f"experiment={name}",)) for name in ("dssm", "distill", "trigram", "word_vectors")),
         ("train", ("callbacks=early_stopping", "logger=many", "optimizer=adam", "start=word_vectors")),
+        ("train", ("+trainer.max_time='00:12:00:00'",)),
         ("train", ("+trainer.profiler=simple", "+callbacks.mine={_target_: my.Callback, size: 3}")),
         ("train", ("model.dim=8", "optimizer.lr=1", "optimizer.eps=1", "data.max_pairs_per_group=null")),
         *(("evaluate", (f"ranker={name}",)) for name in ("bm25", "tfidf", "tfidf_letters")),
@@ -56,6 +57,8 @@ def test_configs_are_in_order(command, words):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("+trainer.max_time=abc",), "trainer.max_time=abc: must be days, hours, minutes and seconds, such as"),
+        (("+trainer.max_time=12:00:00",), "must be days, hours, minutes and seconds, such as"),
         (("data.batch_size=0",), "data.batch_size=0: must be at least 1"),
         (("data.batch_size=true",), "data.batch_size=true: must be a whole number"),
         (("data.batch_size=null",), "data.batch_size=null: must be a whole number"),

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from omegaconf import OmegaConf
 
 import askagain
 from askagain.errors import InputError
+from askagain.synthetic.sample import write_sample
 from tests.conftest import ROOT
 
 QUICK = ["trainer.max_epochs=1", "model.dim=16", "trainer.accelerator=cpu", "logger=csv"]
@@ -43,6 +46,37 @@ def test_what_was_typed_is_noted_as_the_command_notes_it(places: list[str]):
 def test_a_mistake_is_an_input_error(places: list[str]):
     with pytest.raises(InputError, match="nowhere"):
         askagain.evaluate("nowhere", overrides=places)
+
+
+def test_text_that_looks_like_something_else_is_text_as_on_the_command_line(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_sample(tmp_path / "2024_01", seed=3, groups=300, rows=40, negatives=60)
+    write_sample(tmp_path / "202401", seed=4, groups=300, rows=40, negatives=60)
+    words = [f"paths.cache_dir={cache_folder}", "data=tsv", "data.dir=2024_01", *QUICK, "trainer.max_steps=1"]
+    run = askagain.train(overrides=[*words, "name=дубль"])
+    assert run.folder.name.endswith("_дубль")
+    config = OmegaConf.load(run.folder / ".hydra" / "config.yaml")
+    assert (config.data.dir, config.name) == ("2024_01", "дубль")
+
+
+def test_a_test_set_that_is_to_be_left_alone_is_not_read(places: list[str], small: Path, tmp_path: Path):
+    shutil.copytree(small, tmp_path / "data")
+    (tmp_path / "data" / "test.tsv").write_text("one column\n")
+    words = [*QUICK, *places, f"data.dir={tmp_path / 'data'}", "trainer.max_steps=1"]
+    with pytest.raises(InputError, match="test.tsv"):
+        askagain.train(overrides=words)
+    run = askagain.train(overrides=[*words, "test=false"])
+    assert not any(name.startswith("test/") for name in run.metrics)
+
+
+def test_damaged_metrics_are_an_input_error(places: list[str]):
+    run = askagain.train(overrides=[*QUICK, *places, "trainer.max_steps=1"])
+    file = run.folder / "metrics.json"
+    file.write_text(file.read_text().replace("1", "2"))
+    with pytest.raises(InputError, match="metrics.json is not what was written"):
+        _ = run.metrics
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def without_seconds(entry):
 
 
 def test_words_that_cannot_be_composed_are_said_before_anything_is_trained(command, two_seeds, tmp_path):
-    last = '{first:"train.py experiment=dssm"},{typo:"train.py experiment=dssm model.tempersture=1"}'
+    last = '{first:"train.py experiment=dssm"},{typo:"train.py experiment=dssm name=дубль model.tempersture=1"}'
     said = refused(command(*two_seeds, f"rankers=[{last}]"))
     assert "typo: " in said and "model.tempersture" in said
     assert "typo: " in refused(command(*two_seeds, 'rankers=["encoder=random",{typo:"ranker=bm52"}]'))

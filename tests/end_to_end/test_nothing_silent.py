@@ -165,7 +165,7 @@ def test_batches_without_negatives_change_nothing_and_are_counted(command):
     [
         ("optimizer.lr=1e30", "training diverged in epoch 0"),
         ("model.init_std=1e30", "lower model.init_std"),
-        ("model.dim=1000000000", "bytes, and"),
+        ("model.dim=1000000000", "GiB are free; lower model.dim"),
     ],
 )
 def test_numbers_that_cannot_be_are_named(command, small, word, message):
@@ -180,7 +180,7 @@ def test_settings_that_change_a_resumed_run_are_named(command, small):
     result = command(*words, *changed, f"ckpt_path={first}")
     succeeded(result)
     assert "optimizer.lr=0.9 has no effect: a resumed run goes on with the checkpoint's, " in result.stderr
-    assert "the learning rate is now laid out for 18 steps instead of 9" in result.stderr
+    assert "the learning-rate schedule now spans 18 steps, not 9" in result.stderr
     assert "scheduler.warmup_share=0.5 instead of 0" in result.stderr
 
 

@@ -1,6 +1,5 @@
 """`askagain.train` and `askagain.evaluate`: the two commands as functions, for notebooks and scripts."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +12,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 import askagain
 from askagain.apps.checks import check_settings
 from askagain.apps.command import heavy_imports
-from askagain.apps.command_line import CONFIGS, added_or_set, read_env_file
-from askagain.apps.sweep import METRICS
+from askagain.apps.command_line import CONFIGS, for_hydra, read_env_file
+from askagain.apps.sweep import METRICS, read_metrics
 from askagain.errors import InputError
+from askagain.files.checksums import DamagedError
 from askagain.models.bag_encoder import BagEncoder
 
 
@@ -27,7 +27,11 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        return json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
+        """What was measured; raises InputError where the file is missing or damaged."""
+        try:
+            return read_metrics(self.folder)
+        except (OSError, DamagedError) as error:
+            raise InputError(f"{self.folder}: {METRICS} cannot be read ({error})") from error
 
     @cached_property
     def encoder(self) -> BagEncoder:
@@ -67,7 +71,7 @@ def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
         raise InputError(f"{CONFIGS}: no such folder; install askagain with `pip install -e .` in a clone of it")
     read_env_file()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose(config_name, overrides=added_or_set(overrides), return_hydra_config=True)
+        cfg = compose(config_name, overrides=for_hydra(overrides), return_hydra_config=True)
     folder = Path(cfg.hydra.run.dir).absolute()
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)

@@ -92,7 +92,10 @@ def build_module(cfg: DictConfig, datamodule: "BagDataModule") -> "RetrievalModu
 
 
 def build_corpus(cfg: DictConfig) -> Corpus:
-    """The corpus of `cfg.data`; the synthetic sample is generated where it is asked for and not there yet."""
+    """The corpus of `cfg.data`, without its test set where `cfg.test` is false.
+
+    The synthetic sample is generated where it is asked for and not there yet.
+    """
     data = cfg.data
     cache = Cache(Path(str(cfg.paths.cache_dir)))
     paths = {name: None if data[name] is None else str(data[name]) for name in PATHS}
@@ -114,6 +117,8 @@ def build_corpus(cfg: DictConfig) -> Corpus:
         )
         files = replace(files, validation=drawn)
     treatment = {name: data[name] for name in ("on_bad_row", "clean", "join_groups", "leaks_allowed")}
+    if cfg.get("test") is False:
+        files = replace(files, test=None)
     preprocessor = build(cfg, "preprocessor")
     if list(data.fields) != ["title"]:
         fields = Fields(list(data.fields), dict(data.field_words), dict(data.field_weights))

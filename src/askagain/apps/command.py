@@ -27,7 +27,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
 USAGE_ERROR = 2  # exit status
 MEMORY_HINT = "lower data.batch_size or model.dim, or close other programs"
-DISK_HINT = "free some, or set paths.runs_dir and paths.cache_dir to another disk"
+DISK_HINT = "free some space, or set paths.runs_dir and paths.cache_dir to another disk"
 USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 log = logging.getLogger(__name__)
@@ -176,9 +176,10 @@ def one_line(error: BaseException) -> str | None:
         message = str(link) if isinstance(link, InputError) else explained(link)
         if message is not None:
             return _joined(message)
-    lacking = shortage(error, MEMORY_HINT, DISK_HINT)
-    if lacking is not None:
-        return lacking
+    for link in _chain(error):
+        lacking = shortage(link, MEMORY_HINT, DISK_HINT)
+        if lacking is not None:
+            return _joined(lacking)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename}: {error.strerror}" if error.filename else None
     if not isinstance(error, USER_MISTAKES):

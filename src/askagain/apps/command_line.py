@@ -54,9 +54,8 @@ def ordered(words: Sequence[str]) -> list[str]:
         if not value and "=" not in following:
             value = following
         raise InputError(f"{option}: no such option; settings are typed without dashes, {key}={value or 'VALUE'}")
-    overrides = [with_text_quoted(override) for override in typed.overrides]
-    _check_overrides(overrides, is_sweep=not MULTIRUN.isdisjoint(words))
-    return [word for word in words if word not in typed.overrides] + added_or_set(overrides)
+    _check_overrides([with_text_quoted(override) for override in typed.overrides], not MULTIRUN.isdisjoint(words))
+    return [word for word in words if word not in typed.overrides] + for_hydra(typed.overrides)
 
 
 def with_text_quoted(override: str) -> str:
@@ -72,9 +71,9 @@ def with_text_quoted(override: str) -> str:
     return key + equals + NUMBER.sub(r"'\1'", value)
 
 
-def added_or_set(overrides: Iterable[str]) -> list[str]:
-    """The overrides, where `+section.key=` may also name a key that is there already."""
-    return [ADDED_KEY.sub("++", override) for override in overrides]
+def for_hydra(overrides: Iterable[str]) -> list[str]:
+    """The overrides with text quoted, and so that `+section.key=` may also name a key that is there already."""
+    return [ADDED_KEY.sub("++", with_text_quoted(override)) for override in overrides]
 
 
 def _check_overrides(words: Sequence[str], is_sweep: bool) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 from askagain.apps.api import quoted
 from askagain.apps.build import build_corpus, import_modules
 from askagain.apps.checks import check_settings
+from askagain.apps.command_line import for_hydra
 from askagain.apps.evaluate import chosen_ranker, evaluation
+from askagain.apps.inputs import file_states
 from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
@@ -131,7 +132,7 @@ def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
     rankers: dict[str, list[str]] = {}
     for item in given or []:
         by_name = item if isinstance(item, dict) else {item: item}
-        rankers |= {str(name): shlex.split(str(command)) for name, command in by_name.items()}
+        rankers |= {str(name): for_hydra(shlex.split(str(command))) for name, command in by_name.items()}
     if not rankers or not all(rankers.values()):
         raise InputError("rankers: must be a list of evaluate.py overrides, such as ['ranker=bm25','encoder.path=RUN']")
     return rankers
@@ -178,7 +179,7 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
     settings: Any = OmegaConf.to_container(own, resolve=False)
     cache = Cache(Path(str(own.paths.cache_dir)))
     data = [cache.content_digest(path) for path in asdict(corpus.files).values() if path is not None]
-    key = {"settings": settings, "data": data, "files": _states(settings)}
+    key = {"settings": settings, "data": data, "files": file_states(settings)}
 
     def build(folder: Path) -> None:
         row = _evaluated(cfg, own, corpus)
@@ -197,22 +198,6 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
         return Row(about["metrics"], per_query, about["where"], about["speed"])
 
     return Cache(Path(cfg.paths.run_dir) / ROWS).entry("row", key, build, load)
-
-
-def _states(settings: Any) -> list[list[object]]:
-    """The size and the time of change of each file or folder that settings name."""
-    if isinstance(settings, dict | list):
-        values = settings.values() if isinstance(settings, dict) else settings
-        return [state for value in values for state in _states(value)]
-    try:
-        path = Path(settings) if isinstance(settings, str) and os.sep in settings else None
-        if path is None or not path.exists():
-            return []
-        paths = [path, *(path / name for name in ("encoder", "encoder/encoder.json", "encoder.json"))]
-        found = [one.stat() for one in paths if one.exists()]
-        return [[settings, *((status.st_size, status.st_mtime_ns) for status in found)]]
-    except (OSError, ValueError):
-        return []
 
 
 def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:

@@ -1,7 +1,7 @@
 """What a run gives to its loggers beside curves: its config, its final metrics, and the worst-ranked questions."""
 
-import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from askagain.files.json_files import write_json
+from askagain.files.checksums import check_files, write_checksums
+from askagain.files.json_files import json_text
 from askagain.files.markdown import markdown
+from askagain.files.writing import write_text
 from askagain.training.callbacks.best_checkpoint import HP_METRIC
 
-LOGGED_TO = "logged_to.json"  # in a run folder: the ids of its runs of W&B and MLflow
+LOGGED_TO = "logged_to"  # in a run folder: which runs of W&B and MLflow it has logged to
+IDS = "ids.json"  # their ids, in that folder
+log = logging.getLogger(__name__)
+
 Table = tuple[list[str], list[list[Any]]]  # names of columns, and rows of cells
 
 
@@ -23,13 +28,17 @@ def continue_logs(cfg: DictConfig) -> None:
     folder = Path(cfg.paths.run_dir)
     if cfg.ckpt_path is None or Path(cfg.ckpt_path).resolve().parent.parent != folder.resolve():
         return
+    noted = folder / LOGGED_TO
+    if not noted.exists():
+        return
     try:
-        noted = json.loads((folder / LOGGED_TO).read_bytes())
-        ids = noted["ids"] if noted["sum"] == _sum(noted["ids"]) else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none, or damaged: a new run is logged to
+        check_files(noted, [IDS])
+        ids = json.loads((noted / IDS).read_bytes())
+    except (OSError, ValueError) as error:
+        log.warning("%s is damaged (%s): a new run of W&B or MLflow is begun", noted, error)
         return
     for logger, key in (("wandb", "id"), ("mlflow", "run_id")):
-        if (cfg.get("logger") or {}).get(logger) is not None and isinstance(ids.get(logger), str):
+        if (cfg.get("logger") or {}).get(logger) is not None and logger in ids:
             OmegaConf.update(cfg, f"logger.{logger}.{key}", ids[logger], force_add=True)
 
 
@@ -42,11 +51,9 @@ def note_logs(cfg: DictConfig, loggers: Sequence[Logger]) -> None:
         elif isinstance(logger, MLFlowLogger) and logger.run_id is not None:
             ids["mlflow"] = logger.run_id
     if ids:
-        write_json(Path(cfg.paths.run_dir) / LOGGED_TO, {"ids": ids, "sum": _sum(ids)})
-
-
-def _sum(ids: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()
+        folder, content = Path(cfg.paths.run_dir) / LOGGED_TO, json_text(ids)
+        write_checksums(folder, {IDS: content.encode()})
+        write_text(folder / IDS, [content])
 
 
 @rank_zero_only

@@ -5,6 +5,7 @@ function that takes it comes first: `data.split`, `make_sample.out`, `Adam.eps`.
 is checked only where it stands here in that way. Nothing here imports PyTorch: a mistake is answered at once.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,10 +56,11 @@ def _is_part(value: Any) -> bool:
 
 
 def _is_duration(value: Any) -> bool:
-    return isinstance(value, str | dict)
+    return isinstance(value, str) and re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value.strip()) is not None
 
 
 ENCODER = "no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file"
+DURATION = "must be days, hours, minutes and seconds, such as 00:12:00:00 for 12 hours"
 PART = "must be a number of batches, or a share of them from 0.0 to 1.0"
 SIZE = "must be [vocabulary, dim, batch_size, devices], and then rowwise_adagrad, rowwise_adagrad_full, adam or nothing"
 
@@ -150,7 +152,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "Trainer.log_every_n_steps": Positive,
     "Trainer.max_epochs": Annotated[int, Field(ge=-1)] | None,
     "Trainer.max_steps": Annotated[int, Field(ge=-1)],
-    "Trainer.max_time": Annotated[Any, that(_is_duration, "must be a time, such as 00:12:00:00 for 12 hours")] | None,
+    "Trainer.max_time": Annotated[Any, that(_is_duration, DURATION)] | None,
     "Trainer.min_epochs": Positive | None,
     "Trainer.min_steps": Positive | None,
     "Trainer.num_nodes": Positive,

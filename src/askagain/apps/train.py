@@ -76,7 +76,7 @@ def train(cfg: DictConfig) -> float:
     build_own_metrics(cfg)  # refuses a bad one by its own name, before the callback that takes them all
     corpus = build_corpus(cfg)
     _check_metric_names(cfg, corpus)
-    for split in _splits(cfg, corpus):
+    for split in _splits(corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
         _forget_metrics(cfg)
@@ -108,7 +108,7 @@ def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
     """Raises InputError, before anything is trained, for a chosen metric of the ranking sets that there is not."""
     one_query = Ranks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     names = [*compute_metrics(one_query, cfg.ks, cfg.ties, build_own_metrics(cfg)), "seconds"]
-    known = [f"{PREFIXES[split]}/{name}" for split in _splits(cfg, corpus) for name in names] + [*HELD_OUT_METRICS]
+    known = [f"{PREFIXES[split]}/{name}" for split in _splits(corpus) for name in names] + [*HELD_OUT_METRICS]
     for key in ("metric.name", "optimized_metric"):
         chosen = str(OmegaConf.select(cfg, key))
         if chosen.partition("/")[0] in PREFIXES.values() and chosen not in known:
@@ -146,7 +146,7 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     columns: dict[str, Metrics] = {}
     metrics = prefixed("data", counts)
     for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
-        for split in _splits(cfg, corpus):
+        for split in _splits(corpus):
             column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             if split == "validation":
                 kept_ranks = ranks  # in the end, those on preprocessed text
@@ -191,13 +191,15 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
 
 
 def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: RetrievalModule) -> None:
-    """Raises InputError where the vectors of a batch, and what the loss makes of them, would not fit into memory."""
+    """Raises InputError where a batch's vectors, and what the loss makes of them, would not fit into a CPU's memory."""
+    if device_type(cfg) != "cpu":
+        return
     examples = min(cfg.data.batch_size * World.current().size, len(datamodule.train_examples))
-    needed, free = examples * module.encoder.dim * VECTOR_COPIES * 4, free_memory()
+    needed, free = examples * module.dim * VECTOR_COPIES * 4, free_memory()
     if free is not None and needed > free:
         raise InputError(
-            f"data.batch_size={cfg.data.batch_size}: a step on {examples:,} examples takes about {needed:,} bytes, and "
-            f"{free:,} are free; lower it"
+            f"data.batch_size={cfg.data.batch_size}: a step on {examples:,} examples takes about "
+            f"{needed / 2**30:,.1f} GiB of memory, and {free / 2**30:,.1f} GiB are free; lower data.batch_size"
         )
 
 
@@ -247,7 +249,7 @@ def _report(
         metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
     metrics.pop(RATE, None)  # the run's rate is that of its last epoch
     own = build_own_metrics(cfg)
-    for split in _splits(cfg, corpus):
+    for split in _splits(corpus):
         for variant in variants(cfg, encoder):
             column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             columns[f"{PREFIXES[split]}, {variant.heading}"] = column
@@ -300,9 +302,9 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         raise InputError(f"trainer: {error}") from error
 
 
-def _splits(cfg: DictConfig, corpus: Corpus) -> list[str]:
+def _splits(corpus: Corpus) -> list[str]:
     """The ranking sets to report."""
-    return ["validation", "test"] if cfg.test and corpus.files.test is not None else ["validation"]
+    return ["validation", "test"] if corpus.files.test is not None else ["validation"]
 
 
 def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:

@@ -1,22 +1,29 @@
 """Trainings that a leaderboard starts, each a process of train.py with a run folder of its own."""
 
+import json
 import logging
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
+from hydra import compose
 from omegaconf import OmegaConf
 
 from askagain.apps.api import quoted
+from askagain.apps.build import build_corpus
+from askagain.apps.inputs import file_states
 from askagain.apps.sweep import METRICS, read_metrics
+from askagain.corpus.cache import Cache
 from askagain.errors import InputError, RunError
-from askagain.files.checksums import DamagedError
+from askagain.files.json_files import write_json
 
 TRAIN = "train.py"
+INPUTS = "inputs.json"  # in a run folder: what its files were when it was trained
 MISTAKE = 2  # its exit status for a mistake of the user's
 
 log = logging.getLogger(__name__)
@@ -36,21 +43,23 @@ class Trainings:
     begun: int = 0
 
     def run(self, name: str, overrides: Sequence[str], seed: int) -> Path:
-        """Trains with these overrides, unless an earlier leaderboard has; returns the run folder.
+        """Trains with these overrides, unless an earlier leaderboard has with the same files; returns the run folder.
 
         Raises InputError where the training finds a mistake, and RunError where it fails otherwise.
         """
         self.begun += 1
         folder = self.folder / name.replace("/", "_") / f"seed-{seed}"
         given = [*self.shared, *overrides, f"seed={seed}"]
+        inputs = _inputs(given)
         which = f"training {self.begun} of {self.total}: {name}, seed {seed}"
-        if _done(folder, given):
+        if _done(folder, given, inputs):
             log.info("%s: already in %s, not repeated", which, folder)
             return folder
         log.info("%s", which)
         # Results of another training must not be taken for this one's if it is killed.
         (folder / METRICS).unlink(missing_ok=True)
         rmtree(folder / "encoder", ignore_errors=True)
+        write_json(folder / INPUTS, inputs)
         command = [sys.executable, str(self.root / TRAIN), *given, f"hydra.run.dir={quoted(folder)}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
             try:
@@ -75,17 +84,31 @@ def _output(process: "subprocess.Popen[str]") -> str:
             continue
 
 
-def _done(folder: Path, given: Sequence[str]) -> bool:
-    """Whether a training with these overrides has finished in this folder."""
-    file = folder / ".hydra" / "overrides.yaml"
+def _inputs(given: Sequence[str]) -> dict[str, Any]:
+    """The digests of the data files of a training with these overrides, and the states of other files."""
+    cfg = compose("train", list(given))
+    cache = Cache(Path(str(cfg.paths.cache_dir)))
+    files = [file for file in vars(build_corpus(cfg).files).values() if file is not None]
+    settings: Any = OmegaConf.to_container(cfg, resolve=False)
+    return {"data": {str(file): cache.content_digest(file) for file in files}, "files": file_states(settings)}
+
+
+def _done(folder: Path, given: Sequence[str], inputs: Mapping[str, Any]) -> bool:
+    """Whether a training with these overrides and files has finished in this folder."""
     try:
         read_metrics(folder)
-    except (OSError, DamagedError):
+        overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+        known_inputs = json.loads((folder / INPUTS).read_bytes())
+    except FileNotFoundError:
         return False
-    if not file.is_file():
+    except Exception as error:  # YAML that was damaged can raise nearly anything
+        log.warning("%s: trained again, since a file of it is damaged (%s)", folder, " ".join(str(error).split()))
         return False
-    wanted = [override for override in given if not sets(override, ("hydra",))]
-    return OmegaConf.to_container(OmegaConf.load(file)) == wanted
+    if overrides != [override for override in given if not sets(override, ("hydra",))]:
+        return False
+    if known_inputs != inputs:
+        log.info("%s: trained again, since files that it was made from have changed", folder)
+    return bool(known_inputs == inputs)
 
 
 def sets(override: str, keys: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 """Shortcuts around what Lightning and autograd repeat in every step; all use of their private parts is in this file.
 
-A step takes a few milliseconds, so microseconds count. Each shortcut says what it saves: the best of seven bare loops
+A step takes a few milliseconds, so microseconds count. `row_to_log` is no shortcut. Each shortcut says what it saves: the best of seven bare loops
 with torch 2.13.0 and Lightning 2.6.6 on one core of a Xeon, for a module with one parameter, times the calls in a step.
 """
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule, LightningModule
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 from torch.optim import Optimizer
@@ -65,3 +65,14 @@ def mark_coalesced(parameters: Iterable[nn.Parameter], distinct_rows: int) -> No
         gradient = parameter.grad
         if gradient is not None and gradient.is_sparse and gradient._nnz() == distinct_rows:
             gradient._coalesced_(True)
+
+
+def row_to_log(trainer: Trainer) -> dict[str, float] | None:
+    """What Lightning will log once the callbacks of this batch's or epoch's end have returned; None for nothing."""
+    connector = trainer._logger_connector
+    is_batch_end = connector._first_loop_iter is not None
+    metrics = connector.metrics["log"]
+    if not metrics or (is_batch_end and not connector.should_update_logs):
+        return None
+    row = {name: float(value) for name, value in metrics.items()}
+    return row | {"epoch": trainer.current_epoch, "step": trainer.global_step - 1}

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
@@ -48,8 +49,8 @@ class HitsAtK(Callback):
         """
         encoder: BagEncoder = pl_module.encoder  # type: ignore[assignment]
         if not encoder.is_finite:
-            cause = "lower model.init_std" if trainer.ckpt_path is None else "resume from another checkpoint"
-            raise InputError(f"at the start the encoder's numbers are not finite or too large to rank with: {cause}")
+            remedy = "lower model.init_std" if trainer.ckpt_path is None else _earlier(Path(trainer.ckpt_path))
+            raise InputError(f"at the start the encoder's weights are not finite or too large to rank with: {remedy}")
         self.start, self.start_ranks = self._rank(trainer, encoder, "validation")
         _print("at the start", self.start)
 
@@ -76,9 +77,9 @@ class HitsAtK(Callback):
         _log(pl_module, "val", metrics)
 
     def _end_diverged(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs NaN as the metrics of an epoch after which the encoder's numbers are of no use."""
+        """Logs NaN as the metrics of an epoch after which the encoder's weights are of no use."""
         epoch = trainer.current_epoch
-        what = f"training diverged in epoch {epoch}: the encoder's numbers are not finite or too large to rank with"
+        what = f"training diverged in epoch {epoch}: the encoder's weights are not finite or too large to rank with"
         if not any(getattr(callback, "best_epoch", None) is not None for callback in trainer.callbacks):  # type: ignore[attr-defined]
             raise InputError(f"{what}; lower optimizer.lr")
         rank_zero_only(log.warning)("%s; the best epoch before it is kept: lower optimizer.lr", what)
@@ -96,6 +97,13 @@ class HitsAtK(Callback):
         ranking: TokenStore = trainer.datamodule.ranking(split)  # type: ignore[attr-defined]
         world: World = trainer.lightning_module.world  # type: ignore[assignment]
         return evaluate_ranking(encoder, ranking, self.ks, self.ties, world, self.own)
+
+
+def _earlier(checkpoint: Path) -> str:
+    """What to resume from instead of a checkpoint whose weights are of no use."""
+    files = (checkpoint.with_name(name) for name in ("previous.ckpt", "best.ckpt"))
+    words = [f"ckpt_path={file}" for file in files if file.is_file() and file != checkpoint]
+    return f"type {' or '.join(words)}" if words else "start without ckpt_path, and lower optimizer.lr"
 
 
 def is_validated(trainer: Trainer) -> bool:

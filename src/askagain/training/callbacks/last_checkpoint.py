@@ -10,6 +10,9 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from askagain.files.writing import atomic_write
 from askagain.training.csv_logger import CsvLogger
+from askagain.training.lightning_overhead import row_to_log
+
+ROW = "row_to_log"  # a key of the state in a checkpoint
 
 
 class LastCheckpoint(Checkpoint):
@@ -24,6 +27,7 @@ class LastCheckpoint(Checkpoint):
         self.checkpoint = Path(folder) / "checkpoints" / "last.ckpt"
         self.every_n_steps = every_n_steps
         self._saved_step = 0
+        self._row: dict[str, float] | None = None  # which is logged once the checkpoint is written
         self._has_earlier = False  # whether last.ckpt is of this run, or of the run that it resumes
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -31,11 +35,16 @@ class LastCheckpoint(Checkpoint):
         resumed = trainer.ckpt_path
         self._has_earlier = resumed is not None and Path(resumed).resolve() == self.checkpoint.resolve()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {ROW: self._row}
+
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Tells loggers at which step training resumes, so that none has a step twice."""
+        """Lets the CSV logger of a run that resumes in its own folder have each step of before exactly once."""
+        row = checkpoint["callbacks"].get(self.state_key, {}).get(ROW)
+        run = Path(str(trainer.ckpt_path)).resolve().parent.parent
         for logger in trainer.loggers:
-            if isinstance(logger, CsvLogger):
-                logger.resume_at(checkpoint["global_step"])
+            if isinstance(logger, CsvLogger) and Path(logger.log_dir).resolve() == run:
+                logger.resume_at(checkpoint["global_step"], row)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -59,5 +68,9 @@ class LastCheckpoint(Checkpoint):
                     os.link(self.checkpoint, temporary)
                 except OSError:  # a file system without links
                     shutil.copyfile(self.checkpoint, temporary)
+        self._row = row_to_log(trainer)
+        for logger in trainer.loggers:
+            if isinstance(logger, CsvLogger):
+                logger.save()
         trainer.save_checkpoint(self.checkpoint)
         self._has_earlier = True

@@ -134,8 +134,9 @@ class BagDataModule(LeanDataModule, ABC):
         return self._ranking_loader(self.predict_split)
 
     def state_dict(self) -> dict[str, Any]:
-        """How far training is into its epoch: 0 once the epoch has ended, even if it was cut short; and the SHA-256 of
-        the files that it is trained on.
+        """How far training is into its epoch, and the SHA-256 of the files that it is trained on.
+
+        It is 0 batches once the epoch has ended, even if it was cut short.
         """
         if self._order is None:
             return {}

@@ -9,10 +9,8 @@ from torch.nn.functional import normalize
 
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
-from askagain.files.memory import free_memory
 from askagain.training.losses.nt_xent_fused import LARGEST_FLOAT32_LOGIT, fused_nt_xent
 
-LOGIT_COPIES = 8  # that the reference makes, with gradients
 SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it still fits into float64
 SMALLEST_LEARNED_TEMPERATURE = 1 / LARGEST_FLOAT32_LOGIT
 
@@ -176,11 +174,6 @@ class ReferenceNTXentLoss(NTXentLoss):
         """Computes the loss; the arguments are those of `NTXentLoss.forward`."""
         negatives = queries[:0] if negatives is None else negatives
         queries, positives, negatives = (normalize(side, eps=self.eps) for side in (queries, positives, negatives))
-        needed, free = LOGIT_COPIES * 4 * len(queries) * (len(queries) + len(negatives)), free_memory()
-        if free is not None and needed > free:
-            raise InputError(
-                f"the reference loss of {len(queries):,} pairs takes {needed:,} bytes: lower the batch size"
-            )
         masked = self._masked(len(queries), len(negatives), groups, world or World()).to(queries.device)
         directions = ((queries, positives), (positives, queries))
         loss = torch.stack([self._loss(rows, torch.cat([own, negatives]), masked) for rows, own in directions]).mean()

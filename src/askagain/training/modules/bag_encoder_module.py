@@ -103,6 +103,11 @@ class BagEncoderModule(RetrievalModule):
         """The encoder as it is now, see `TrainableEncoder.encoder`."""
         return self.trainable.encoder()
 
+    @property
+    def dim(self) -> int:
+        """The length of the encoder's vectors, without making an encoder."""
+        return int(self.trainable.settings["dim"])
+
     def pool(self, bags: TensorBags) -> torch.Tensor:
         """Unnormalised vectors of bags, [bags, dim]."""
         self.note_rows(bags)

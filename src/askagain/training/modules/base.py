@@ -4,6 +4,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from inspect import Parameter, signature
 from typing import Any, Protocol
 
 import torch
@@ -79,6 +80,11 @@ class RetrievalModule(LeanModule, ABC):
     @abstractmethod
     def encoder(self) -> BagEncoder:
         """The encoder as it is now."""
+
+    @property
+    def dim(self) -> int:
+        """The length of the encoder's vectors."""
+        return self.encoder.dim
 
     @abstractmethod
     def batch_loss(self, batch: Any) -> torch.Tensor:
@@ -163,7 +169,7 @@ class RetrievalModule(LeanModule, ABC):
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
         if self._optimizer is not None and checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
             raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
-        self._resumed_schedule, self._resumed_step = checkpoint[SCHEDULE], checkpoint["global_step"]
+        self._resumed_schedule, self._resumed_step = checkpoint.get(SCHEDULE, {}), checkpoint["global_step"]
         torch.set_rng_state(checkpoint[RANDOM_STATE])
         self._epoch_loss = torch.tensor(checkpoint[EPOCH]["loss"], dtype=torch.float64)
         self._epoch_examples = checkpoint[EPOCH]["examples"]
@@ -172,26 +178,27 @@ class RetrievalModule(LeanModule, ABC):
 
     def _described(self, steps: int) -> dict[str, str]:
         """What the learning rate of each step depends on, by the setting's name."""
-        settings = {"steps": str(steps)}
-        for section, made in (("optimizer", self._optimizer), ("scheduler", self._scheduler)):
-            settings |= {f"{section}.{key}": str(value) for key, value in getattr(made, "keywords", {}).items()}
+        settings = {"steps": str(steps), "scheduler": _named(getattr(self._scheduler, "func", self._scheduler))}
+        for section, function in (("optimizer", self._optimizer), ("scheduler", self._scheduler)):
+            if function is not None:
+                settings |= {f"{section}.{key}": _named(value) for key, value in _chosen(function).items()}
         return settings
 
     @rank_zero_only
     def _name_changes(self) -> None:
         """Logs the settings that differ from those of the checkpoint to resume from, and what becomes of them."""
-        for key, before in self._resumed_schedule.items():
-            now = self._schedule.get(key)
+        for key in sorted(self._resumed_schedule.keys() & self._schedule.keys()):
+            before, now = self._resumed_schedule[key], self._schedule[key]
             if now == before:
                 continue
             if key.startswith("optimizer."):
                 log.warning("%s=%s has no effect: a resumed run goes on with the checkpoint's, %s", key, now, before)
-            elif key == "steps" and int(str(now)) <= self._resumed_step:
+            elif key == "steps" and int(now) <= self._resumed_step:
                 continue  # nothing is left to train
             elif key == "steps":
                 log.warning(
-                    "the learning rate is now laid out for %s steps instead of %s: the run goes on, but not as one "
-                    "that was not stopped",
+                    "the learning-rate schedule now spans %s steps, not %s: the run goes on, but not as one that was "
+                    "not stopped",
                     *(now, before),
                 )
             else:
@@ -227,7 +234,7 @@ class RetrievalModule(LeanModule, ABC):
     def configure_optimizers(self) -> Any:
         """One optimizer over all parameters, its learning rate moved every step.
 
-        Raises InputError where none was given, and where training has no end to lay the learning rate out for.
+        Raises InputError where none was given, and where training has no end, over which the learning rate would move.
         """
         if self._optimizer is None or self._scheduler is None:
             raise InputError("optimizer=None: give optimizer= and scheduler= to train on")
@@ -240,3 +247,15 @@ class RetrievalModule(LeanModule, ABC):
         self._name_changes()
         schedule = self._scheduler(optimizer, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _chosen(function: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments that a function or a partial of it is called with if none is added, by name."""
+    parameters = signature(function).parameters
+    defaults = {name: one.default for name, one in parameters.items() if one.default is not Parameter.empty}
+    return defaults | getattr(function, "keywords", {})
+
+
+def _named(value: Any) -> str:
+    """The value as text that is the same in every process: of a function or a class its name."""
+    return str(getattr(value, "__qualname__", type(value).__qualname__)) if callable(value) else str(value)

@@ -106,5 +106,6 @@ def refuse_too_large(rows: int, dim: int) -> None:
     needed, free = rows * dim * torch.finfo(torch.float32).bits // 8, free_memory()
     if free is not None and needed > free:
         raise InputError(
-            f"model.dim={dim}: a table of {rows:,} rows takes {needed:,} bytes, and {free:,} are free; lower it"
+            f"model.dim={dim}: a table of {rows:,} rows takes {needed / 2**30:,.1f} GiB of memory, and "
+            f"{free / 2**30:,.1f} GiB are free; lower model.dim"
         )
