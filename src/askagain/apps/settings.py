@@ -90,7 +90,7 @@ NewFolder = Annotated[PathText, that(lambda path: not Path(path).is_file(), "thi
 EncoderPath = Annotated[PathText, that(lambda path: Path(path).exists(), ENCODER)]
 Checkpoint = Annotated[PathText, that(_is_checkpoint, "no checkpoint there; give a run folder or a .ckpt file")]
 WordChoice = Literal["top", "evaluation", "all"]
-Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "startup"]
+Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "convert", "startup"]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
     (bool, "clean fold_marks join_groups split_unspaced"),
@@ -115,7 +115,10 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Seed, "seed validation_seed"),
     (WholeNumber, "per_text"),
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
-    (Positive, "plain_steps resamples rounds rows scored_rows speed_texts steps texts validation_rows vocabulary"),
+    (
+        Positive,
+        "plain_steps resamples rounds dump_megabytes rows scored_rows speed_texts steps texts validation_rows vocabulary",
+    ),
     (Positive, "validation_candidates max_texts min_pair_count NearestWords.words size.words"),
     (Positive | None, "checkpoint_every_n_steps every_n_steps limit load_encoder.dim make_sample.rows max_pairs"),
     (Positive | None, "max_pairs_per_group max_trigrams max_words MineHardNegatives.pool ngram_buckets"),

@@ -13,6 +13,7 @@ from askagain.benchmarks.subprocesses import run_process, seconds_until
 from askagain.benchmarks.table import OURS, BenchmarkResult
 from askagain.corpus.cache import Cache
 from askagain.ranking.metrics import Metrics
+from askagain.synthetic.dump import write_dump
 from askagain.synthetic.scaled import cached_scaled
 
 PLAIN = "the plain way"
@@ -36,6 +37,7 @@ class Sizes:
     texts: int
     words: int
     rounds: int
+    dump_megabytes: int
 
 
 class Measure(NamedTuple):
@@ -211,6 +213,28 @@ class Benchmarks:
                 "again": Measure("train.py on the built-in sample, with the cache: first batch", "s", False),
             },
             {OURS: ours},
+        )
+
+    def _convert(self) -> Benchmark:
+        dump, out = self.scratch / "dump", self.scratch / "converted"
+        size = self.sizes.dump_megabytes
+        write_dump(dump, size)
+        files = [dump / "Posts.xml", dump / "PostLinks.xml"]
+
+        def ours() -> Metrics:
+            verb = ["-m", "askagain.cli.main", "convert", "stackexchange", *files, "-o", out]
+            finished = run_process([sys.executable, *verb])
+            shutil.rmtree(out)
+            return {"rate": size / finished.seconds, "peak": finished.peak_bytes / 2**20}
+
+        def plain() -> Metrics:
+            measured = _measured("-m", "askagain.benchmarks.plain_way", "convert", files[0], "{}")
+            return {"rate": size / measured["seconds"], "peak": measured["peak"]}
+
+        name = f"a dump of {size:,} MB to a corpus folder, with bodies"
+        return Benchmark(
+            {"rate": Measure(name, "MB/s", True), "peak": Measure(f"{name}: peak memory", "MiB", False)},
+            {OURS: ours, PLAIN: plain},
         )
 
     def floor(self) -> Metrics:
