@@ -73,9 +73,7 @@ def test_a_scheduler_that_was_changed_is_named_and_no_other(corpus, tmp_path, ca
 def test_a_setting_of_the_optimizer_that_was_left_at_its_default_before_is_named(corpus, tmp_path, caplog):
     last = fit(corpus, tmp_path, LINEAR)
     fit(corpus, tmp_path, LINEAR, partial(torch.optim.Adam, lr=0.01, eps=0.5), resume=last)
-    assert warnings(caplog) == [
-        "optimizer.eps=0.5 has no effect: a resumed run goes on with the checkpoint's, 1e-08"
-    ]
+    assert warnings(caplog) == ["optimizer.eps=0.5 has no effect: a resumed run goes on with the checkpoint's, 1e-08"]
 
 
 def test_a_checkpoint_of_an_earlier_version_which_has_no_schedule_is_gone_on_from(corpus, tmp_path):
