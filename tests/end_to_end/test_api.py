@@ -65,7 +65,7 @@ def test_a_test_set_that_is_to_be_left_alone_is_not_read(places: list[str], smal
     shutil.copytree(small, tmp_path / "data")
     (tmp_path / "data" / "test.tsv").write_text("one column\n")
     words = [*QUICK, *places, f"data.dir={tmp_path / 'data'}", "trainer.max_steps=1"]
-    with pytest.raises(InputError, match="test.tsv"):
+    with pytest.raises(InputError, match=r"test\.tsv"):
         askagain.train(overrides=words)
     run = askagain.train(overrides=[*words, "test=false"])
     assert not any(name.startswith("test/") for name in run.metrics)
@@ -75,7 +75,7 @@ def test_damaged_metrics_are_an_input_error(places: list[str]):
     run = askagain.train(overrides=[*QUICK, *places, "trainer.max_steps=1"])
     file = run.folder / "metrics.json"
     file.write_text(file.read_text().replace("1", "2"))
-    with pytest.raises(InputError, match="metrics.json is not what was written"):
+    with pytest.raises(InputError, match=r"metrics\.json is not what was written"):
         _ = run.metrics
 
 

@@ -116,16 +116,17 @@ def test_two_devices_leave_one_run_and_print_what_one_device_does(command, words
     assert noted(two, 1)["world_size"] == 2 and not alive(noted(two, 1)["pid"])
 
 
-def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, cache_folder):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, cache_folder, rank):
     run, log = tmp_path / "run", tmp_path / "log"
     words += (*NOTE, "trainer.devices=2", ENDLESS, f"hydra.run.dir={run}")
     with started(words, cache_folder, log) as process:
         wait_for((run / "checkpoints" / "last.ckpt").is_file, process)
         pids = rank_pids(run)
-        os.kill(pids[1], signal.SIGKILL)
+        os.kill(pids[rank], signal.SIGKILL)
         assert process.wait(A_MINUTE) == 1
     last = log.read_text().splitlines()[-1]
-    assert last == "error: rank 1 of 2 was ended by SIGKILL"
+    assert last == f"error: rank {rank} of 2 was ended by SIGKILL"
     assert not any(map(alive, pids))
 
 

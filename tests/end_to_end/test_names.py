@@ -75,13 +75,17 @@ def test_a_run_resumed_in_its_folder_goes_on_in_wandb(command, small, tmp_path):
     assert metrics_of(run)["train/epochs"] == 2
 
 
-def test_a_read_only_cache_is_one_line_or_works(command, small, tmp_path):
-    if os.geteuid() == 0:
+@pytest.mark.parametrize(("kind", "reason"), [("read-only", "Permission denied"), ("below a file", "Not a directory")])
+def test_a_cache_that_cannot_be_written_is_one_line(command, small, tmp_path, kind, reason):
+    cache = tmp_path / "there" / "cache"
+    if kind == "below a file":
+        cache.parent.write_text("")
+    elif os.geteuid() == 0:
         pytest.skip("root may write anywhere")
-    cache = tmp_path / "cache"
-    cache.mkdir(mode=0o555)
-    result = command("train.py", "data=tsv", f"data.dir={small}", *QUICK, f"paths.cache_dir={cache}")
-    assert "Traceback" not in result.stderr
+    else:
+        cache.mkdir(mode=0o555, parents=True)
+    said = refused(command("train.py", "data=tsv", f"data.dir={small}", *QUICK, f"paths.cache_dir={cache}"))
+    assert said.startswith(f"error: {cache}") and said.endswith(f": {reason}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -21,8 +21,8 @@ GIT_SECONDS = 10  # timeout, for folders on slow disks
 def provenance(cfg: DictConfig, corpus: Corpus) -> dict[str, Any]:
     """Where a run's metrics come from, for JSON.
 
-    That is the `code`, the typed `overrides`, the `hardware`, and the SHA-256 of the `data` files read so far and of the
-    files of word `vectors`, which carry no checksum of their own.
+    That is the `code`, the typed `overrides`, the `hardware`, and the SHA-256 of the `data` files read so far and of
+    the files of word `vectors`, which carry no checksum of their own.
     """
     return {
         "code": {"version": _version(), **git_state(PACKAGE)},

@@ -106,7 +106,7 @@ class BagEncoderModule(RetrievalModule):
     @property
     def dim(self) -> int:
         """The length of the encoder's vectors, without making an encoder."""
-        return int(self.trainable.settings["dim"])
+        return self.trainable.bag.embedding_dim
 
     def pool(self, bags: TensorBags) -> torch.Tensor:
         """Unnormalised vectors of bags, [bags, dim]."""
