@@ -115,10 +115,8 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Seed, "seed validation_seed"),
     (WholeNumber, "per_text"),
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
-    (
-        Positive,
-        "plain_steps resamples rounds dump_megabytes rows scored_rows speed_texts steps texts validation_rows vocabulary",
-    ),
+    (Positive, "dump_megabytes plain_steps resamples rounds rows scored_rows speed_texts steps texts validation_rows"),
+    (Positive, "vocabulary"),
     (Positive, "validation_candidates max_texts min_pair_count NearestWords.words size.words"),
     (Positive | None, "checkpoint_every_n_steps every_n_steps limit load_encoder.dim make_sample.rows max_pairs"),
     (Positive | None, "max_pairs_per_group max_trigrams max_words MineHardNegatives.pool ngram_buckets"),

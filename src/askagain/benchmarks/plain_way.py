@@ -130,7 +130,7 @@ def ids_and_offsets(texts: list[list[int]]) -> tuple["Tensor", "Tensor"]:
 
 
 def convert(path: Path) -> Metrics:
-    """Seconds from the Posts.xml of a dump to its questions as JSON Lines, bodies without HTML; links are not joined."""
+    """Seconds from the Posts.xml of a dump to its questions as JSON Lines, bodies as text; links are not joined."""
     began = time.perf_counter()
     questions = []
     for _, row in ElementTree.iterparse(path):

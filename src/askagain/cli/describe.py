@@ -58,6 +58,8 @@ def describe(folder: Path, figure: Path | None, as_json: bool) -> None:
 def _print(console: "Console", facts: "Facts") -> None:
     from rich.table import Table
 
+    from askagain.describe.facts import size_bands
+
     table = Table("file", "lines", "texts", "words a text", "95 % up to", "most", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -67,7 +69,7 @@ def _print(console: "Console", facts: "Facts") -> None:
     console.print(table)
     if facts.group_sizes:
         console.print(f"\ngroups by size: {sum(facts.group_sizes.values()):,} in all")
-        for label, count in _bands(facts.group_sizes):
+        for label, count in size_bands(facts.group_sizes):
             share = count / sum(facts.group_sizes.values())
             console.print(f"  {label:>7} {count:>8,} {'█' * max(1, round(share * BAR))}", markup=False)
     if facts.rankings:
@@ -104,14 +106,6 @@ def _print_rankings(console: "Console", facts: "Facts") -> None:
     console.print(table)
     if facts.apart is not None:
         console.print(f"pairs of train.tsv without a common word: {facts.apart:.1%}", markup=False)
-
-
-def _bands(sizes: dict[int, int]) -> list[tuple[str, int]]:
-    """Groups in bands of their sizes."""
-    bands = [(1, 1), (2, 2), (3, 5), (6, 10), (11, 50), (51, 10**9)]
-    counts = [sum(count for size, count in sizes.items() if low <= size <= high) for low, high in bands]
-    labels = ["1", "2", "3-5", "6-10", "11-50", "over 50"]
-    return [(label, count) for label, count in zip(labels, counts, strict=True) if count]
 
 
 def _shares(shares: dict[str, float], most: int = 4) -> str:

@@ -108,6 +108,14 @@ def describe(files: CorpusFiles, cache: Cache) -> Facts:
     return facts
 
 
+def size_bands(sizes: dict[int, int]) -> list[tuple[str, int]]:
+    """How many groups have a size in each band; bands without a group are left out."""
+    bands = [(1, 1), (2, 2), (3, 5), (6, 10), (11, 50), (51, 10**9)]
+    counts = [sum(count for size, count in sizes.items() if low <= size <= high) for low, high in bands]
+    labels = ["1", "2", "3-5", "6-10", "11-50", "over 50"]
+    return [(label, count) for label, count in zip(labels, counts, strict=True) if count]
+
+
 def store_text(store: TokenStore, index: int) -> str:
     """The text with an index."""
     return store.texts[int(index)]
