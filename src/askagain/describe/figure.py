@@ -23,6 +23,7 @@ def draw(facts: Facts, files: CorpusFiles, path: Path) -> None:
     bands = size_bands(facts.group_sizes)
     bars = sizes.bar([label for label, _ in bands], [count for _, count in bands])
     sizes.bar_label(bars, fmt="{:,.0f}")
+    sizes.margins(y=0.1)
     sizes.set(title="groups by size", xlabel="questions in a group", ylabel="groups")
     names = [file.name for file in facts.files]
     lengths.invert_yaxis()
