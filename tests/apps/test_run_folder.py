@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_taken_is_named(tmp_path):
     ):
         with pytest.raises(InputError, match=f"hydra.run.dir={tmp_path}/{message}"):
             take_folder(config(command, f"hydra.run.dir={tmp_path / folder}"), "run")
-    with pytest.raises(InputError, match="hydra.run.dir=: must not be empty"):
+    with pytest.raises(InputError, match=r"hydra\.run\.dir=: must not be empty"):
         take_folder(config("train", "hydra.run.dir="), "run")
 
 
