@@ -1,9 +1,11 @@
+import errno
 import mmap
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from askagain.corpus import token_store
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
+from askagain.corpus.store_files import bag_writer
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.text.features import Features, FeatureSettings
@@ -179,6 +182,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from askagain.corpus.cache import Cache
+from askagain.corpus.store_files import bag_writer
 from askagain.corpus.token_store import TokenStore
 from askagain.text.preprocessor import TextPreprocessor
 store = TokenStore(Path(sys.argv[1]), 2, "error", Cache(Path(sys.argv[2])))
@@ -211,6 +215,9 @@ def test_corpus_files_are_found_plain_or_gzip_and_a_given_path_wins(tmp_path):
     assert files.file("train") == other
     assert files.file("validation") == tmp_path / "validation.tsv.gz"
     assert files.test is None and files.corpus is None
+    (tmp_path / "validation.tsv").touch()
+    with pytest.raises(InputError, match=r"has both validation\.tsv and validation\.tsv\.gz; remove one of them"):
+        CorpusFiles.locate(str(tmp_path))
 
 
 def corpus_in(folder):
@@ -287,3 +294,11 @@ def test_a_digest_is_remembered_when_the_file_has_settled(path, tmp_path, monkey
     first = cache.content_digest(path)
     monkeypatch.setattr(cache_module.hashlib, "file_digest", None)
     assert cache.content_digest(path) == first
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no disk that is always full")
+def test_a_full_disk_is_told_by_its_number(tmp_path):
+    (tmp_path / "bags.ids.int32").symlink_to("/dev/full")
+    with pytest.raises(OSError) as failed, bag_writer(tmp_path / "bags") as append:
+        append(np.zeros(100_000, np.int32), np.array([100_000]))
+    assert failed.value.errno == errno.ENOSPC

@@ -10,9 +10,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import askagain
-from askagain.apps.checks import check_settings
+from askagain.apps.checks import check_before_run
 from askagain.apps.command import heavy_imports
 from askagain.apps.command_line import CONFIGS, for_hydra, read_env_file
+from askagain.apps.run_folder import forget_metrics, take_folder
 from askagain.apps.sweep import METRICS, read_metrics
 from askagain.errors import InputError
 from askagain.files.checksums import DamagedError
@@ -72,14 +73,16 @@ def _compose_run(config_name: str, overrides: Sequence[str]) -> DictConfig:
     read_env_file()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose(config_name, overrides=for_hydra(overrides), return_hydra_config=True)
+    check_before_run(cfg)
+    take_folder(cfg, "run")
     folder = Path(cfg.hydra.run.dir).absolute()
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     HydraConfig.instance().set_config(cfg)
+    forget_metrics(cfg)
     hydra = cfg.hydra
     with open_dict(cfg):
         del cfg["hydra"]
-    check_settings(config_name, cfg)
     notes = folder / ".hydra"
     notes.mkdir(parents=True, exist_ok=True)
     for name, content in (("config", cfg), ("hydra", {"hydra": hydra}), ("overrides", hydra.overrides.task)):

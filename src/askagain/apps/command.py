@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
 from askagain.apps.command_line import MULTIRUN, explained, ordered, read_env_file
-from askagain.apps.sweep import NoteSweep, report_sweep, sweep_runs
+from askagain.apps.run_folder import forget_metrics, take_folder
+from askagain.apps.sweep import NoteSweep, report_sweep
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
 from askagain.errors import InputError, RankError, RunError, shortage
 
@@ -53,15 +54,24 @@ def heavy_imports() -> Iterator[None]:
 
 
 class CheckSettings(Callback):
-    """Answers a mistake in a setting before anything is written. Each run of a sweep is checked when it starts."""
+    """Answers a mistake in a setting before anything is written, and then takes the folder to write to.
+
+    Each run of a sweep is checked when it starts.
+    """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before it makes the run's folder; an exception would be no more than a warning to it."""
         _answered(check_before_run, config)
+        _answered(take_folder, config, "run")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first run of a sweep, likewise."""
         _answered(check_before_sweep, config)
+        _answered(take_folder, config, "sweep")
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra in each run, once its config is written."""
+        forget_metrics(config)
 
 
 def run(main: Callable[[], object]) -> None:
@@ -95,7 +105,7 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
             end_on_sigterm()
         main()
     except ValueError as error:
-        runs = sweep_runs(NoteSweep.folder) if NoteSweep.folder else []
+        runs = NoteSweep.runs()
         if isinstance(error, InputError) or not runs or any(run.value is not None for run in runs):
             raise
         raise RunError(  # Optuna looks for the best run in vain

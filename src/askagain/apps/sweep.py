@@ -8,8 +8,7 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,19 +49,31 @@ class SweepRun(NamedTuple):
 
 
 class NoteSweep(Callback):
-    """Records the folder of this process's sweep."""
+    """Records the folder of this process's sweep, and the runs of an earlier one in it."""
 
     folder: Path | None = None
+    earlier: Set[tuple[Path, int]] = frozenset()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first run of a sweep."""
         NoteSweep.folder = Path(config.hydra.sweep.dir)
+        NoteSweep.earlier = frozenset(_begun_runs(NoteSweep.folder))
+
+    @classmethod
+    def runs(cls) -> list[SweepRun]:
+        """The runs of this sweep; none without a sweep."""
+        return [] if cls.folder is None else sweep_runs(cls.folder, cls.earlier)
 
 
-def sweep_runs(folder: Path) -> list[SweepRun]:
-    """The runs in a sweep's folder."""
+def _begun_runs(folder: Path) -> set[tuple[Path, int]]:
+    """The folder of each run in a sweep's folder, and when the run has begun, in nanoseconds."""
+    return {(path.parent.parent, path.stat().st_mtime_ns) for path in folder.glob("*/.hydra/overrides.yaml")}
+
+
+def sweep_runs(folder: Path, earlier: Set[tuple[Path, int]]) -> list[SweepRun]:
+    """The runs in a sweep's folder, without those of an earlier sweep."""
     runs = []
-    folders = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
+    folders = [run for run, _ in _begun_runs(folder) - earlier]
     for run in sorted(folders, key=lambda run: (len(run.name), run.name)):  # 10 after 9
         try:
             runs.append(_run(run))
@@ -102,8 +113,7 @@ def read_metrics(folder: Path) -> dict[str, float]:
 
 def report_sweep() -> None:
     """Prints the runs of a sweep on stderr, best first, and writes them to its folder; nothing without a sweep."""
-    folder = NoteSweep.folder
-    runs = sweep_runs(folder) if folder else []
+    folder, runs = NoteSweep.folder, NoteSweep.runs()
     if not runs or folder is None:
         return
     from rich.console import Console
@@ -136,7 +146,7 @@ def _number(value: float | None) -> str:
     return "failed" if value is None else f"{value:.4f}"
 
 
-def _swept(overrides: Sequence[str], shared: AbstractSet[str]) -> str:
+def _swept(overrides: Sequence[str], shared: Set[str]) -> str:
     """The overrides that not all runs share, their numbers shortened to four digits."""
     own = (override for override in overrides if override not in shared)
     return " ".join(LONG_NUMBER.sub(lambda match: f"{float(match[0]):.4g}", override) for override in own)

@@ -30,7 +30,7 @@ from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_config, print_counts, print_metrics, write_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
-from askagain.apps.sweep import METRICS, group_in_wandb
+from askagain.apps.sweep import group_in_wandb
 from askagain.apps.variants import variants
 from askagain.apps.verdict import Outcome, published_lines, verdict
 from askagain.corpus.corpus import Corpus
@@ -79,13 +79,11 @@ def train(cfg: DictConfig) -> float:
     for split in _splits(corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
-        _forget_metrics(cfg)
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
         resolve_checkpoint(cfg)
         continue_logs(cfg)
-        _forget_metrics(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
@@ -113,11 +111,6 @@ def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
         chosen = str(OmegaConf.select(cfg, key))
         if chosen.partition("/")[0] in PREFIXES.values() and chosen not in known:
             raise InputError(f"{key}={chosen}: no such metric; there are {', '.join(known)}")
-
-
-def _forget_metrics(cfg: DictConfig) -> None:
-    """Removes the figures of an earlier run into the same folder, once nothing is left to check before training."""
-    (Path(cfg.paths.run_dir) / METRICS).unlink(missing_ok=True)
 
 
 def train_rank(cfg: DictConfig) -> Metrics:

@@ -27,8 +27,8 @@ class CorpusFiles:
     def locate(cls, folder: str | None, **paths: str | None) -> "CorpusFiles":
         """The files of `NAMES` in a folder, plain or with `.gz` added.
 
-        `paths`: files to read instead, such as `train_path=FILE`. Raises InputError where one of them is no file, or
-        `folder` no folder.
+        `paths`: files to read instead, such as `train_path=FILE`. Raises InputError where one of them is no file,
+        `folder` no folder, and where a file is there both plain and compressed.
         """
         if folder is not None and not Path(folder).is_dir():
             raise InputError(f"{folder}: no such folder; it should hold train.tsv and validation.tsv")
@@ -48,4 +48,7 @@ class CorpusFiles:
 def _locate(folder: str | None, name: str, path: str | None) -> Path | None:
     if path is not None or folder is None:
         return None if path is None else Path(path)
-    return next((file for file in (Path(folder) / name, Path(folder) / f"{name}.gz") if file.is_file()), None)
+    files = [file for file in (Path(folder) / name, Path(folder) / f"{name}.gz") if file.is_file()]
+    if len(files) > 1:
+        raise InputError(f"{folder}: has both {name} and {name}.gz; remove one of them")
+    return files[0] if files else None

@@ -149,13 +149,14 @@ def load_words(folder: Path) -> TokenWords:
 def bag_writer(stem: Path) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
     """Gives a function that appends bags, as int32 ids and lengths, to the files that `load_bags` reads."""
     with stem.with_suffix(IDS).open("wb") as ids, stem.with_suffix(OFFSETS).open("wb") as offsets:
-        np.zeros(1, dtype=np.int64).tofile(offsets)
+        # Not by NumPy's tofile, which does not say that a disk is full.
+        offsets.write(np.zeros(1, dtype=np.int64).data)
         total = 0
 
         def append(new_ids: np.ndarray, lengths: np.ndarray) -> None:
             nonlocal total
-            new_ids.astype(np.int32, copy=False).tofile(ids)
-            (total + offsets_of(lengths)[1:]).tofile(offsets)
+            ids.write(np.ascontiguousarray(new_ids, dtype=np.int32).data)
+            offsets.write(np.ascontiguousarray(total + offsets_of(lengths)[1:]).data)
             total += len(new_ids)
 
         yield append

@@ -1,5 +1,7 @@
 """The plugin for checkpoints that are whole or refused: `Trainer(plugins=[AtomicCheckpointIO()])`."""
 
+import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 from askagain.errors import InputError
 from askagain.files.sealed_zip import check_seal, seal
 from askagain.files.writing import atomic_write
+
+FULL = 1 << 20  # bytes; a disk with less has no room for what PyTorch writes at a time
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -23,7 +27,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if storage_options is not None:
             raise TypeError("AtomicCheckpointIO takes no storage_options")
         with atomic_write(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:
+                if shutil.disk_usage(temporary.parent).free < FULL:
+                    raise OSError(errno.ENOSPC, "the disk is full", str(path)) from error
+                raise
             seal(temporary)
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **settings: Any) -> dict[str, Any]:

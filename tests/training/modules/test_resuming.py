@@ -8,7 +8,12 @@ import pytorch_lightning as pl
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from askagain.corpus.cache import Cache
+from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
+from askagain.text.features import FeatureSettings
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.callbacks.last_checkpoint import LastCheckpoint
 from askagain.training.losses.nt_xent import NTXentLoss
@@ -28,20 +33,22 @@ def halved():
     return lambda scale: scale / 2
 
 
+WORDS = FeatureSettings("words_trigrams")
+HASHED = FeatureSettings("trigrams", ngram_buckets=500)
 LINEAR = partial(warmup_decay, warmup_share=0.1, decay="linear")
 SHAPED = partial(shaped, shape=math.sqrt)
 
 
-def fit(corpus, folder, scheduler, optimizer=ADAM, epochs=1, resume=None):
+def fit(corpus, folder, scheduler, optimizer=ADAM, epochs=1, resume=None, best=(), features=WORDS):
     """Trains; returns the last checkpoint."""
-    data = duplicates(corpus)
+    data = duplicates(corpus, features=features)
     learning = {"loss": NTXentLoss(), "optimizer": optimizer, "scheduler": scheduler}
     module = DSSM.from_settings(**data.model_inputs(), **learning, dim=8, init_std=0.05)
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=1,
         max_epochs=epochs,
-        callbacks=[HitsAtK([1]), LastCheckpoint(str(folder), None)],
+        callbacks=[HitsAtK([1]), *best, LastCheckpoint(str(folder), None)],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -94,3 +101,23 @@ def test_a_checkpoint_whose_weights_are_of_no_use_is_answered_by_another_one(cor
         torch.save(checkpoint, file)
     with pytest.raises(InputError, match=f"weights are not finite .*: type ckpt_path={previous}$"):
         fit(corpus, tmp_path, LINEAR, resume=last)
+
+
+def test_another_preprocessor_is_refused_where_features_are_hashed_and_know_no_words(corpus, tmp_path):
+    last = fit(corpus, tmp_path, LINEAR, features=HASHED)
+    other = Corpus(corpus.files, TextPreprocessor("?!.,()", 1, "english"), Cache(tmp_path / "cache"), "error")
+    with pytest.raises(InputError, match=r"trained with another preprocessor\.min_word_length; a resumed run"):
+        fit(other, tmp_path, LINEAR, features=HASHED, resume=last)
+    checkpoint = torch.load(last, weights_only=True)
+    del checkpoint["preprocessor"]  # as an earlier version wrote it
+    torch.save(checkpoint, last)
+    fit(other, tmp_path, LINEAR, features=HASHED, resume=last)
+
+
+def test_another_metric_that_chooses_the_best_epoch_is_named(corpus, tmp_path, caplog):
+    last = fit(corpus, tmp_path, LINEAR, best=[BestCheckpoint(str(tmp_path), "val/mrr", "max")])
+    fit(corpus, tmp_path, LINEAR, resume=last, best=[BestCheckpoint(str(tmp_path), "val/mrr", "max")])
+    assert not warnings(caplog)
+    fit(corpus, tmp_path, LINEAR, resume=last, best=[BestCheckpoint(str(tmp_path), "val/loss", "min")])
+    (line,) = warnings(caplog)
+    assert line.startswith("metric.name=val/loss metric.mode=min instead of val/mrr and max: the best epoch so far")

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from ast import literal_eval
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ class BestCheckpoint(ModelCheckpoint):
             if trainer.is_global_zero:
                 save_encoder(pl_module.encoder, self.folder / "encoder")  # type: ignore[arg-type]
         super().on_train_epoch_end(trainer, pl_module)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Says so where the run to resume chose its best epoch in another way, so that it cannot be taken over."""
+        name = type(self).__qualname__
+        others = [key.removeprefix(name) for key in checkpoint["callbacks"] if key.startswith(f"{name}{{")]
+        if not others or self.state_key in checkpoint["callbacks"] or not trainer.is_global_zero:
+            return
+        before = literal_eval(others[0])
+        log.warning(
+            "metric.name=%s metric.mode=%s instead of %s and %s: the best epoch so far is forgotten, and those that "
+            "follow are compared",
+            *(self.monitor, self.mode, before["monitor"], before["mode"]),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"best_epoch": self.best_epoch, "metrics": self.metrics}

@@ -24,6 +24,7 @@ from askagain.training.optim.embedding_bag import TensorBags
 
 FEATURES = "features"  # a checkpoint's key
 OPTIMIZER = "optimizer_class"  # likewise
+PREPROCESSOR = "preprocessor"
 SCHEDULE = "schedule"
 EPOCH = "epoch_so_far"
 RANDOM_STATE = "random_state"
@@ -157,16 +158,21 @@ class RetrievalModule(LeanModule, ABC):
         checkpoint[EPOCH] = {"loss": float(self._epoch_loss), "examples": self._epoch_examples, "logged": logged}
         checkpoint[RANDOM_STATE] = torch.get_rng_state()
         checkpoint[FEATURES] = self.features.fingerprint
+        checkpoint[PREPROCESSOR] = self.encoder.preprocessor.to_dict()
         checkpoint[OPTIMIZER] = str(self._optimizer_class)
         checkpoint[SCHEDULE] = self._schedule
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises InputError where the weights belong to another model or to other features."""
+        """Raises InputError where the weights belong to another model, to other features or to other words."""
         own = {name: weights.shape for name, weights in self.state_dict().items()}
         if {name: weights.shape for name, weights in checkpoint["state_dict"].items()} != own:
             raise InputError("ckpt_path: the checkpoint is of another model or other data; " + REPEAT)
         if checkpoint.get(FEATURES) != self.features.fingerprint:
             raise InputError("ckpt_path: the checkpoint was trained on other words; " + REPEAT)
+        before, now = checkpoint.get(PREPROCESSOR, {}), self.encoder.preprocessor.to_dict()  # not in old checkpoints
+        changed = ", ".join(f"preprocessor.{name}" for name in before if name in now and before[name] != now[name])
+        if changed:
+            raise InputError(f"ckpt_path: the checkpoint was trained with another {changed}; " + REPEAT)
         if self._optimizer is not None and checkpoint.get(OPTIMIZER) != str(self._optimizer_class):
             raise InputError("ckpt_path: the checkpoint was trained with another optimizer; " + REPEAT)
         self._resumed_schedule, self._resumed_step = checkpoint.get(SCHEDULE, {}), checkpoint["global_step"]
