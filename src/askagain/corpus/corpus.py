@@ -125,12 +125,13 @@ class Corpus:
             ranking = self.ranking(split)
             found = overlap(self.groups, self.group_of_text, ranking)
             if len(found.leaked) > self.leaks_allowed * len(ranking.rows):
-                leaked = ranking.rows.bag(found.leaked[0])[:2].tolist()
-                question, duplicate = (title_of(ranking.texts[text]) for text in leaked)
+                asked = [title_of(ranking.texts[text]) for text in ranking.rows.bag(found.leaked[0])[:2].tolist()]
+                trained = [title_of(self.groups.texts[text]) for text in found.sources[0].tolist()]
+                spelled = "" if trained == asked else " (written '{}' and '{}' there)".format(*trained)
                 raise InputError(
                     f"{ranking.path}: {len(found.leaked):,} of {len(ranking.rows):,} rows are trained on: a group of "
-                    f"{self.groups.path} has both '{question}' and '{duplicate}'; take such groups out of it, or set "
-                    "data.leaks_allowed=1 to train all the same"
+                    f"{self.groups.path} has both '{asked[0]}' and '{asked[1]}'{spelled}; take such groups out of it, "
+                    "or set data.leaks_allowed=1 to train all the same"
                 )
             counts |= {
                 f"{split}_rows_trained_on": len(found.leaked),
