@@ -28,7 +28,7 @@ from askagain.corpus.store_files import (
     text_hashes,
     write_texts,
 )
-from askagain.corpus.tsv import PIECE_BYTES, header, read_rows
+from askagain.corpus.tsv import PIECE_BYTES, header, is_no_text, read_rows
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.in_order import in_order
@@ -69,7 +69,7 @@ class TokenStore(FeatureSource):
         digest: SHA-256 of the file.
 
     Raises:
-        InputError: as `askagain.corpus.tsv.read_rows` does.
+        InputError: as `askagain.corpus.tsv.read_rows` does, or where a first line names columns that hold no texts.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class TokenStore(FeatureSource):
         self._texts_per_block = texts_per_block
         names = None if separator is None else header(path)
         if names is not None:
+            _refuse_other_columns(path, names)
             log.warning("%s, line 1: left out, since it names columns (%s)", path, ", ".join(names))
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
         key |= {"on_bad_row": on_bad_row, "clean": clean}
@@ -188,3 +189,12 @@ class TokenStore(FeatureSource):
 
 def _load_hashes(folder: Path) -> np.ndarray:
     return load_array(folder / HASHES)
+
+
+def _refuse_other_columns(path: Path, names: Sequence[str]) -> None:
+    others = [name for name in names if is_no_text(name)]
+    if others:
+        raise InputError(
+            f"{path}, line 1: {', '.join(others)} {'is no column' if len(others) == 1 else 'are no columns'} of texts; "
+            f"make a folder of it with: askagain convert groups {path} -o DIR"
+        )

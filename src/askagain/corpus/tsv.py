@@ -21,9 +21,9 @@ PIECE_BYTES = 1 << 21
 LONGEST_LINE = 1 << 26
 NUL = "\0"
 HEADER_BYTES = 1 << 12  # no header is longer
+NO_TEXT = "(group|post|query|question|text)?_?id|groups?|is_?duplicate|label|qid|score"
 HEADER_WORD = re.compile(
-    "anchor|body|candidates?|duplicates?|groups?|id|is_?duplicate|label|negatives?|positives?|qid|query|queries|"
-    "questions?|sentences?|texts?|titles?"
+    f"anchor|body|candidates?|duplicates?|negatives?|positives?|query|queries|questions?|sentences?|texts?|titles?|{NO_TEXT}"
 )
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
@@ -96,8 +96,17 @@ def header(path: Path) -> list[str] | None:
     """The first line of a TSV file if it names columns, such as `question` and `duplicate1`, else None."""
     line, end, _ = head(path, HEADER_BYTES).removeprefix(BYTE_ORDER_MARK).partition(b"\n")
     cells = line.decode("utf-8", "replace").strip().split("\t")
-    names = (re.sub(r"[\W\d]+", "", cell.lower()).strip("_") for cell in cells)
+    names = map(_plain, cells)
     return cells if end and len(cells) > 1 and all(map(HEADER_WORD.fullmatch, names)) else None
+
+
+def is_no_text(column: str) -> bool:
+    """Whether a name in a header is that of ids or labels."""
+    return re.fullmatch(NO_TEXT, _plain(column)) is not None
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\W\d]+", "", column.lower()).strip("_")
 
 
 def _pieces(file: BinaryIO, path: Path, piece_bytes: int, line: int) -> Iterator[tuple[int, bytes]]:
