@@ -33,6 +33,12 @@ def test_a_row_is_leaked_if_question_and_duplicate_are_in_one_joined_group(found
     assert found(*rows).leaked.tolist() == [0, 3]
 
 
+def test_a_row_is_leaked_in_another_case_or_with_other_marks_at_its_end_too(found):
+    rows = ("Leave  VIM?\tquit vim!\tx", "Quit vim\topen ports\tx", "Quit vim\tquit vim?\tx")
+    overlap = found(*rows)
+    assert overlap.leaked.tolist() == [0, 2] and overlap.sources.tolist() == [[4, 0], [0, 0]]
+
+
 def test_shared_texts_are_counted_once_and_candidates_are_among_them(found):
     assert found("a\tb\tquit vim", "c\td\tquit vim\texit vim", "e\tf\tg").shared_texts == 2
 

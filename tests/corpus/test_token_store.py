@@ -49,6 +49,12 @@ def test_each_distinct_text_is_kept_once_and_rows_point_at_it(path, tmp_path):
     assert [store.rows.bag(row).tolist() for row in range(2)] == [[0, 1, 2], [3, 0]]
 
 
+def test_texts_are_sliced_as_a_list_is(path, tmp_path):
+    texts = open_store(path, tmp_path).texts
+    for part in (slice(None), slice(1, 3), slice(3, 1), slice(-3, -1), slice(None, None, -2), slice(2, 99)):
+        assert texts[part] == list(texts)[part]
+
+
 def test_words_are_those_of_the_preprocessor_and_an_empty_question_keeps_its_place(path, tmp_path):
     store = open_store(path, tmp_path)
     features = store.count_features(CLEAN, FeatureSettings(kind="words"))

@@ -1,5 +1,6 @@
 import gzip
 import logging
+import time
 from itertools import islice
 
 import pytest
@@ -58,6 +59,7 @@ BAD = {
     "empty last cell": (b"a\tb\t\nc\td\n", r"line 1: column 3 is empty"),
     "blank line between": (b"a\tb\n\n\nc\td\n", r"line 2: the line is empty"),
     "carriage return within": (b"a\tb\nc\rd\te\n", r"line 2: a carriage return within the line"),
+    "a text like a file": (b"a\tb\nc\t" + b"d" * (1 << 20) + b"e\n", r"line 2: a text of 1,048,577 bytes"),
     "not UTF-8": (b"a\tb\nc\td\nca\xe9\tx\n", r"line 3: byte 3 of the line is not UTF-8"),
 }
 
@@ -106,6 +108,14 @@ def test_a_folder_is_named(tmp_path):
 def test_an_empty_file_is_named(tmp_path, content):
     with pytest.raises(InputError, match=r"is empty|only blank lines"):
         read_all(write(tmp_path, content), 2)
+
+
+def test_endless_blank_lines_are_told_at_once_with_the_first_of_them(tmp_path):
+    path = write(tmp_path, gzip.compress(b"\xef\xbb\xbfa\tb\nc\td\n" + b"\r\n" * (40 << 20), compresslevel=1))
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"line 3: more than 1,048,576 bytes of blank lines"):
+        read_all(path, 2)
+    assert time.monotonic() - began < 1
 
 
 def test_a_file_with_bad_rows_only_is_named(tmp_path):

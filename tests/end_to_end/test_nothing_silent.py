@@ -139,6 +139,7 @@ def test_rows_that_are_trained_on_are_refused_with_an_example_unless_allowed(tra
     train = "quit vim\tleave vim\nleave vim\texit vim\nopen ports\tports in use\n"
     line = refused(train_on(train))
     assert "1 of 2 rows are trained on" in line and "has both 'quit vim' and 'exit vim'" in line
+    assert "(written 'Quit vim?' and 'exit vim' there)" in refused(train_on(train.replace("quit vim", "Quit vim?")))
     run = succeeded(train_on(train, RANKED, "data.leaks_allowed=1"))
     assert metrics_of(run)["data/validation_rows_trained_on"] == 1
 

@@ -1,5 +1,7 @@
+import importlib
 import json
 import random
+import sys
 
 import nltk
 import nltk.corpus
@@ -219,3 +221,21 @@ def test_a_splitter_of_ones_own_is_recorded_with_its_arguments_and_made_again():
 def test_a_saved_splitter_imports_and_calls_nothing(target):
     with pytest.raises(InputError, match=rf"^words are split by {target}, which was not imported"):
         TextPreprocessor(split={"_target_": target, "command": "false"})
+
+
+def test_a_changed_helper_of_a_splitter_or_of_its_base_changes_the_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    base = "from askagain.text.preprocessor import WordSplitter\nMARK = '{}'\n\n\nclass Base(WordSplitter):\n    pass\n"
+    own = "from split_base import Base\nMARK = '{}'\n\n\nclass Own(Base):\n    __call__ = lambda self, text: [text]\n"
+
+    def fingerprint(mark: str, base_mark: str) -> str:
+        (tmp_path / "split_base.py").write_text(base.format(base_mark))
+        (tmp_path / "split_own.py").write_text(own.format(mark))
+        for name in ("split_base", "split_own"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        return TextPreprocessor(split=importlib.import_module("split_own").Own()).fingerprint
+
+    assert fingerprint("a", "a") == fingerprint("a", "a")
+    assert len({fingerprint("a", "a"), fingerprint("b", "a"), fingerprint("a", "b")}) == 3

@@ -267,3 +267,14 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     path = text_file(tmp_path, "a 1 2\n")
     with pytest.raises(InputError, match="not one of auto, word2vec_text, word2vec_binary, glove, gensim"):
         vector_file(path, format="fasttext")
+
+
+def test_a_first_line_with_another_blank_than_a_space_is_the_one_that_is_named(tmp_path: Path) -> None:
+    assert ":2: the blank before '1' is neither a space nor a tab" in refusal(
+        text_file(tmp_path, "\nhow\u00a01 2\nto 3 4\n"), format="glove"
+    )
+
+
+def test_numbers_whose_sums_are_not_finite_are_refused(tmp_path: Path) -> None:
+    said = refusal(text_file(tmp_path, "how 1 2\nto -3e38 1\n"))
+    assert ":2: the vector of 'to' holds a number beyond 1,000,000,000: remove the word" in said

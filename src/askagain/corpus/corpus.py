@@ -9,8 +9,8 @@ import numpy as np
 from askagain.corpus.cache import Cache
 from askagain.corpus.field_table import FieldTable
 from askagain.corpus.files import CorpusFiles
-from askagain.corpus.groups import joined_groups, joined_rows
-from askagain.corpus.overlap import overlap, resembling_groups
+from askagain.corpus.groups import joined_groups, joined_rows, largest_group
+from askagain.corpus.overlap import overlap, repeated_candidates, resembling_groups
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # The fewest columns: two duplicates; a question, its duplicate and a negative; a text.
 STORES = {"train": 2, "validation": 3, "test": 3, "corpus": 1}
+LONG_ROW = 50  # texts: more than a group of duplicates has, as a rule
+FEW_LINES, MOST_LINES = 10, 0.5  # lines of a training set, and the share of them that one group should not have
 
 
 class Corpus:
@@ -71,7 +73,10 @@ class Corpus:
         def build(folder: Path) -> None:
             np.save(folder / "groups.npy", joined_groups(groups.rows, len(groups.texts)), allow_pickle=False)
 
-        return groups.cache.entry("groups", {}, build, lambda folder: load_array(folder / "groups.npy"))
+        group_of_text = groups.cache.entry("groups", {}, build, lambda folder: load_array(folder / "groups.npy"))
+        if self.join_groups:
+            _warn_of_large_group(groups, group_of_text)
+        return group_of_text
 
     @cached_property
     def group_rows(self) -> Bags:
@@ -125,12 +130,13 @@ class Corpus:
             ranking = self.ranking(split)
             found = overlap(self.groups, self.group_of_text, ranking)
             if len(found.leaked) > self.leaks_allowed * len(ranking.rows):
-                leaked = ranking.rows.bag(found.leaked[0])[:2].tolist()
-                question, duplicate = (title_of(ranking.texts[text]) for text in leaked)
+                asked = [title_of(ranking.texts[text]) for text in ranking.rows.bag(found.leaked[0])[:2].tolist()]
+                trained = [title_of(self.groups.texts[text]) for text in found.sources[0].tolist()]
+                spelled = "" if trained == asked else " (written '{}' and '{}' there)".format(*trained)
                 raise InputError(
                     f"{ranking.path}: {len(found.leaked):,} of {len(ranking.rows):,} rows are trained on: a group of "
-                    f"{self.groups.path} has both '{question}' and '{duplicate}'; take such groups out of it, or set "
-                    "data.leaks_allowed=1 to train all the same"
+                    f"{self.groups.path} has both '{asked[0]}' and '{asked[1]}'{spelled}; take such groups out of it, "
+                    "or set data.leaks_allowed=1 to train all the same"
                 )
             counts |= {
                 f"{split}_rows_trained_on": len(found.leaked),
@@ -145,12 +151,48 @@ class Corpus:
             path, min_columns, self._on_bad_row, self._cache, separator, self._clean, fields=self._fields
         )
         self.digests[field] = store.digest
-        alike = resembling_groups(store) if field in ("validation", "test") else None
-        if alike is not None:
-            question, _, other = (title_of(store.texts[text]) for text in store.rows.bag(alike)[:3].tolist())
-            log.warning(
-                "%s: its rows look like groups of duplicates, as '%s' would be one of '%s'; a row of a ranking set "
-                "should be a question, its duplicate, and texts that are no duplicates",
-                *(path, other, question),
-            )
+        if field in ("validation", "test"):
+            _warn_of_rows(store)
+        if field == "train":
+            _warn_of_long_rows(store)
         return store
+
+
+def _warn_of_rows(ranking: TokenStore) -> None:
+    """Logs what lowers the metrics of a ranking set, and what makes them mean something else."""
+    alike = resembling_groups(ranking)
+    if alike is not None:
+        question, _, other = (title_of(ranking.texts[text]) for text in ranking.rows.bag(alike)[:3].tolist())
+        log.warning(
+            "%s: its rows look like groups of duplicates, as '%s' would be one of '%s'; a row of a ranking set should "
+            "be a question, its duplicate, and texts that are no duplicates",
+            *(ranking.path, other, question),
+        )
+    repeated = len(repeated_candidates(ranking.rows))
+    if repeated:
+        log.warning(
+            "%s: %s of %s rows hold their question or duplicate twice, which changes their ranks; take one of them out",
+            *(ranking.path, f"{repeated:,}", f"{len(ranking.rows):,}"),
+        )
+
+
+def _warn_of_long_rows(train: TokenStore) -> None:
+    """Logs that the lines of a training set look like rows of a ranking set."""
+    usual = int(np.median(train.rows.lengths))
+    if usual > LONG_ROW:
+        log.warning(
+            "%s: half of its lines have %s texts or more, as rows of a ranking set have; a line should be a group of "
+            "questions that ask the same",
+            *(train.path, f"{usual:,}"),
+        )
+
+
+def _warn_of_large_group(train: TokenStore, groups: np.ndarray) -> None:
+    """Logs that most lines of a training set are one group, with the text that joins them; it may be no question."""
+    lines, text = largest_group(train.rows, groups)
+    if len(train.rows) >= FEW_LINES and lines > MOST_LINES * len(train.rows):
+        log.warning(
+            "%s: %s of its %s lines are one group, as most of them have '%s'; a line should be a group of questions "
+            "that ask the same: take out what is no question, or set data.join_groups=false",
+            *(train.path, f"{lines:,}", f"{len(train.rows):,}", title_of(train.texts[text])),
+        )

@@ -33,3 +33,13 @@ def joined_rows(rows: Bags, groups: np.ndarray) -> Bags:
     count = int(groups.max()) + 1
     texts = np.argsort(groups, kind="stable").astype(rows.ids.dtype)
     return Bags(texts, offsets_of(np.bincount(groups, minlength=count)))
+
+
+def largest_group(rows: Bags, groups: np.ndarray) -> tuple[int, int]:
+    """How many rows the group with the most rows has, and the text that most of these have.
+
+    `groups`: what `joined_groups` gives for these rows, none of which is empty.
+    """
+    of_row = groups[rows.ids[rows.offsets[:-1]]]
+    largest = np.flatnonzero(of_row == np.bincount(of_row).argmax())
+    return len(largest), int(np.bincount(rows.take(largest).ids).argmax())

@@ -1,9 +1,11 @@
 """What a training set and a ranking set share, and what stands in a row twice: both change what metrics mean."""
 
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 
+from askagain.corpus.store_files import alike_hashes
 from askagain.corpus.token_store import TokenStore
 from askagain.text.bags import Bags
 
@@ -15,27 +17,40 @@ UNIFORM = 0.9  # the share of rows with the same number of texts: someone has ch
 class Overlap(NamedTuple):
     """What is in a ranking set that should not be.
 
-    `leaked`: the rows, counted from 0, whose question and duplicate are in one group of the training set. `repeated`:
-    the rows whose question or duplicate stands among their other candidates, or which rank a question for itself.
-    `shared_texts`: distinct texts that are in the training set as well, candidates included.
+    `leaked`: the rows, counted from 0, whose question and duplicate are in one group of the training set, but for case,
+    white space and the marks at their end. `sources`: two texts of that group for each of them, [leaked, 2] indices.
+    `repeated`: the rows whose question or duplicate stands among their other candidates, or which rank a question for
+    itself. `shared_texts`: distinct texts that are in the training set as well, candidates included.
     """
 
     leaked: np.ndarray
+    sources: np.ndarray
     repeated: np.ndarray
     shared_texts: int
 
 
 def overlap(train: TokenStore, groups: np.ndarray, ranking: TokenStore) -> Overlap:
     """Compares texts by their hashes; `groups` is the group of each text of `train`, see `joined_groups`."""
-    order = np.argsort(train.hashes)
-    places = np.searchsorted(train.hashes, ranking.hashes, sorter=order)
-    texts = order.take(places, mode="clip")  # of the training set, for each text of the ranking set
-    shared = train.hashes[texts] == ranking.hashes
-    group = np.where(shared, groups[texts], -1)
     starts = ranking.rows.offsets[:-1]
-    questions, duplicates = group[ranking.rows.ids[starts]], group[ranking.rows.ids[starts + 1]]
-    leaked = np.flatnonzero((questions >= 0) & (questions == duplicates))
-    return Overlap(leaked, repeated_candidates(ranking.rows), int(shared.sum()))
+    asked = ranking.rows.ids[np.stack([starts, starts + 1], axis=1)]  # [rows, 2]
+    texts, places = np.unique(asked, return_inverse=True)
+    keys = alike_hashes([ranking.texts[text] for text in texts.tolist()])
+    trained: defaultdict[int, dict[int, int]] = defaultdict(dict)  # by hash and by group: a text of `train`
+    for text in np.flatnonzero(np.isin(train.alike_hashes, keys)).tolist():
+        trained[int(train.alike_hashes[text])].setdefault(int(groups[text]), text)
+    leaked, sources = [], []
+    for row, (question, duplicate) in enumerate(keys[places].reshape(-1, 2).tolist()):
+        one, other = trained.get(question, {}), trained.get(duplicate, {})
+        group = next((group for group in one if group in other), None)
+        if group is not None:
+            leaked.append(row)
+            sources.append((one[group], other[group]))
+    return Overlap(
+        np.array(leaked, dtype=np.int64),
+        np.array(sources, dtype=np.int64).reshape(-1, 2),
+        repeated_candidates(ranking.rows),
+        int(np.isin(ranking.hashes, train.hashes).sum()),
+    )
 
 
 def repeated_candidates(rows: Bags) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -17,6 +18,8 @@ from askagain.files.arrays import load_array
 from askagain.files.in_order import in_order
 from askagain.files.json_files import write_json
 from askagain.text.bags import Bags, offsets_of
+from askagain.text.fields import title_of
+from askagain.text.terms import alike_key
 from askagain.text.token_words import TokenWords
 
 IDS, OFFSETS = ".ids.int32", ".offsets.int64"  # suffixes of files of bags
@@ -38,11 +41,19 @@ class StoredTexts(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            start, stop, step = index.indices(len(self))
+            return self._block(start, stop) if step == 1 else [self[i] for i in range(start, stop, step)]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         tokens = self._file.tokens
         return " ".join([tokens[token] for token in self._file.bags.bag(index % len(self)).tolist()])
+
+    def _block(self, start: int, stop: int) -> list[str]:
+        """Consecutive texts, at a fraction of what they take one by one."""
+        bags = self._file.bags.slice(start, max(start, stop))
+        tokens = self._file.tokens
+        words = [tokens[token] for token in bags.ids.tolist()]
+        return [" ".join(words[begin:end]) for begin, end in pairwise(bags.offsets.tolist())]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +124,11 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> np.ndarray:
 def text_hashes(texts: pl.Series | Sequence[str]) -> np.ndarray:
     """The hash of each text by this version of Polars, [texts] uint64."""
     return pl.Series(texts, dtype=pl.String).hash().to_numpy()
+
+
+def alike_hashes(texts: Iterable[str]) -> np.ndarray:
+    """The hash of what each text shares with those that differ in case, white space or end marks, [texts] uint64."""
+    return text_hashes([alike_key(title_of(text)) for text in texts])
 
 
 def _split(texts: pl.Series) -> tuple[pl.Series, np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ of the features. All are built block by block: memory grows by 15 to 40 bytes fo
 
 import logging
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from askagain.corpus.feature_source import FeatureSource, features_key
 from askagain.corpus.field_table import FieldTable
 from askagain.corpus.store_files import (
     StoredTexts,
+    alike_hashes,
     bag_writer,
     load_bags,
     load_words,
@@ -26,7 +28,7 @@ from askagain.corpus.store_files import (
     text_hashes,
     write_texts,
 )
-from askagain.corpus.tsv import PIECE_BYTES, header, read_rows
+from askagain.corpus.tsv import PIECE_BYTES, header, is_no_text, read_rows
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.in_order import in_order
@@ -67,7 +69,7 @@ class TokenStore(FeatureSource):
         digest: SHA-256 of the file.
 
     Raises:
-        InputError: as `askagain.corpus.tsv.read_rows` does.
+        InputError: as `askagain.corpus.tsv.read_rows` does, or where a first line names columns that hold no texts.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class TokenStore(FeatureSource):
         self._texts_per_block = texts_per_block
         names = None if separator is None else header(path)
         if names is not None:
+            _refuse_other_columns(path, names)
             log.warning("%s, line 1: left out, since it names columns (%s)", path, ", ".join(names))
         key = {"format": FORMAT, "content": self.digest, "separator": separator, "min_columns": min_columns}
         key |= {"on_bad_row": on_bad_row, "clean": clean}
@@ -106,16 +109,25 @@ class TokenStore(FeatureSource):
 
         self._file = self.cache.entry("texts", {}, build, open_texts)
         self.rows, self.skipped = self._file.rows, self._file.skipped
-        self.texts: Sequence[str] = StoredTexts(self._file)
+        self.texts = StoredTexts(self._file)
 
         def build_hashes(folder: Path) -> None:
-            np.save(folder / HASHES, hashes[0] if hashes else self._hash_texts(), allow_pickle=False)
+            np.save(folder / HASHES, hashes[0] if hashes else self._hash_texts(text_hashes), allow_pickle=False)
 
         # Polars hashes texts in another way in each of its versions, and perhaps on other processors. What else depends
         # on the texts, such as a teacher's vectors, stays.
-        made_by: dict[str, object] = {"polars": polars_version, "machine": platform.machine()}
-        self.hashes = self.cache.entry("hashes", made_by, build_hashes, lambda folder: load_array(folder / HASHES))
+        self._made_by: dict[str, object] = {"polars": polars_version, "machine": platform.machine()}
+        self.hashes = self.cache.entry("hashes", self._made_by, build_hashes, _load_hashes)
         self._words: dict[str, TokenWords] = {}
+
+    @cached_property
+    def alike_hashes(self) -> np.ndarray:
+        """A hash of each text's `askagain.text.terms.alike_key`, [texts] uint64."""
+
+        def build(folder: Path) -> None:
+            np.save(folder / HASHES, self._hash_texts(alike_hashes), allow_pickle=False)
+
+        return self.cache.entry("alike_hashes", self._made_by, build, _load_hashes)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         def build(folder: Path) -> None:
@@ -148,9 +160,9 @@ class TokenStore(FeatureSource):
         key = features_key(preprocessor, features)
         return self.cache.entry("features", key, build, lambda folder: load_bags(folder / "features"))
 
-    def _hash_texts(self) -> np.ndarray:
-        blocks = [text_hashes(self.texts[start:stop]) for start, stop in self._blocks(f"texts of {self.path.name}")]
-        return np.concatenate(blocks)
+    def _hash_texts(self, hashes_of: Callable[[list[str]], np.ndarray]) -> np.ndarray:
+        blocks = self._blocks(f"texts of {self.path.name}")
+        return np.concatenate([hashes_of(self.texts[start:stop]) for start, stop in blocks])
 
     def _feature_blocks(self, preprocessor: TextPreprocessor, features: Features) -> Iterator[Bags]:
         bags = self.features(preprocessor, features)
@@ -173,3 +185,16 @@ class TokenStore(FeatureSource):
             for start in range(0, count, self._texts_per_block):
                 bar.update(task, completed=start)
                 yield start, min(start + self._texts_per_block, count)
+
+
+def _load_hashes(folder: Path) -> np.ndarray:
+    return load_array(folder / HASHES)
+
+
+def _refuse_other_columns(path: Path, names: Sequence[str]) -> None:
+    others = [name for name in names if is_no_text(name)]
+    if others:
+        raise InputError(
+            f"{path}, line 1: {', '.join(others)} {'is no column' if len(others) == 1 else 'are no columns'} of texts; "
+            f"make a folder of it with: askagain convert groups {path} -o DIR"
+        )

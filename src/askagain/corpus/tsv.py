@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in both orders, zip, bzip2
 PIECE_BYTES = 1 << 21
-LONGEST_LINE = 1 << 26
+LONGEST_LINE, LONGEST_TEXT, MOST_BLANK = 1 << 26, 1 << 20, 1 << 20  # bytes; the last of line ends in a row
 NUL = "\0"
 HEADER_BYTES = 1 << 12  # no header is longer
+NO_TEXT = "(group|post|query|question|text)?_?id|groups?|is_?duplicate|label|qid|score"
 HEADER_WORD = re.compile(
-    "anchor|body|candidates?|duplicates?|groups?|id|is_?duplicate|label|negatives?|positives?|qid|query|queries|"
-    "questions?|sentences?|texts?|titles?"
+    f"anchor|body|candidates?|duplicates?|negatives?|positives?|query|queries|questions?|sentences?|texts?|titles?|{NO_TEXT}"
 )
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
@@ -52,8 +52,8 @@ def read_rows(
     """Reads a tab-separated UTF-8 file piece by piece, so that memory does not grow with it.
 
     The file is plain or gzip, with or without byte-order mark; its lines end in LF or CRLF. White space around cells is
-    dropped. A row is bad if it has fewer than `min_columns` columns, an empty cell, a carriage return, a NUL, or bytes
-    that are not UTF-8.
+    dropped. A row is bad if it has fewer than `min_columns` columns, an empty cell, a text of more than a MiB, a
+    carriage return, a NUL, or bytes that are not UTF-8.
 
     Args:
         path: the file.
@@ -96,8 +96,17 @@ def header(path: Path) -> list[str] | None:
     """The first line of a TSV file if it names columns, such as `question` and `duplicate1`, else None."""
     line, end, _ = head(path, HEADER_BYTES).removeprefix(BYTE_ORDER_MARK).partition(b"\n")
     cells = line.decode("utf-8", "replace").strip().split("\t")
-    names = (re.sub(r"[\W\d]+", "", cell.lower()).strip("_") for cell in cells)
+    names = map(_plain, cells)
     return cells if end and len(cells) > 1 and all(map(HEADER_WORD.fullmatch, names)) else None
+
+
+def is_no_text(column: str) -> bool:
+    """Whether a name in a header is that of ids or labels."""
+    return re.fullmatch(NO_TEXT, _plain(column)) is not None
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\W\d]+", "", column.lower()).strip("_")
 
 
 def _pieces(file: BinaryIO, path: Path, piece_bytes: int, line: int) -> Iterator[tuple[int, bytes]]:
@@ -109,6 +118,9 @@ def _pieces(file: BinaryIO, path: Path, piece_bytes: int, line: int) -> Iterator
     while begun:
         more = file.read(piece_bytes)
         end = len(begun.rstrip(b"\r\n"))  # line ends are kept back until text follows them
+        if len(begun) - end > MOST_BLANK:
+            blank = line + begun.count(b"\n", 0, end) + (end > 0)
+            raise InputError(f"{path}, line {blank}: more than {MOST_BLANK:,} bytes of blank lines; take them out")
         if more:
             end = begun.rfind(b"\n", 0, end) + 1
             if not end and len(begun) > LONGEST_LINE:
@@ -144,6 +156,8 @@ def _good_rows(piece: bytes, min_columns: int, separator: str | None, clean: boo
         lengths = lists.list.len().to_numpy().astype(np.int64)
         cells = lists.explode()
     cells = cells.str.strip_chars(WHITE_SPACE)
+    if max(cells.str.len_bytes()) > LONGEST_TEXT:
+        return None
     if lengths.min() < min_columns or (cells == "").any():
         return None
     return Rows(cells, lengths, 0)
@@ -172,6 +186,9 @@ def _rows_one_by_one(
 
 def _cells(line: bytes, min_columns: int, separator: str | None, clean: bool) -> list[str]:
     """The cells of one line; raises ValueError that says what is wrong with it."""
+    longest = max(map(len, [line] if separator is None else line.split(separator.encode())))
+    if longest > LONGEST_TEXT:
+        raise ValueError(f"a text of {longest:,} bytes, and {LONGEST_TEXT:,} are the most that one may have")
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """Evaluates any ranker on a ranking set or among all texts of a corpus, in training and in `evaluate.py` alike."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -22,6 +23,8 @@ from askagain.text.bags import Bags
 
 Ranker = Encoder | LexicalRanker
 VectorsOf: TypeAlias = Callable[[np.ndarray], Vectors]
+
+log = logging.getLogger(__name__)
 
 
 def ranking_metrics(
@@ -74,6 +77,8 @@ def evaluate_ranking(
     else:
         vectors = embed(ranker, ranking, texts)
         _check(vectors, ranker, len(ranking.texts) if texts is None else len(texts))
+        if not vectors.any():
+            log.warning("%s: the encoder knows no word of it, so that all candidates of a row tie", ranking.path)
         ranks = rank_duplicates(vectors, rows.ids, rows.offsets)
     finish_checks()
     ranks = Ranks(*(world.all_gather(part, len(ranking.rows)) for part in (ranks.above, ranks.tied)))

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from inspect import getsource
 from itertools import groupby
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -235,8 +237,18 @@ class TextPreprocessor:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of all settings, for cache keys."""
-        code = getsource(type(self.split)) if isinstance(self.split, WordSplitter) else ""
-        return hashlib.sha256((json.dumps(self.to_dict(), sort_keys=True) + code).encode()).hexdigest()
+        code = _source(type(self.split)) if isinstance(self.split, WordSplitter) else b""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode() + code).hexdigest()
+
+
+def _source(splitter: type[WordSplitter]) -> bytes:
+    """The modules of a class and of its bases, with the helpers that its words depend on."""
+    bases = [base for base in splitter.mro() if base not in WordSplitter.mro() and base.__module__ != "builtins"]
+    sources = dict.fromkeys(getattr(sys.modules.get(base.__module__), "__file__", None) or base for base in bases)
+    # A class that was typed into an interpreter is in no file.
+    return b"".join(
+        Path(source).read_bytes() if isinstance(source, str) else getsource(source).encode() for source in sources
+    )
 
 
 def _standing_alone(terms: Sequence[str], unspaced: str = "") -> re.Pattern[str] | None:

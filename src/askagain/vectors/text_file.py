@@ -33,7 +33,9 @@ def read_text(path: Path, limit: int | None, has_header: bool) -> tuple[list[str
             if not parts:
                 continue
             read += 1
-            dim = dim or len(parts) - 1
+            if not dim:
+                dim = len(parts) - 1
+                _refuse_odd_blank(parts[0], f"{path}:{number}")
             word, values = _parsed(parts, dim, f"{path}:{number}")
             if word not in rows:
                 rows[word] = number
@@ -68,6 +70,13 @@ def _header(line: bytes, path: Path) -> tuple[int, int]:
     if not promised or not dim:
         raise InputError(f"{path}:1: the header promises no vectors: download or save the file again")
     return promised, dim
+
+
+def _refuse_odd_blank(word: bytes, place: str) -> None:
+    """Refuses the first word where it ends with a number after a no-break space: other lines would have more fields."""
+    parts = word.decode(errors="replace").split()
+    if len(parts) > 1 and is_number(parts[-1].encode()):
+        raise InputError(f"{place}: the blank before '{parts[-1]}' is neither a space nor a tab: put a space there")
 
 
 def _parsed(parts: Sequence[bytes], dim: int, place: str) -> tuple[str, list[float]]:

@@ -9,6 +9,7 @@ import numpy as np
 from askagain.errors import InputError
 
 ROWS_AT_ONCE = 1 << 14
+LARGEST = 1e9  # a number in a vector: the squares of sums of larger ones may be too large for float32
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Cal
     """The table as float32, [words, dim], without a copy where it has that type already.
 
     `place` describes where a row is in the file. Raises InputError where there are no vectors, where words and vectors
-    do not match, and where a number is not finite.
+    do not match, and where a number is not finite, or beyond `LARGEST`.
     """
     if table.ndim != 2 or table.dtype.kind != "f":
         raise InputError(
@@ -29,9 +30,11 @@ def usable_table(words: Sequence[str], table: np.ndarray, path: Path, place: Cal
         raise InputError(f"{path} holds no vectors: save or download it again")
     with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite and is refused below
         table = table.astype(np.float32, copy=False)
-    row = _first_not_finite(table)
+    row = _first_unusable(table)
     if row is not None:
-        raise InputError(f"{place(row)}: the vector of '{words[row]}' holds NaN or an infinite number: remove the word")
+        what = f"a number beyond {LARGEST:,.0f}" if np.isfinite(table[row]).all() else "NaN or an infinite number"
+        word = " ".join(words[row].split())  # one of a binary file may have line ends
+        raise InputError(f"{place(row)}: the vector of '{word}' holds {what}: remove the word")
     return table
 
 
@@ -41,9 +44,9 @@ def log_duplicates(count: int, path: Path) -> None:
         log.info("%s: %d duplicate words; the first of each was kept", path, count)
 
 
-def _first_not_finite(table: np.ndarray) -> int | None:
+def _first_unusable(table: np.ndarray) -> int | None:
     for start in range(0, len(table), ROWS_AT_ONCE):
-        finite = np.isfinite(table[start : start + ROWS_AT_ONCE]).all(axis=1)
-        if not finite.all():
-            return start + int(np.argmin(finite))
+        usable = (np.abs(table[start : start + ROWS_AT_ONCE]) <= LARGEST).all(axis=1)
+        if not usable.all():
+            return start + int(np.argmin(usable))
     return None
