@@ -1,4 +1,4 @@
-"""What a command meets before and beside its run: files it reads first, its folder, and whoever reads what it prints."""
+"""What a command meets before and beside its run: files it reads first, its folder, whoever reads what it prints."""
 
 import re
 import subprocess
@@ -63,7 +63,8 @@ def test_a_reader_that_has_seen_enough_ends_a_command_as_sigpipe_would(printed):
 
 
 def test_a_working_folder_that_was_deleted_is_one_line(tmp_path):
-    code = "import os, sys; os.chdir(sys.argv.pop()); os.rmdir(os.getcwd()); from askagain.apps.command import run; run(print)"
+    gone = "import os, sys; os.chdir(sys.argv.pop()); os.rmdir(os.getcwd())"
+    code = f"{gone}; from askagain.apps.command import run; run(print)"
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert ended.returncode == 2 and ended.stderr.splitlines() == [
         "error: the working folder was deleted; type `cd` and a folder that is there"

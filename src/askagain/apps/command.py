@@ -98,7 +98,7 @@ def _open_closed_streams() -> None:
     """Lets a process that was started without standard output or error, as by `>&-`, print to nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the process
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  as long as the process
 
 
 def _read_surroundings() -> None:
