@@ -15,7 +15,8 @@ from tests.conftest import ROOT
         (["a=1", "-m", "b=2,3"], ["-m", "a=1", "b=2,3"]),
         (["a=1", "--cfg", "job", "b=2"], ["--cfg", "job", "a=1", "b=2"]),
         (["a=1", "--config-name=mine", "--resolve"], ["--config-name=mine", "--resolve", "a=1"]),
-        (["a=-1", "~b", "+c=2"], ["a=-1", "~b", "+c=2"]),
+        (["~callbacks.hard_negatives", "~trainer.profiler"], ["~callbacks.hard_negatives", "~trainer.profiler"]),
+        (["a=-1", "~logger", "+c=2"], ["a=-1", "~logger", "+c=2"]),
     ],
 )
 def test_options_may_stand_anywhere(words, expected):
@@ -44,6 +45,11 @@ def test_options_may_stand_anywhere(words, expected):
 )
 def test_names_that_look_like_numbers_are_text(word, expected):
     assert ordered([word])[0].lstrip("+") == expected
+
+
+def test_the_home_is_meant_by_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/one of us")
+    assert ordered(["encoder.path=~/run", "seed=1"]) == ["encoder.path=/home/one of us/run", "seed=1"]
 
 
 def test_the_values_of_a_sweep_over_names_are_text():
@@ -79,6 +85,10 @@ def test_a_value_that_needs_quotes_is_shown_with_them(word, message):
         (["dssm"], "dssm: a setting is typed KEY=VALUE; did you mean experiment=dssm[?]"),
         (["nothing-like-it"], "nothing-like-it: a setting is typed KEY=VALUE$"),
         (["trainer.gpus=2"], "type trainer.accelerator=gpu trainer.devices=2$"),
+        (["~ks"], "~ks: ks cannot be left out; type ks=VALUE to change it$"),
+        (["~model.dim=3"], "model.dim cannot be left out; type model.dim=VALUE"),
+        (["~trainer"], "trainer cannot be left out"),
+        (["~trainer.precision"], "trainer.precision cannot be left out"),
         (["logger=null"], "choose a config of it, such as logger=none$"),
     ],
 )

@@ -36,7 +36,10 @@ def refusal(command: str, *words: str) -> str:
     [
         *(("train", (f"experiment={name}",)) for name in ("dssm", "distill", "trigram", "word_vectors")),
         ("train", ("callbacks=early_stopping", "logger=many", "optimizer=adam", "start=word_vectors")),
-        ("train", ("+trainer.max_time='00:12:00:00'",)),
+        (
+            "train",
+            ("+trainer.max_time='00:12:00:00'", "name=exp/a", "trainer.precision=bf16-mixed", "ks=[1,10000000000]"),
+        ),
         ("train", ("+trainer.profiler=simple", "+callbacks.mine={_target_: my.Callback, size: 3}")),
         ("train", ("model.dim=8", "optimizer.lr=1", "optimizer.eps=1", "data.max_pairs_per_group=null")),
         *(("evaluate", (f"ranker={name}",)) for name in ("bm25", "tfidf", "tfidf_letters")),
@@ -106,6 +109,20 @@ def test_configs_are_in_order(command, words):
         (("tags=dev",), "tags=dev: must be a list"),
         (("seed=4294967296",), "seed=4294967296: must be at most 4294967295"),
         (("trainer.strategy=fsdp",), "trainer.strategy=fsdp: must be 'auto', 'ddp'"),
+        *((("name=" + name,), f"name={name}: must be a name such as") for name in ("", "..", "../../x", "/x", "a//b")),
+        *(
+            ((f"trainer.precision={kind}",), f"trainer.precision={kind}: encoders are")
+            for kind in ("64-true", "bf16-true", "16-true", "64")
+        ),
+        (("+trainer.logger=true",), "trainer.logger=true: type logger=csv, or another config of logger, instead"),
+        (("+trainer.callbacks=[]",), "trainer.callbacks=[]: add +callbacks.NAME={_target_: ...} instead"),
+        (("+trainer.plugins=[x]",), "trainer.plugins=['x']: leave it out"),
+        (("+trainer.enable_checkpointing=false",), "trainer.enable_checkpointing=false: type callbacks=none"),
+        (("+trainer.enable_progress_bar=false",), "type callbacks.progress_bar=null"),
+        (("paths.cache_dir=",), "paths.cache_dir=: must not be empty"),
+        ((f"paths.cache_dir={__file__}",), f"paths.cache_dir={__file__}: this is a file; name a folder"),
+        (("ckpt_path=",), "ckpt_path=: must not be empty"),
+        (("comparison.resamples=3000000000",), "comparison.resamples=3000000000: must be at most 1000000"),
         (("+model.dmi=3",), "model.dmi: no such setting; did you mean dim?"),
         (("+features.limit=3",), "got an unexpected keyword argument 'limit'"),
         (("+sede=3",), "sede: no such setting; did you mean seed?"),
@@ -171,6 +188,8 @@ def test_a_mistake_in_a_setting_of_train_is_named_as_it_was_typed(words, message
         ),
         ("sizing", ("sizes=[[10,10,10,1,sgd]]",), "must be [vocabulary, dim, batch_size, devices], and then rowwise"),
         ("sizing", ("sizes=[[1,2,3]]",), "must be [vocabulary, dim, batch_size, devices]"),
+        ("evaluate", ("ranker=bm25", "name=.."), "name=..: must be a name such as"),
+        ("evaluate", ("encoder.path=",), "encoder.path=: must not be empty"),
         ("make_sample", ("out=a", "rows=many"), "rows=many: must be a whole number"),
         ("make_sample", ("out=a", "rows=0"), "rows=0: must be at least 1"),
         ("make_sample", ("out=a", "validation_rows=0"), "validation_rows=0: must be at least 1"),

@@ -27,7 +27,7 @@ def train(command, small):
 
 
 def test_a_fast_dev_run_trains_a_batch_and_leaves_no_checkpoint(train):
-    run = succeeded(train("debug=fdr"))
+    run = succeeded(train("debug=fdr", "hydra/job_logging=disabled"))
     assert metrics_of(run)["train/epochs"] == 1 and not (run / "metrics.csv").exists()
     assert not (run / "checkpoints").exists() and run.name.endswith("_debug")
 

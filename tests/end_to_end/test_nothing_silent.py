@@ -167,6 +167,8 @@ def test_batches_without_negatives_change_nothing_and_are_counted(command):
         ("optimizer.lr=1e30", "training diverged in epoch 0"),
         ("model.init_std=1e30", "lower model.init_std"),
         ("model.dim=1000000000", "GiB are free; lower model.dim"),
+        ("+trainer.val_check_interval=1000", "trainer.val_check_interval=1000: more than the 9 batches of an epoch"),
+        ("+logger.a=1", "logger.a=1: must be a section with a _target_"),
     ],
 )
 def test_numbers_that_cannot_be_are_named(command, small, word, message):

@@ -156,6 +156,17 @@ def test_single_metrics_are_those_of_all_at_once(ties):
     assert reciprocal_rank(several, ties).tolist() == per_query["mrr"].tolist()
 
 
+@pytest.mark.parametrize("ties", ["expected", "optimistic", "pessimistic"])
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_k_beyond_all_candidates_gives_what_their_number_gives_and_takes_no_memory_for_the_rest(ties, most):
+    scores = list(np.random.default_rng(SEED).integers(0, 5, size=(20, 30)))
+    several = ranks_of(scores, [np.arange(most)] * 20)
+    given = several if most > 1 else Ranks(several.above, several.tied)
+    found = per_query_metrics(given, [30, 10**21], ties)
+    for name in (name for name in found if name.endswith("@30")):
+        assert found[name].tolist() == found[name.replace("30", str(10**21))].tolist()
+
+
 def test_another_choice_and_a_k_below_one_are_refused():
     with pytest.raises(InputError, match="expected, optimistic, pessimistic"):
         compute_metrics(ranks([0], [0]), [1], "lucky")

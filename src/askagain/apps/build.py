@@ -36,6 +36,8 @@ def build(cfg: DictConfig, section: str) -> Any:
     node = OmegaConf.select(cfg, section)
     if node is None:
         raise InputError(f"{section}=null: choose one of the configs in configs/{section}")
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise InputError(f"{section}={node}: must be a section with a _target_")
     try:
         made = instantiate(node)
     except InstantiationException as error:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -18,7 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
-from askagain.apps.command_line import MULTIRUN, explained, ordered, read_env_file
+from askagain.apps.command_line import MULTIRUN, check_local_settings, explained, ordered, read_env_file
 from askagain.apps.run_folder import forget_metrics, take_folder
 from askagain.apps.sweep import NoteSweep, report_sweep
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
@@ -81,7 +82,8 @@ def run(main: Callable[[], object]) -> None:
     long as one trial succeeded. Where torchrun or srun has started several ranks, rank 0 does all this for a single
     run, and the others wait for its config.
     """
-    read_env_file()
+    _open_closed_streams()
+    _answered(_read_surroundings)
     environment = cluster_environment()
     if environment is not None and environment.global_rank() > 0:
         from askagain.apps.devices import follow_first_rank
@@ -90,6 +92,23 @@ def run(main: Callable[[], object]) -> None:
     # Hydra then raises what it finds wrong with the overrides, instead of printing it over several lines.
     os.environ[FULL_ERROR] = "1"
     _answered(_compared, main, environment is not None)
+
+
+def _open_closed_streams() -> None:
+    """Lets a process that was started without standard output or error, as by `>&-`, print to nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  as long as the process
+
+
+def _read_surroundings() -> None:
+    """Reads what a command depends on beside its words; raises InputError for what cannot be read."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError("the working folder was deleted; type `cd` and a folder that is there") from error
+    read_env_file()
+    check_local_settings()
 
 
 def _compared(main: Callable[[], object], has_followers: bool) -> None:
@@ -161,7 +180,9 @@ def _as_run(function: Callable[..., Result], args: tuple[Any, ...], traceback_wa
 def _answered(function: Callable[..., Result], *args: Any) -> Result:
     try:
         return function(*args)
-    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+    except (BrokenPipeError, SystemExit) as error:  # whoever read the output, such as head, has seen enough
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # rich raises it so
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # as of a program that SIGPIPE ended
     except KeyboardInterrupt:

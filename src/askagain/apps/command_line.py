@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+import yaml
 from dotenv import load_dotenv
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -27,13 +28,52 @@ TEXT_KEY = re.compile(
 NUMBER = re.compile(  # or true or false, alone, in a list or among the values of a sweep
     r"(?<![^=\[,])((?i:[+-]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:e[+-]?\d[\d_]*)?|[+-]?(?:inf|nan)|true|false))(?=[\],]|$)"
 )
+# Sections that a command can do without, wholly or in part, and settings of the trainer that it cannot do without.
+CAN_GO = (
+    "baseline",
+    "callbacks",
+    "debug",
+    "experiment",
+    "hparams_search",
+    "hydra",
+    "local",
+    "logger",
+    "metrics",
+    "ranker",
+    "start",
+)
+READ_OF_TRAINER = ("_partial_", "_target_", "accelerator", "devices", "max_epochs", "num_nodes", "precision")
 NO_PLUGIN = "plugins of Hydra's are installed by pip install -r requirements-sweeps.txt"
 NOT_HELPFUL = "\nTo append to your"  # Hydra proposes to add what nothing would read
 
 
 def read_env_file() -> None:
-    """Sets environment variables from `.env` beside the configs, except those that are set already."""
-    load_dotenv(CONFIGS.parent / ".env")
+    """Sets environment variables from `.env` beside the configs, except those that are set already.
+
+    Raises InputError for a file that is not UTF-8.
+    """
+    path = CONFIGS.parent / ".env"
+    try:
+        load_dotenv(path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8; save it as UTF-8, or remove it") from error
+
+
+def check_local_settings() -> None:
+    """Raises InputError where configs/local/default.yaml, which Hydra adds to every config, holds no settings."""
+    path = CONFIGS / "local" / "default.yaml"
+    if not path.is_file():
+        return
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8; save it as UTF-8, or remove it") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f", line {mark.line + 1}"
+        raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from error
+    if not isinstance(settings, dict | None):
+        raise InputError(f"{path}: holds no settings; write them as YAML, such as paths: {{cache_dir: FOLDER}}")
 
 
 def ordered(words: Sequence[str]) -> list[str]:
@@ -61,9 +101,13 @@ def ordered(words: Sequence[str]) -> list[str]:
 def with_text_quoted(override: str) -> str:
     """The override, with quotes around what Hydra does not read as text though its key takes text.
 
-    That is what looks like a number, as in `name=2024`, and what has letters that are not ASCII.
+    That is what looks like a number, as in `name=2024`, and what has letters that are not ASCII. `~/` at the start of
+    a path becomes the user's home, which shells replace at the start of a word only.
     """
     key, equals, value = override.partition("=")
+    if value.startswith("~/"):
+        value = str(Path(value).expanduser())
+        override = key + equals + value
     if not equals or not TEXT_KEY.search(key) or set(value) & set("'\"(){}$"):
         return override
     if not value.isascii() and not set(value) & set("=,[]\\"):
@@ -81,6 +125,9 @@ def _check_overrides(words: Sequence[str], is_sweep: bool) -> None:
         key, equals, value = word.partition("=")
         if not equals and not key.startswith("~"):
             raise InputError(f"{word}: a setting is typed KEY=VALUE{_group_of(word)}")
+        if key.startswith("~") and not _may_go(key[1:]):
+            name = key[1:].partition("@")[0]
+            raise InputError(f"{word}: {name} cannot be left out; type {name}=VALUE to change it")
         if value == "null" and (CONFIGS / key).is_dir():
             choices = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
             choice = "none" if "none" in choices else choices[0]
@@ -93,6 +140,12 @@ def _check_overrides(words: Sequence[str], is_sweep: bool) -> None:
                 import_module(f"hydra_plugins.hydra_{value.partition('_')[0]}_launcher")
             except ModuleNotFoundError as error:
                 raise InputError(f"{word}: {NO_PLUGIN}") from error
+
+
+def _may_go(key: str) -> bool:
+    """Whether a command can do without a key, or without a group of configs."""
+    section, _, name = key.replace("/", ".").partition(".")
+    return section.partition("@")[0] in CAN_GO or (section == "trainer" and name not in ("", *READ_OF_TRAINER))
 
 
 def _check_value(word: str, is_sweep: bool) -> None:

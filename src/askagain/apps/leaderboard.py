@@ -132,10 +132,10 @@ def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
     rankers: dict[str, list[str]] = {}
     for item in given or []:
         by_name = item if isinstance(item, dict) else {item: item}
-        for name, command in by_name.items():
-            if str(name) in rankers:
+        for name, command in zip(map(str, by_name), by_name.values(), strict=True):
+            if name in rankers:
                 raise InputError(f"rankers: two are called {name}; give one of them another name")
-            rankers[str(name)] = for_hydra(shlex.split(str(command)))
+            rankers[name] = for_hydra(shlex.split(str(command)))
     if not rankers or not all(rankers.values()):
         raise InputError("rankers: must be a list of evaluate.py overrides, such as ['ranker=bm25','encoder.path=RUN']")
     return rankers

@@ -29,8 +29,18 @@ def that(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _not_here(instead: str) -> Any:
+    """The kind of a setting that would have no effect."""
+    return Annotated[Any, that(lambda value: False, instead)]
+
+
 def _is_checkpoint(path: str) -> bool:
     return path == "last" or Path(path).exists()
+
+
+def _is_name(name: str) -> bool:
+    """Whether a run folder can end in this, with a slash for a folder within."""
+    return not {"", ".", ".."} & set(name.split("/"))
 
 
 def _are_texts(value: Any) -> bool:
@@ -59,6 +69,8 @@ def _is_duration(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value.strip()) is not None
 
 
+FLOAT32 = "encoders are trained and kept in float32; type 32-true, or bf16-mixed for faster matrix products"
+NAME = "must be a name such as dssm or quora/dssm, without parts that are empty, . or .."
 ENCODER = "no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file"
 DURATION = "must be days, hours, minutes and seconds, such as 00:12:00:00 for 12 hours"
 PART = "must be a number of batches, or a share of them from 0.0 to 1.0"
@@ -83,13 +95,18 @@ Project = Annotated[
 Two = Field(min_length=2, max_length=2)
 Texts = Annotated[Any, that(_are_texts, "must be text or a list of texts")]
 # YAML reads a folder called 2020 as a number.
-PathText = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+PathText = Annotated[
+    str, that(bool, "must not be empty"), BeforeValidator(lambda value: str(value) if type(value) is int else value)
+]
+RunName = Annotated[str, that(_is_name, NAME)]
+Precision = Annotated[Any, that(lambda value: str(value) not in ("64", "64-true", "bf16-true", "16-true"), FLOAT32)]
 Folder = Annotated[PathText, that(lambda path: Path(path).is_dir(), "no such folder")]
 File = Annotated[PathText, that(lambda path: Path(path).is_file(), "no such file (a regular file is needed)")]
 NewFolder = Annotated[PathText, that(lambda path: not Path(path).is_file(), "this is a file; name a folder")]
 EncoderPath = Annotated[PathText, that(lambda path: Path(path).exists(), ENCODER)]
 Checkpoint = Annotated[PathText, that(_is_checkpoint, "no checkpoint there; give a run folder or a .ckpt file")]
 WordChoice = Literal["top", "evaluation", "all"]
+Resamples = Annotated[int, Field(ge=1, le=1_000_000)]  # whose means are held in memory
 Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "convert", "startup"]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
@@ -98,7 +115,10 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (bool | None, "print_config"),
     (str, "dataset_name kind monitor name optimized_metric package"),
     (str | None, "device pattern prompt revision"),
-    (PathText, "cache_dir folder out path runs_dir run_dir SentenceTransformerTeacher.model"),
+    (PathText, "folder out path run_dir SentenceTransformerTeacher.model"),
+    (NewFolder, "cache_dir make_sample.out runs_dir"),
+    (Resamples, "resamples"),
+    (RunName, "evaluate.name leaderboard.name train.name"),
     (
         File | None,
         "candidate_set.groups corpus_path peer_python questions_path test_path train_path validation_groups "
@@ -115,8 +135,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Seed, "seed validation_seed"),
     (WholeNumber, "per_text"),
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
-    (Positive, "dump_megabytes plain_steps resamples rounds rows scored_rows speed_texts steps texts validation_rows"),
-    (Positive, "vocabulary"),
+    (Positive, "dump_megabytes plain_steps rounds rows scored_rows speed_texts steps texts validation_rows vocabulary"),
     (Positive, "validation_candidates max_texts min_pair_count NearestWords.words size.words"),
     (Positive | None, "checkpoint_every_n_steps every_n_steps limit load_encoder.dim make_sample.rows max_pairs"),
     (Positive | None, "max_pairs_per_group max_trigrams max_words MineHardNegatives.pool ngram_buckets"),
@@ -159,8 +178,15 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "Trainer.num_nodes": Positive,
     "Trainer.num_sanity_val_steps": Annotated[int, Field(ge=-1)],
     "Trainer.overfit_batches": Part,
+    "Trainer.precision": Precision,
     "Trainer.strategy": Literal["auto", "ddp", "ddp_spawn", "ddp_fork", "ddp_notebook"],
     "Trainer.val_check_interval": SomePart | None,
+    # What train.py gives to the trainer itself.
+    "Trainer.callbacks": _not_here("add +callbacks.NAME={_target_: ...} instead"),
+    "Trainer.enable_checkpointing": _not_here("type callbacks=none to keep no checkpoint"),
+    "Trainer.enable_progress_bar": _not_here("type callbacks.progress_bar=null to show none"),
+    "Trainer.logger": _not_here("type logger=csv, or another config of logger, instead"),
+    "Trainer.plugins": _not_here("leave it out; train.py has plugins of its own"),
     "b": Annotated[float, Field(ge=0, le=1)],
     "benchmarks": Annotated[
         list[Benchmark], BeforeValidator(lambda names: [names] if isinstance(names, str) else names), AtLeastOne
@@ -178,7 +204,6 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "ks": Annotated[list[Positive], AtLeastOne],
     "letters": Annotated[list[Positive], Two] | None,
     "load_encoder.path": EncoderPath,
-    "make_sample.out": NewFolder,
     "mode": Literal["max", "min"],
     "most_similar.word": Any,
     "odd_one_out": Annotated[list[Any], Field(min_length=3)],

@@ -205,6 +205,11 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
         raise InputError(f"trainer: {error}") from error
     except InputError as error:  # the best checkpoint's monitor is typed as metric.name
         raise InputError(str(error).replace("monitor=", "metric.name=", 1)) from error
+    except ValueError as error:
+        if "`val_check_interval`" not in str(error):
+            raise
+        interval = f"trainer.val_check_interval={cfg.trainer.val_check_interval}"
+        raise InputError(f"{interval}: more than the {trainer.num_training_batches} batches of an epoch") from error
     except SystemExit as stopped:
         run = Path(cfg.paths.run_dir)
         remedy = "no checkpoint was written yet"

@@ -132,6 +132,11 @@ class _Levels:
     before: np.ndarray
     queries: int
 
+    @property
+    def last(self) -> int:
+        """The last rank of a duplicate, beyond which no K makes a difference."""
+        return int((self.above + self.size).max(initial=0))
+
     def best_of_each_query(self) -> "_Levels":
         if len(self.row) == self.queries:
             return self
@@ -174,7 +179,7 @@ def _hits(best: _Levels, k: int) -> np.ndarray:
     """The chance that a duplicate is among the first k: 1 - C(n - r, m) / C(n, m) for m of the n tied."""
     if k < 1:
         raise InputError(f"Hits@{k}: k must be 1 or more")
-    taken = np.clip(k - best.above, 0, best.size)
+    taken = np.clip(min(k, best.last) - best.above, 0, best.size)
     missed = np.ones(len(taken))
     for i in range(int(best.duplicates.max(initial=0))):
         rows = best.duplicates > i
@@ -185,7 +190,7 @@ def _hits(best: _Levels, k: int) -> np.ndarray:
 
 def _reciprocal_rank(best: _Levels) -> np.ndarray:
     """The mean of 1 / rank of the first duplicate over all orders of the tied."""
-    harmonic = _cumulated(int((best.above + best.size).max(initial=0)), np.reciprocal)
+    harmonic = _cumulated(best.last, np.reciprocal)
     means = (harmonic[best.above + best.size] - harmonic[best.above]) / best.size
     for i in np.flatnonzero(best.duplicates > 1):
         places = np.arange(best.size[i] - best.duplicates[i] + 1)
@@ -203,7 +208,7 @@ def _chances_of_first(size: int, duplicates: int) -> np.ndarray:
 
 def _average_precision(levels: _Levels) -> np.ndarray:
     """The mean over duplicates of the precision at their ranks."""
-    harmonic = _cumulated(int((levels.above + levels.size).max(initial=0)), np.reciprocal)
+    harmonic = _cumulated(levels.last, np.reciprocal)
     inverse = harmonic[levels.above + levels.size] - harmonic[levels.above]  # sum of 1 / rank over the level
     # At the i-th place of a level, i - 1 others are ahead, of which (r - 1) / (n - 1) are duplicates on average.
     others = (levels.duplicates - 1) / np.maximum(levels.size - 1, 1) * (levels.size - (levels.above + 1) * inverse)
@@ -213,6 +218,7 @@ def _average_precision(levels: _Levels) -> np.ndarray:
 
 def _dcg(levels: _Levels, k: int) -> np.ndarray:
     """The sum over duplicates of 1 / log2(1 + rank); ranks beyond k add nothing."""
+    k = min(k, levels.last)
     discounts = _cumulated(k, _discount)
     sums = discounts[np.minimum(levels.above + levels.size, k)] - discounts[np.minimum(levels.above, k)]
     return levels.sum_by_query(levels.duplicates / levels.size * sums)
@@ -220,6 +226,7 @@ def _dcg(levels: _Levels, k: int) -> np.ndarray:
 
 def _ideal_dcg(levels: _Levels, k: int) -> np.ndarray:
     """The DCG of a query whose duplicates all come first."""
+    k = min(k, levels.last)
     counts = levels.sum_by_query(levels.duplicates).astype(np.int64)
     return _cumulated(k, _discount)[np.minimum(counts, k)]
 

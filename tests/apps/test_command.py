@@ -1,0 +1,71 @@
+"""What a command meets before and beside its run: files it reads first, its folder, whoever reads what it prints."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from askagain.apps import command, command_line
+from askagain.apps.command_line import check_local_settings, read_env_file
+from askagain.errors import InputError
+
+
+@pytest.fixture
+def configs(tmp_path, monkeypatch):
+    """The folder of configs, with one for settings of this machine."""
+    (tmp_path / "configs" / "local").mkdir(parents=True)
+    monkeypatch.setattr(command_line, "CONFIGS", tmp_path / "configs")
+    return tmp_path / "configs"
+
+
+def test_an_env_file_that_is_not_utf8_is_named(configs):
+    (configs.parent / ".env").write_bytes(b"A=\xff\n")
+    with pytest.raises(InputError, match=re.escape(f"{configs.parent / '.env'}: not UTF-8; save it as UTF-8")):
+        read_env_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [b", "default.yaml, line 1: not YAML (expected ',' or ']'"),
+        (b"a: \xff", "default.yaml: not UTF-8; save it as UTF-8"),
+        (b"just words", "default.yaml: holds no settings; write them as YAML"),
+        (b"# nothing", None),
+        (b"paths:\n  cache_dir: x\n", None),
+    ],
+)
+def test_local_settings_that_cannot_be_read_are_named(configs, content, message):
+    check_local_settings()  # without a file
+    (configs / "local" / "default.yaml").write_bytes(content)
+    if message is None:
+        check_local_settings()
+    else:
+        with pytest.raises(InputError, match=re.escape(message)):
+            check_local_settings()
+
+
+def test_a_command_without_standard_output_prints_to_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    command._open_closed_streams()
+    assert not sys.stdout.isatty()
+    sys.stdout.close()
+
+
+@pytest.mark.parametrize("printed", ["rich.print('x')", "print('x', flush=True)"])
+def test_a_reader_that_has_seen_enough_ends_a_command_as_sigpipe_would(printed):
+    code = (
+        f"import rich; from askagain.apps.command import _answered; _answered(lambda: [{printed} for _ in range(9999)])"
+    )
+    shell = ["bash", "-c", 'set -o pipefail; "$@" | head -1', "bash", sys.executable, "-c", code]
+    ended = subprocess.run(shell, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (141, "x\n", "")
+
+
+def test_a_working_folder_that_was_deleted_is_one_line(tmp_path):
+    gone = "import os, sys; os.chdir(sys.argv.pop()); os.rmdir(os.getcwd())"
+    code = f"{gone}; from askagain.apps.command import run; run(print)"
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert ended.returncode == 2 and ended.stderr.splitlines() == [
+        "error: the working folder was deleted; type `cd` and a folder that is there"
+    ]
