@@ -176,3 +176,40 @@ def test_what_cannot_be_read_is_named(tmp_path, name, content, columns, message)
     with pytest.raises(InputError) as refused:
         groups_in(path, columns)
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '["a", "b"]\n{"question": "a"}\n', "line 2: an object, where the lines before it are lists"),
+        ("a.jsonl", '["a", "b"]\n["a", {"text": "b"}]\n', r"line 2: \"{'text': 'b'}\" is no text"),
+        ("a.jsonl", '{"question1": "a", "question2": {"text": "b"}}\n', r"line 1: \"{'text': 'b'}\" is no text"),
+        ("a.csv", b"question1,question2\n" + b"a,b\n" * 9000 + b"caf\xe9,c\n", "line 9002: not UTF-8"),
+        ("a.csv", "question1,question2,group\na,b,c\n", "--group group is for one column of texts"),
+        ("a.csv", "question1,question2,label\na,b,1\n", "--label question1 is a column of texts"),
+    ],
+)
+def test_what_is_no_text_and_what_would_be_ignored_is_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    columns = Columns(group="group") if "--group" in message else Columns()
+    columns = Columns(label="question1") if "--label" in message else columns
+    with pytest.raises(InputError, match=message):
+        groups_in(tmp_path / name, columns)
+
+
+def test_a_list_of_json_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "list.json").write_text(LAYOUTS["list.json"], encoding="utf-8-sig")
+    assert groups_in(tmp_path / "list.json")[0] == [QUIT, MERGE]
+
+
+def test_halves_of_characters_are_dropped_and_texts_like_files_are_left_out_and_counted(tmp_path):
+    rows = [
+        ["quit \ud83d vim", "leave vim"],
+        ["undo a merge", "x" * (1 << 20) + "y"],
+        ["undo a merge", "revert a merge"],
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    builder = QuestionsBuilder()
+    read_groups(tmp_path / "a.jsonl", Columns(), builder)
+    assert builder.counts["texts of more than 1,048,576 bytes left out"] == 1
+    assert joined(builder)[0] == [QUIT, MERGE]

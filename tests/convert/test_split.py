@@ -47,7 +47,11 @@ def test_no_text_of_a_held_out_group_is_trained_on(tmp_path_factory, groups, oth
     if len(questions.groups) < 3:
         return
     folder = tmp_path_factory.mktemp("split") / "out"
-    written(folder, questions, chosen)
+    try:
+        written(folder, questions, chosen)
+    except InputError as error:
+        assert "all texts are too close" in str(error)
+        return
     # Groups as a reader of the input would join them: texts of one line, and texts that look alike.
     joined: dict[str, set[str]] = {}
     for group in groups:
@@ -109,6 +113,17 @@ def test_texts_close_to_a_duplicate_are_no_candidates():
         pytest.fail("the group is not held out")
 
 
+def test_a_group_without_candidates_is_trained_on_and_counted(tmp_path):
+    close = [["how to quit vim", "quit vim how to"], ["to quit vim how", "vim quit how to"], ["vim how to quit", "a b"]]
+    questions = questions_of(close)
+    with pytest.raises(InputError, match="all texts are too close to the held-out questions"):
+        split(questions_of([*close[:2], ["how vim to quit", "quit how to vim"]]), SplitSettings())
+    parts = split(questions, SplitSettings(validation=2, test=0))
+    assert all(len(row) > 2 for row in parts.rankings["validation"])
+    lost = parts.counts["groups trained on, as all texts are too close to them"]
+    assert lost == 2 - len(parts.rankings["validation"]) and len(parts.train) == 1 + lost
+
+
 def test_hard_negatives_come_before_drawn_ones():
     from askagain.convert.hard_negatives import closest_by_bm25
 
@@ -126,7 +141,7 @@ def test_hard_negatives_come_before_drawn_ones():
     ("groups", "chosen", "message"),
     [
         ([], SplitSettings(), "no two texts are duplicates"),
-        ([["a", "b"], ["c", "d"]], SplitSettings(), "validation needs one group or more"),
+        ([["a", "b"], ["c", "d"]], SplitSettings(), "2 groups of duplicates are too few"),
         ([["a", "b"], ["c", "d"], ["e", "f"]], SplitSettings(validation=2, test=1), "none is left to train on"),
         ([["a", "b"], ["c", "d"], ["e", "f"]], SplitSettings(by_time=True), "the texts have no dates"),
     ],
@@ -142,7 +157,12 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     (tmp_path / "train.tsv").write_text("a\tb\n")
     with pytest.raises(InputError, match="not empty"):
         check_new(tmp_path, overwrite=False)
+    with pytest.raises(InputError, match="does not say that askagain made it"):
+        check_new(tmp_path, overwrite=True)
+    (tmp_path / "README.md").write_text("Made by askagain 0.1.0 with")
     check_new(tmp_path, overwrite=True)
+    with pytest.raises(InputError, match=r"such as train\.tsv, which --overwrite would remove"):
+        check_new(tmp_path, overwrite=True, sources=[tmp_path / "train.tsv"])
     (tmp_path / "thesis.doc").write_text("")
     with pytest.raises(InputError, match=r"thesis\.doc"):
         check_new(Path(tmp_path), overwrite=True)

@@ -92,6 +92,29 @@ def test_an_archive_is_read_without_being_unpacked(dump, tmp_path):
         read_dump([archive], tmp_path / "titles3.txt", None)
 
 
+@pytest.mark.parametrize(
+    ("names", "flipped", "settings", "message"),
+    [
+        (["Posts.xml", "PostLinks.xml"], 60, {}, "damaged or incomplete archive"),
+        (["Posts.xml", "PostLinks.xml"], None, {"password": "x"}, "the archive is encrypted; unpack it"),
+        (["Posts.xml", "old/Posts.xml"], None, {}, "two of its files have one name"),
+    ],
+    ids=["damaged within", "encrypted", "two of a name"],
+)
+def test_what_is_no_archive_of_a_dump_is_one_line(tmp_path, names, flipped, settings, message):
+    py7zr = pytest.importorskip("py7zr")
+    archive = tmp_path / "site.7z"
+    with py7zr.SevenZipFile(archive, "w", **settings) as packed:
+        for name in names:
+            packed.writestr(POSTS if "Posts" in name else LINKS, name)
+    content = bytearray(archive.read_bytes())
+    if flipped is not None:
+        content[flipped] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_dump([archive], tmp_path / "titles.txt", None)
+
+
 # By hand, from PostLinks.xml and Posts.xml: the two posts of each link of type 3, and what is special about them.
 BY_HAND = {
     "beer": "29-25 47-99 118-123 115-99 369-3 479-16 639-99 649-183 745-654 907-607 993-2 2158-605 3261-605 4620-22 "
@@ -128,7 +151,8 @@ def test_every_duplicate_link_of_a_published_dump_is_found(site, tmp_path):
         (POSTS.replace("</posts>", ""), "damaged or incomplete XML"),
         ("no XML at all", "no file of a dump"),
         ('<!DOCTYPE a [<!ENTITY b "x">]>' + POSTS.partition("?>")[2].strip(), "no file of a dump"),
-        (POSTS.replace(' Id="1" ', ' Id="one" '), "Id='one', which is no number"),
+        (POSTS.replace(' Id="1" ', ' Id="one" '), "Posts.xml, row 1: Id='one' is no number of a post"),
+        (POSTS.replace(' Id="3" ', f' Id="{10**30}" '), "Posts.xml, row 3: Id='1000"),
         ("<posts></posts>", "there are no questions"),
     ],
 )

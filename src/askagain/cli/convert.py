@@ -1,5 +1,6 @@
 """`askagain convert`: a corpus folder for `train.py` from the files that people have."""
 
+import math
 import tempfile
 from collections.abc import Callable
 from functools import reduce
@@ -32,6 +33,13 @@ def _options(*options: Callable) -> Callable:
     return lambda function: reduce(lambda inner, option: option(inner), reversed(options), function)
 
 
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """The value of an option, which a range does not tell from `nan`."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number.")
+    return value
+
+
 out = _options(
     click.option("-o", "--out", "folder", type=PATH, required=True, help="The folder to write."),
     click.option("--overwrite", is_flag=True, help="Replace a folder that was made in this way."),
@@ -41,6 +49,7 @@ drawn = _options(
     click.option(
         "--guard",
         type=click.FloatRange(0, 1, min_open=True),
+        callback=_number,
         default=0.8,
         show_default=True,
         help="Leave out candidates that share this much of their words with a duplicate.",
@@ -102,7 +111,7 @@ def groups(
     from askagain.convert.questions import QuestionsBuilder
     from askagain.convert.split import split
 
-    check_new(folder, overwrite)
+    check_new(folder, overwrite, [*files, *texts])
     wanted = Columns(tuple((columns or "").split(",")) if columns else (), label, group, date)
     builder = QuestionsBuilder()
     quoted = {"auto": None, "yes": True, "no": False}[quotes]
@@ -144,7 +153,7 @@ def stackexchange(files: tuple[Path, ...], folder: Path, overwrite: bool, posts:
     from askagain.convert.split import split
     from askagain.convert.stackexchange import read_dump
 
-    check_new(folder, overwrite)
+    check_new(folder, overwrite, files)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         written = Path(scratch) / "questions.jsonl" if posts else None
@@ -180,7 +189,7 @@ def mteb(task: Path, folder: Path, overwrite: bool, candidates: int, guard: floa
     from askagain.convert.split import SplitSettings
     from askagain.errors import InputError
 
-    check_new(folder, overwrite)
+    check_new(folder, overwrite, [task])
     if not task.is_dir():
         raise InputError(f"{task}: no such folder")
     if is_retrieval(task):

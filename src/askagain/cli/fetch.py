@@ -68,7 +68,7 @@ def _fetch_corpus(
     from askagain.convert.split import SplitSettings, split
     from askagain.fetch.prepare import downloaded_groups, unpack_folder
 
-    check_new(folder, overwrite)
+    check_new(folder, overwrite, given)
     paths = _files(entry, given, downloads)
     if entry.kind == "folder":
         unpack_folder(entry, paths[0], folder, origin_of(folder, paths, entry.about, None, entry.licence))

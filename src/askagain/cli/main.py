@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,7 @@ from askagain.cli.convert import convert
 from askagain.cli.describe import describe
 from askagain.cli.fetch import fetch
 from askagain.errors import InputError, shortage
+from askagain.files.writing import TEMPORARY
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143  # exit status
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -75,7 +77,9 @@ def _one_line(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     lacking = shortage(error, "close other programs", "free some, or write to another disk with -o")
     if lacking is None and isinstance(error, OSError) and error.filename:
-        lacking = f"{error.filename}: {error.strerror}"
+        path = Path(error.filename)
+        unfinished = TEMPORARY.fullmatch(path.name)
+        lacking = f"{path.with_name(unfinished['name']) if unfinished else path}: {error.strerror}"
     return lacking
 
 

@@ -1,6 +1,7 @@
 """Writes a corpus folder: train.tsv, ranking sets, corpus.txt, and a README.md that says how they were made."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from askagain.files.progress import with_progress
 from askagain.files.writing import atomic_write
 
 README = "README.md"
+MADE = "Made by askagain"
 LARGE_SOURCE = 1 << 30  # bytes; hashing a larger file would be a second pass over it
 
 
@@ -32,23 +34,32 @@ class Origin:
     remarks: list[str] = field(default_factory=list)
 
 
-def check_new(folder: Path, overwrite: bool) -> None:
-    """Raises InputError where a folder would be replaced that was not made by this program, or without being asked."""
-    if not folder.exists():
-        return
-    if not folder.is_dir() or folder.is_symlink():
+def check_new(folder: Path, overwrite: bool, sources: Iterable[Path] = ()) -> None:
+    """Raises InputError where a folder cannot be written, or would replace what is not to be replaced.
+
+    That is a folder which this program has not made, which has other files or one of the `sources`, or which nobody
+    said to `overwrite`.
+    """
+    parent = next(path for path in folder.absolute().parents if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        what = "may not be written to" if parent.is_dir() else "is no folder"
+        raise InputError(f"{folder}: {parent} {what}; choose another folder with -o")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise InputError(f"{folder}: there is a file of this name; choose another one with -o")
-    content = [path.name for path in folder.iterdir()]
+    content = [path.name for path in folder.iterdir()] if folder.exists() else []
     if not content:
         return
     if not overwrite:
         raise InputError(f"{folder}: not empty; choose another folder with -o, or type --overwrite")
     made = {README, PUBLISHED, "train.tsv", "validation.tsv", "test.tsv", "corpus.txt", "questions.jsonl"}
     others = sorted(set(content) - made)
+    others += [source.name for source in sources if folder.resolve() in (source.resolve(), *source.resolve().parents)]
     if others:
         raise InputError(
             f"{folder}: has other files, such as {others[0]}, which --overwrite would remove; choose another"
         )
+    if not (folder / README).is_file() or MADE not in (folder / README).read_text("utf-8", "replace"):
+        raise InputError(f"{folder}: its README.md does not say that askagain made it; choose another folder with -o")
 
 
 def write_split(folder: Path, questions: Questions, split: Split, origin: Origin, posts: Path | None = None) -> None:
@@ -107,7 +118,7 @@ def _readme(folder: Path, lines: Mapping[str, int], origin: Origin, counts: Mapp
         "questions.jsonl": "a question with its title, body, code, tags and date",
         PUBLISHED: "metrics that others have reported; a run shows them beside its own",
     }
-    yield f"Made by askagain {version('askagain')} with\n\n    {origin.command}\n\n"
+    yield f"{MADE} {version('askagain')} with\n\n    {origin.command}\n\n"
     yield "| file | lines | a line |\n| --- | --- | --- |\n"
     for path in sorted(folder.iterdir()):
         yield f"| `{path.name}` | {lines.get(path.name, '')} | {meaning.get(path.name, '')} |\n"

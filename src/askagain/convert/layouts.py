@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from askagain.convert.questions import QuestionsBuilder
-from askagain.convert.tables import Record, as_text, read_table
+from askagain.convert.tables import CellError, Record, as_text, read_table
 from askagain.errors import InputError
 
 PAIRS = (
@@ -59,7 +59,14 @@ def read_groups(path: Path, columns: Columns, builder: QuestionsBuilder, quoted:
     Returns what its columns were taken for, in words. Raises InputError where they cannot be told, or where a row does
     not fit.
     """
-    records = read_table(path, quoted)
+    records = _Counted(read_table(path, quoted))
+    try:
+        return _read_groups(path, records, columns, builder)
+    except CellError as error:
+        raise InputError(f"{path}, line {records.line}: {error}") from error
+
+
+def _read_groups(path: Path, records: Iterator[Record], columns: Columns, builder: QuestionsBuilder) -> str:
     first = next(records, None)
     if first is None:
         raise InputError(f"{path}: no rows; it should have groups or pairs of questions")
@@ -68,7 +75,7 @@ def read_groups(path: Path, columns: Columns, builder: QuestionsBuilder, quoted:
         if not columns.texts:
             _refuse_names(path, columns)
             return _read_lists(path, rows, builder)
-        rows = _numbered(rows)
+        rows = _numbered(path, rows)
         first = next(rows)
         rows = _chain(first, rows)
     return _read_columns(path, rows, list(first.cells), columns, builder)
@@ -80,8 +87,16 @@ def read_texts(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: 
         for record in read_table(path, quoted=False):
             builder.add(" ".join(map(as_text, record.cells)), unlabelled=True)
         return
+    records = _Counted(read_table(path, quoted))
+    try:
+        _read_unlabelled(path, records, columns, builder)
+    except CellError as error:
+        raise InputError(f"{path}, line {records.line}: {error}") from error
+
+
+def _read_unlabelled(path: Path, records: Iterator[Record], columns: Columns, builder: QuestionsBuilder) -> None:
     when: str | None = None
-    for record in read_table(path, quoted):
+    for record in records:
         if isinstance(record.cells, list):
             for cell in record.cells:
                 builder.add(as_text(cell), unlabelled=True)
@@ -93,21 +108,34 @@ def read_texts(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: 
         builder.add(as_text(record.cells[text]), _date(path, record, when), unlabelled=True)
 
 
+class _Counted(Iterator[Record]):
+    """Records, and the `line` of the last one that was taken."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        self._records = records
+        self.line = 1
+
+    def __next__(self) -> Record:
+        record = next(self._records)
+        self.line = record.line
+        return record
+
+
 def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
     yield first
     yield from rest
 
 
-def _numbered(rows: Iterator[Record]) -> Iterator[Record]:
+def _numbered(path: Path, rows: Iterator[Record]) -> Iterator[Record]:
     """Rows without names, their columns named 1, 2 and so on."""
     for record in rows:
-        yield Record(record.line, {str(number): cell for number, cell in enumerate(record.cells, start=1)})
+        yield Record(record.line, {str(number): cell for number, cell in enumerate(_listed(path, record), start=1)})
 
 
 def _read_lists(path: Path, rows: Iterator[Record], builder: QuestionsBuilder) -> str:
     """A group a line, as `train.tsv` has it, and as lists of JSON."""
     for record in rows:
-        cells = [text for cell in record.cells for text in texts_of(cell)]
+        cells = [text for cell in _listed(path, record) for text in texts_of(cell)]
         _count_group(path, record, builder.add_group(cells), builder)
     return "a group a line"
 
@@ -137,6 +165,14 @@ def _read_columns(
                 "or one and the column of its group with --columns TEXT --group GROUP"
             )
         text_columns = [together]
+    if columns.group is not None and group is not None:
+        raise InputError(
+            f"{path}: --group {group} is for one column of texts, and there are {' and '.join(text_columns)}"
+        )
+    if columns.label is not None and columns.label in text_columns:
+        raise InputError(
+            f"{path}: --label {columns.label} is a column of texts; name another, or the texts with --columns"
+        )
     label = _wanted(path, names, columns.label, LABELS, "label", needed=columns.label is not None)
     negatives = [name for name in names if NEGATIVE.fullmatch(name) and name not in text_columns]
     return _read_pairs(path, rows, text_columns, label if label not in text_columns else None, negatives, when, builder)
@@ -228,6 +264,12 @@ def _read_links(
 def _named(path: Path, record: Record) -> dict[str, Any]:
     if not isinstance(record.cells, dict):
         raise InputError(f"{path}, line {record.line}: a list, where the lines before it have named columns")
+    return record.cells
+
+
+def _listed(path: Path, record: Record) -> list[Any]:
+    if not isinstance(record.cells, list):
+        raise InputError(f"{path}, line {record.line}: an object, where the lines before it are lists")
     return record.cells
 
 

@@ -1,6 +1,7 @@
 """The questions of a source and the groups of duplicates among them, before they are split."""
 
 import hashlib
+import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from askagain.corpus.tsv import LONGEST_TEXT
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.cleaning import cleaned
 from askagain.text.terms import alike_key
 
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+TOO_LONG = f"texts of more than {LONGEST_TEXT:,} bytes left out"
 UNKNOWN_DATE = np.iinfo(np.int64).min
 
 
@@ -109,7 +113,7 @@ class Selected(Sequence[str]):
 
 
 class QuestionsBuilder:
-    """Collects texts and duplicates in memory; empty texts are left out and counted."""
+    """Collects texts and duplicates in memory; empty texts and those that are too long to be read are left out."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -123,9 +127,12 @@ class QuestionsBuilder:
         self.counts[name] = self.counts.get(name, 0) + more
 
     def add(self, text: str, date: int | None = None, unlabelled: bool = False) -> int | None:
-        """The index of a text on one line, or None where nothing is left of it."""
+        """The index of a text on one line, or None where nothing is left of it, or too much."""
         text = one_line(text)
         if not text:
+            return None
+        if is_too_long(text):
+            self.count(TOO_LONG)
             return None
         index = self._index.setdefault(text, len(self._texts))
         if index == len(self._texts):
@@ -156,5 +163,13 @@ class QuestionsBuilder:
 
 
 def one_line(text: str) -> str:
-    """The text without invisible characters, its white space, tabs and line ends as single spaces."""
-    return " ".join(cleaned(text.replace("\0", "")).split())
+    """The text without invisible characters, its white space, tabs and line ends as single spaces.
+
+    Halves of characters, which JSON may escape, are left out: no file can hold them.
+    """
+    return " ".join(cleaned(UNWRITABLE.sub("", text)).split())
+
+
+def is_too_long(text: str) -> bool:
+    """Whether a text has more bytes than `askagain.corpus.tsv` reads."""
+    return len(text.encode("utf-8", "replace")) > LONGEST_TEXT

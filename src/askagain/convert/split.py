@@ -56,7 +56,7 @@ class Split:
 def split(questions: Questions, settings: SplitSettings) -> Split:
     """Holds out whole groups, draws candidates for their rows, and leaves their texts out of the other sets.
 
-    Raises InputError where there are too few groups, or no dates to go by.
+    Raises InputError where there are too few groups, no dates to go by, or no texts to be candidates.
     """
     groups = questions.groups
     sizes = _sizes(len(groups), settings)
@@ -65,10 +65,10 @@ def split(questions: Questions, settings: SplitSettings) -> Split:
         "test": order[: sizes["test"]],
         "validation": order[sizes["test"] : sizes["test"] + sizes["validation"]],
     }
-    train = np.sort(order[sizes["test"] + sizes["validation"] :])
+    train = order[sizes["test"] + sizes["validation"] :].tolist()
     grouped = np.zeros(len(questions.texts), dtype=bool)
     grouped[groups.ids] = True
-    members_held_out = groups.take(np.concatenate(list(held_out.values()))).ids
+    kept: list[int] = []
     guarded = 0
     rankings: dict[str, list[np.ndarray]] = {}
     sampler = CandidateSampler(
@@ -82,13 +82,24 @@ def split(questions: Questions, settings: SplitSettings) -> Split:
         for group, texts, first in with_progress(numbered, len(members), f"candidates of {name}"):
             drawn = sampler.draw(group, texts, first)
             guarded += drawn.guarded
-            rows.append(np.concatenate([texts[:2], drawn.texts]))
+            if len(drawn.texts):
+                rows.append(np.concatenate([texts[:2], drawn.texts]))
+                kept.append(group)
+            else:
+                train.append(group)
         rankings[name] = rows
+    if not rankings["validation"]:
+        raise InputError(
+            "all texts are too close to the held-out questions to be their candidates; add others with --texts, or "
+            "raise --guard"
+        )
+    members_held_out = groups.take(np.array(kept)).ids
     counts = {
         "candidates left out as too close to a duplicate": guarded,
+        "groups trained on, as all texts are too close to them": sum(map(len, held_out.values())) - len(kept),
         "unlabelled texts left out since they are held out": int(questions.also_unlabelled[members_held_out].sum()),
     }
-    return Split(groups.take(train), rankings, np.flatnonzero(~grouped), counts)
+    return Split(groups.take(np.sort(train)), rankings, np.flatnonzero(~grouped), counts)
 
 
 def _sizes(groups: int, settings: SplitSettings) -> dict[str, int]:
@@ -99,7 +110,7 @@ def _sizes(groups: int, settings: SplitSettings) -> dict[str, int]:
     if not groups:
         raise InputError("no two texts are duplicates: check that the right columns are read (--columns, --label)")
     if sizes["validation"] < 1:
-        raise InputError("validation needs one group or more: give more groups, or a larger --validation")
+        raise InputError(f"{groups:,} groups of duplicates are too few to hold one out; give more")
     if sum(sizes.values()) >= groups:
         wanted = " and ".join(f"{size:,} for {name}" for name, size in sizes.items())
         raise InputError(f"{groups:,} groups, and {wanted}: none is left to train on; lower --validation and --test")

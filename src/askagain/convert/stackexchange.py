@@ -1,25 +1,28 @@
 """Reads a Stack Exchange data dump: the questions of Posts.xml, and the duplicates that PostLinks.xml tells."""
 
-import io
 import json
 import re
+import zlib
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
-from askagain.convert.questions import UNKNOWN_DATE, Questions, join, key_hash, one_line
-from askagain.convert.xml_rows import RowParser, read_rows_of
+from askagain.convert.questions import TOO_LONG, UNKNOWN_DATE, Questions, is_too_long, join, key_hash, one_line
+from askagain.convert.xml_rows import RowError, RowParser, read_rows_of
 from askagain.errors import InputError
 from askagain.files.progress import bytes_progress_bar
 
 POSTS, LINKS = "Posts.xml", "PostLinks.xml"
 QUESTION, DUPLICATE = "1", "3"  # PostTypeId, LinkTypeId
+LARGEST_ID = np.iinfo(np.int64).max
 FABRICATED = frozenset({1_000_000_001, 1_000_000_010})  # posts that dumps have since 2025, and sites do not
+DAMAGED = (EOFError, LZMAError, OSError, ValueError, zlib.error)  # of decompressors
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 
 
@@ -39,17 +42,20 @@ class Dump:
         )
         self._ids, self._offsets, self._keys, self._dates = array("q"), array("q", [0]), array("Q"), array("q")
         self._links = array("q")
-        self.counts = {"posts": 0, "questions": 0, "fabricated posts left out": 0, "duplicate links": 0}
+        self.counts = {"posts": 0, "questions": 0, "fabricated posts left out": 0, "duplicate links": 0, TOO_LONG: 0}
 
     def take_post(self, row: Mapping[str, Any]) -> None:
         """A row of Posts.xml; all but questions are passed over."""
         self.counts["posts"] += 1
         if row.get("PostTypeId") != QUESTION:
             return
-        post = _number(row, "Id", POSTS)
+        post = _number(row, "Id")
         title = one_line(row.get("Title", ""))
         if post in FABRICATED:
             self.counts["fabricated posts left out"] += 1
+            return
+        if is_too_long(title):
+            self.counts[TOO_LONG] += 1
             return
         if not title:
             return
@@ -67,7 +73,7 @@ class Dump:
         """A row of PostLinks.xml; all but duplicates are passed over."""
         if row.get("LinkTypeId") == DUPLICATE:
             self.counts["duplicate links"] += 1
-            self._links.extend((_number(row, "PostId", LINKS), _number(row, "RelatedPostId", LINKS)))
+            self._links.extend((_number(row, "PostId"), _number(row, "RelatedPostId")))
 
     def questions(self) -> Questions:
         """The questions and their groups, once all has been read; titles are read from their file."""
@@ -146,7 +152,7 @@ def _read_archive(path: Path, takers: Mapping[str, Any]) -> dict[str, int]:
     """Parses the two files while they are unpacked; nothing is written."""
     try:
         import py7zr
-        from py7zr.exceptions import ArchiveError
+        from py7zr.exceptions import ArchiveError, PasswordRequired
         from py7zr.io import Py7zIO, WriterFactory
     except ImportError as error:
         raise InputError(f"{path}: reading .7z needs py7zr: pip install py7zr, or unpack the archive") from error
@@ -186,11 +192,15 @@ def _read_archive(path: Path, takers: Mapping[str, Any]) -> dict[str, int]:
         with py7zr.SevenZipFile(path, "r") as archive, bytes_progress_bar() as bar:
             files = [file for file in archive.list() if _kind(Path(file.filename).name) and not file.is_directory]
             kinds = {Path(file.filename).name: str(_kind(Path(file.filename).name)) for file in files}
+            if len(kinds) < len(files):
+                raise InputError(f"{path}: two of its files have one name; unpack it, and give one of them")
             parsers |= {name: RowParser(f"{name} in {path}", takers[kind]) for name, kind in kinds.items()}
             task = bar.add_task(f"reading {path.name}", total=sum(file.uncompressed for file in files))
             archive.extract(targets=[file.filename for file in files], factory=Parsing())
-    except (ArchiveError, EOFError, OSError, ValueError, io.UnsupportedOperation) as error:
-        if isinstance(error, InputError):
+    except PasswordRequired as error:
+        raise InputError(f"{path}: the archive is encrypted; unpack it, and give its files") from error
+    except (ArchiveError, *DAMAGED) as error:
+        if isinstance(error, InputError) or getattr(error, "errno", None) is not None:  # such as of a full disk
             raise
         raise InputError(f"{path}: damaged or incomplete archive ({error}); download it again") from error
     for parser in parsers.values():
@@ -207,11 +217,14 @@ def _as_json(post: int, title: str, row: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _number(row: Mapping[str, Any], name: str, file: str) -> int:
+def _number(row: Mapping[str, Any], name: str) -> int:
     try:
-        return int(row[name])
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{file}: a row has {name}={row.get(name)!r}, which is no number") from error
+        number = int(row[name])
+    except (KeyError, ValueError):
+        number = LARGEST_ID + 1
+    if not -LARGEST_ID <= number <= LARGEST_ID:
+        raise RowError(f"{name}={str(row.get(name))[:40]!r} is no number of a post")
+    return number
 
 
 def _seconds(date: str | None) -> int:

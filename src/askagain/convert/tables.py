@@ -11,7 +11,7 @@ import polars as pl
 
 from askagain.corpus.tsv import header
 from askagain.errors import InputError
-from askagain.files.opened import head, opened_with_progress, refuse_unreadable
+from askagain.files.opened import BYTE_ORDER_MARK, head, opened_with_progress, refuse_unreadable
 from askagain.files.progress import with_progress
 
 LONGEST_CELL = 1 << 26
@@ -22,6 +22,10 @@ DELIMITERS = {".tsv": "\t", ".tab": "\t", ".txt": "\t", ".csv": ","}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 COLUMNAR = (".parquet", ".arrow", ".ipc", ".feather")
 SUFFIXES = (*DELIMITERS, *JSON_LINES, *COLUMNAR)
+
+
+class CellError(InputError):
+    """What is wrong with a cell, in words; who reads the table says where it is."""
 
 
 class Record(NamedTuple):
@@ -91,7 +95,18 @@ def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | No
         except csv.Error as error:
             raise InputError(f"{path}, line {line}: {error}; repair the line, or try --quotes no") from error
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}, after line {line - 1}: not UTF-8 ({error.reason}); convert the file") from error
+            raise InputError(f"{path}, line {_not_utf8(path)}: not UTF-8; convert the file") from error
+
+
+def _not_utf8(path: Path) -> int:
+    """The first line that is not UTF-8; a file is decoded in pieces, which do not tell."""
+    with opened_with_progress(path) as file:
+        for line, row in enumerate(file, start=1):
+            try:
+                row.decode("utf-8")
+            except UnicodeDecodeError:
+                return line
+    return 1
 
 
 def _is_quoted(content: bytes) -> bool:
@@ -121,6 +136,9 @@ def _by_name(path: Path, line: int, names: list[str], cells: list[str]) -> dict[
 def _json(path: Path) -> Iterator[Record]:
     with opened_with_progress(path) as file:
         begun = file.read(1)
+        if begun == BYTE_ORDER_MARK[:1]:
+            file.read(len(BYTE_ORDER_MARK) - 1)
+            begun = file.read(1)
         while begun.isspace():
             begun = file.read(1)
         if begun == b"[" and table_suffix(path) == ".json":
@@ -201,7 +219,9 @@ def _frame(path: Path) -> pl.DataFrame:
 
 
 def as_text(cell: Any) -> str:
-    """A cell as text; an empty one for what is missing."""
+    """A cell as text; an empty one for what is missing. Raises CellError for a list, an object and bytes."""
+    if isinstance(cell, list | tuple | dict | bytes):
+        raise CellError(f"{str(cell)[:40]!r} is no text; name the columns of texts with --columns")
     return "" if cell is None else cell if isinstance(cell, str) else str(cell)
 
 

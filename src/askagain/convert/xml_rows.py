@@ -17,11 +17,15 @@ ELEMENT = re.compile(rb"<[A-Za-z]")
 TakeRow = Callable[[Mapping[str, Any]], None]
 
 
+class RowError(ValueError):
+    """What is wrong with a row, in words."""
+
+
 class RowParser:
     """A parser that is fed pieces of a file, and calls `take_row` with the attributes of each `<row>`.
 
     No entities beyond those of XML itself are known: a file that declares some is refused. `name`: of the file, for
-    messages. Raises InputError for what is not XML.
+    messages. Raises InputError for what is not XML, and where `take_row` raises RowError.
     """
 
     def __init__(self, name: str, take_row: TakeRow) -> None:
@@ -62,7 +66,10 @@ class RowParser:
     def _take_rows(self) -> None:
         for _, row in self._parser.read_events():
             self.rows += 1
-            self._take_row(row.attrib)
+            try:
+                self._take_row(row.attrib)
+            except RowError as error:
+                raise InputError(f"{self._name}, row {self.rows:,}: {error}; download it again") from error
             row.clear()
             parent = row.getparent()
             if parent is not None:
@@ -71,7 +78,9 @@ class RowParser:
 
     def _refused(self, error: etree.XMLSyntaxError) -> InputError:
         said = str(error.msg).partition(", line")[0]
-        return InputError(f"{self._name}, line {error.lineno}: damaged or incomplete XML ({said}); download it again")
+        return InputError(
+            f"{self._name}, line {max(1, error.lineno or 1)}: damaged or incomplete XML ({said}); download it again"
+        )
 
 
 def read_rows_of(path: Path, take_row: TakeRow) -> int:

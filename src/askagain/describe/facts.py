@@ -11,7 +11,7 @@ from askagain.corpus.corpus import STORES
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.groups import joined_groups, joined_rows
 from askagain.corpus.near_duplicates import near_duplicates
-from askagain.corpus.overlap import overlap
+from askagain.corpus.overlap import overlap, repeated_candidates
 from askagain.corpus.token_store import TokenStore
 from askagain.describe.scripts import language_shares, script_shares
 from askagain.errors import InputError
@@ -137,11 +137,11 @@ def _file_facts(name: str, store: TokenStore) -> FileFacts:
 def _ranking_facts(name: str, ranking: TokenStore, train: TokenStore | None, known: set[str]) -> RankingFacts:
     pairs = [[store_text(ranking, text) for text in row] for row in _asked(ranking)]
     sizes = ranking.rows.lengths - 2
-    leaked = repeated = 0
+    leaked = 0
     near: dict[int, tuple[str, str]] = {}
     if train is not None:
         found = overlap(train, joined_groups(train.rows, len(train.texts)), ranking)
-        leaked, repeated = len(found.leaked), len(found.repeated)
+        leaked = len(found.leaked)
         flat = [text for pair in pairs for text in pair]
         for index, other in near_duplicates(flat, train.texts, NEAR, f"comparing {name} with {train.path.name}"):
             near.setdefault(index // 2, (flat[index], store_text(train, other)))
@@ -152,7 +152,7 @@ def _ranking_facts(name: str, ranking: TokenStore, train: TokenStore | None, kno
         len(ranking.rows),
         (int(sizes.min()), int(sizes.max())),
         leaked,
-        repeated,
+        len(repeated_candidates(ranking.rows)),
         len(near),
         next((pair for pair in near.values() if pair[0] != pair[1]), next(iter(near.values()), None)),
         _share_apart(pairs),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 SURE = 0.8  # probability of a language that is counted
+NO_LANGUAGE = "zxx"  # what py3langid calls numbers and codes
 SAMPLED = 2_000  # texts whose language is looked at
 
 
@@ -47,5 +48,5 @@ def language_shares(texts: Sequence[str], seed: int = 0) -> dict[str, float]:
     identifier = LanguageIdentifier.from_modelpath(model, norm_probs=True)
     chosen = np.random.default_rng(seed).permutation(len(texts))[:SAMPLED].tolist()
     found = (identifier.classify(texts[index]) for index in chosen)
-    counts = Counter(language for language, probability in found if probability >= SURE)
+    counts = Counter(language for language, probability in found if probability >= SURE and language != NO_LANGUAGE)
     return {language: count / counts.total() for language, count in counts.most_common()}
