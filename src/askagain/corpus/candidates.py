@@ -1,6 +1,7 @@
 """Draws the candidates of a ranking row: other questions, but neither members of its group nor texts close to one."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from askagain.text.terms import are_near, terms
 
 COMPARED_MEMBERS = 50  # of a group, the question and its duplicate first: a group may have hundreds
+REMEMBERED = 1 << 17  # texts whose terms are kept
 DENSE = 4  # a pool of at most this many times the candidates is shuffled instead of sampled
 
 
@@ -36,6 +38,7 @@ class CandidateSampler:
         self._count = count
         self._guard = guard
         self._seed = seed
+        self._terms = lru_cache(REMEMBERED)(lambda text: terms(texts[text]))  # of texts that are drawn again
 
     def draw(self, row: int, members: Sequence[int], first: Iterable[int] = ()) -> Drawn:
         """The candidates of a row, in random order.
@@ -44,7 +47,7 @@ class CandidateSampler:
         first. `first`: texts to take before any are drawn, such as hard negatives.
         """
         rng = np.random.default_rng([self._seed, row])
-        near = [terms(self._texts[text]) for text in members[:COMPARED_MEMBERS]]
+        near = [self._terms(text) for text in members[:COMPARED_MEMBERS]]
         seen = set(members)
         taken: list[int] = []
         guarded = 0
@@ -57,7 +60,7 @@ class CandidateSampler:
                 if text in seen:
                     continue
                 seen.add(text)
-                candidate = terms(self._texts[text])
+                candidate = self._terms(text)
                 if any(are_near(member, candidate, self._guard) for member in near):
                     guarded += 1
                 else:

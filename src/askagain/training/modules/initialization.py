@@ -66,7 +66,7 @@ def from_encoder(path: str) -> Initializer:
 
 def from_word_vectors(vectors: WordVectors) -> Initializer:
     """Pretrained word vectors."""
-    return Initializer(mean_of_vectors(TextPreprocessor(), vectors), vectors.name)
+    return Initializer(mean_of_vectors(TextPreprocessor(clean=False), vectors), vectors.name)
 
 
 def _known_rows(encoder: BagEncoder, features: Features) -> list[KnownRows]:
