@@ -33,7 +33,6 @@ class CandidateSampler:
     """
 
     def __init__(self, texts: Sequence[str], pool: np.ndarray, count: int, guard: float, seed: int) -> None:
-        self._texts = texts
         self._pool = pool
         self._count = count
         self._guard = guard
