@@ -47,6 +47,11 @@ def test_everything_is_counted(askagain, folder):
     assert ranking["unknown_words"] == pytest.approx(7 / 17)
 
 
+def test_rows_with_a_text_twice_are_counted_without_a_training_set_too(askagain, folder):
+    (folder / "train.tsv").unlink()
+    assert json.loads(askagain("describe", folder, "--json").out)["rankings"][0]["repeated"] == 1
+
+
 def test_what_is_wrong_is_said_with_what_to_do(askagain, folder):
     answer = askagain("describe", folder)
     assert answer.status == 0 and not answer.err

@@ -52,9 +52,21 @@ def test_a_retrieval_task_gives_a_row_for_each_query_without_its_other_duplicate
     assert rows == retrieval_rows(tmp_path, candidates=8, guard=0.8, seed=0)["test"]
 
 
+def test_judgements_to_train_on_are_no_ranking_set_and_documents_too_close_to_all_make_no_row(tmp_path):
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "leave vim"}\n{"_id": "e", "text": "vim leave"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "quit vim"}\n')
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\nq\td\t1\n")
+    assert retrieval_rows(tmp_path, candidates=8, guard=0.8, seed=0) == {"test": []}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("other.txt", "x", "no test.jsonl.gz"), ("test.jsonl", '{"query": "a"}\n', "line 1: should have query, positive")],
+    [
+        ("other.txt", "x", "no test.jsonl.gz"),
+        ("test.jsonl", '{"query": "a"}\n', "line 1: should have query, positive"),
+        ("test.jsonl", '{"query": ["a"], "positive": "b", "negative": "c"}\n', "line 1: .* is no text"),
+    ],
 )
 def test_a_folder_that_is_no_task_is_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from askagain.convert.questions import QuestionsBuilder
-from askagain.convert.tables import SUFFIXES, Record, get, read_table, table_suffix
+from askagain.convert.tables import SUFFIXES, CellError, Record, get, read_table, table_suffix
 from askagain.errors import InputError
 
 SPLITS = ("train", "dev", "validation", "test")
@@ -27,8 +27,8 @@ class BeirFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.queries = {get(cells, _id(cells)): _text(cells) for cells in _records(_part(folder, "queries"))}
-        self.documents = {get(cells, _id(cells)): _text(cells) for cells in _records(_part(folder, "corpus"))}
+        self.queries = dict(_texts(_part(folder, "queries")))
+        self.documents = dict(_texts(_part(folder, "corpus")))
         self._judged = _judged(folder)
         if not self._judged:
             raise InputError(
@@ -107,17 +107,13 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((path for path in sorted(folder.glob(f"{name}.*")) if table_suffix(path) in SUFFIXES), None)
 
 
-def _records(path: Path) -> Iterator[dict]:
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    """The id and the text of each record: its title where it has one, since questions are ranked by their titles."""
     for record in read_table(path):
-        if not isinstance(record.cells, dict):
+        cells = record.cells
+        if not isinstance(cells, dict):
             raise InputError(f"{path}, line {record.line}: a list; it should be an object with _id and text")
-        yield record.cells
-
-
-def _id(cells: dict) -> str:
-    return "_id" if "_id" in cells else "id"
-
-
-def _text(cells: dict) -> str:
-    """The title where there is one, since questions are ranked by their titles, else the text."""
-    return get(cells, "title").strip() or get(cells, "text")
+        try:
+            yield get(cells, "_id" if "_id" in cells else "id"), get(cells, "title").strip() or get(cells, "text")
+        except CellError as error:
+            raise InputError(f"{path}, line {record.line}: {error}") from error

@@ -34,6 +34,7 @@ IDS = ("id", "postid", "questionid", "textid", "docid")
 DATES = ("date", "created", "createdat", "creationdate", "timestamp", "time", "askedat")
 POSITIVE = re.compile(r"positive_?\d*|pos_?\d*", re.IGNORECASE)
 NEGATIVE = re.compile(r"neg(ative)?s?_?\d*", re.IGNORECASE)
+OTHER_COLUMNS = "name the columns of texts with --columns"
 YES = ("1", "1.0", "true", "yes", "duplicate", "y", "t")
 NO = ("0", "0.0", "false", "no", "notduplicate", "nonduplicate", "n", "f", "", "none", "null")
 MILLISECONDS = 10**11  # a Unix time beyond is not in seconds
@@ -63,7 +64,7 @@ def read_groups(path: Path, columns: Columns, builder: QuestionsBuilder, quoted:
     try:
         return _read_groups(path, records, columns, builder)
     except CellError as error:
-        raise InputError(f"{path}, line {records.line}: {error}") from error
+        raise InputError(f"{path}, line {records.line}: {error}; {OTHER_COLUMNS}") from error
 
 
 def _read_groups(path: Path, records: Iterator[Record], columns: Columns, builder: QuestionsBuilder) -> str:
@@ -91,7 +92,7 @@ def read_texts(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: 
     try:
         _read_unlabelled(path, records, columns, builder)
     except CellError as error:
-        raise InputError(f"{path}, line {records.line}: {error}") from error
+        raise InputError(f"{path}, line {records.line}: {error}; {OTHER_COLUMNS}") from error
 
 
 def _read_unlabelled(path: Path, records: Iterator[Record], columns: Columns, builder: QuestionsBuilder) -> None:

@@ -221,7 +221,7 @@ def _frame(path: Path) -> pl.DataFrame:
 def as_text(cell: Any) -> str:
     """A cell as text; an empty one for what is missing. Raises CellError for a list, an object and bytes."""
     if isinstance(cell, list | tuple | dict | bytes):
-        raise CellError(f"{str(cell)[:40]!r} is no text; name the columns of texts with --columns")
+        raise CellError(f"{str(cell)[:40]!r} is no text")
     return "" if cell is None else cell if isinstance(cell, str) else str(cell)
 
 
