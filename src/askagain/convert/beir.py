@@ -85,13 +85,13 @@ def read_beir(folder: Path, builder: QuestionsBuilder) -> str:
 
 def _judged(folder: Path) -> dict[str, Path]:
     """The files of judgements, by split."""
-    found = {}
+    paths = {}
     for place in (folder / "qrels", folder / "data", folder / "default", folder):
         for split in SPLITS:
             for path in sorted(place.glob(f"{split}*")) if place.is_dir() else []:
-                if table_suffix(path) in SUFFIXES and split not in found:
-                    found[split] = path
-    return found
+                if table_suffix(path) in SUFFIXES and split not in paths:
+                    paths[split] = path
+    return paths
 
 
 def _part(folder: Path, name: str) -> Path:

@@ -22,11 +22,11 @@ def closest_by_bm25(questions: Sequence[str], texts: Sequence[str], wanted: int)
     asked = ranker.questions(questions)
     candidates.resize((len(searched), asked.shape[1]))
     candidates = candidates.T.tocsr()
-    found = []
+    closest = []
     for start in range(0, len(questions), QUESTIONS_PER_BLOCK):
         scores = (asked[start : start + QUESTIONS_PER_BLOCK] @ candidates).toarray()
-        found.append(_highest(scores, wanted))
-    return np.concatenate(found)
+        closest.append(_highest(scores, wanted))
+    return np.concatenate(closest)
 
 
 def closest_by_encoder(path: str, questions: Sequence[str], texts: Sequence[str], wanted: int) -> np.ndarray:
@@ -35,11 +35,11 @@ def closest_by_encoder(path: str, questions: Sequence[str], texts: Sequence[str]
 
     encoder = load_encoder(path)
     vectors, asked = encoder.encode(_searched(texts)), encoder.encode(questions)
-    found = [
+    closest = [
         _highest(asked[start : start + QUESTIONS_PER_BLOCK] @ vectors.T, wanted)
         for start in range(0, len(asked), QUESTIONS_PER_BLOCK)
     ]
-    return np.concatenate(found)
+    return np.concatenate(closest)
 
 
 def _searched(texts: Sequence[str]) -> list[str]:

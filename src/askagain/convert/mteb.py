@@ -29,14 +29,14 @@ def read_reranking(folder: Path) -> dict[str, list[Query]]:
 
     Raises InputError where the folder has no file of that kind, or a line lacks one of the three.
     """
-    found: dict[str, list[Query]] = {}
+    by_set: dict[str, list[Query]] = {}
     for path in sorted(folder.rglob("*")):
         split = next((name for name in SETS if path.name.startswith(name)), None)
         if split is not None and path.is_file() and table_suffix(path) in SUFFIXES:
-            found.setdefault(SETS[split], []).extend(_queries(path))
-    if not found:
+            by_set.setdefault(SETS[split], []).extend(_queries(path))
+    if not by_set:
         raise InputError(f"{folder}: no test.jsonl.gz or Parquet of a test set in it; give the folder of the task")
-    return found
+    return by_set
 
 
 def _queries(path: Path) -> Iterator[Query]:
@@ -84,7 +84,7 @@ def retrieval_rows(folder: Path, candidates: int, guard: float, seed: int) -> di
         asked = {key: _usable(source.queries[key]) for key in relevant}
         everything = [*texts, *asked.values()]  # a query is compared with its candidates as well
         sampler = CandidateSampler(everything, np.arange(len(texts)), candidates, guard, seed)
-        found = rows.setdefault(SETS[split], [])
+        lines = rows.setdefault(SETS[split], [])
         for number, (key, question) in enumerate(asked.items()):
             members = [len(texts) + number, *dict.fromkeys(relevant[key])]
             members = [member for member in members if member == len(texts) + number or texts[member] != question]
@@ -92,7 +92,7 @@ def retrieval_rows(folder: Path, candidates: int, guard: float, seed: int) -> di
                 again = [place[question]] if question in place else []
                 drawn = [texts[text] for text in sampler.draw(number, members + again).texts.tolist()]
                 if drawn:
-                    found.append([question, everything[members[1]], *drawn])
+                    lines.append([question, everything[members[1]], *drawn])
     return rows
 
 

@@ -27,20 +27,20 @@ def near_duplicates(
         The indices of both, in the order of `others`.
     """
     asked_terms = [terms(text) for text in asked]
-    counts = Counter(term for found in asked_terms for term in found)
+    counts = Counter(term for own in asked_terms for term in own)
     rarest: defaultdict[str, list[int]] = defaultdict(list)
-    for index, found in enumerate(asked_terms):
-        for term in _rarest(found, counts, threshold):
+    for index, own in enumerate(asked_terms):
+        for term in _rarest(own, counts, threshold):
             rarest[term].append(index)
     for other, text in enumerate(with_progress(others, len(others), description)):
-        found = terms(text)
-        candidates = {index for term in _rarest(found, counts, threshold) for index in rarest.get(term, ())}
+        own = terms(text)
+        candidates = {index for term in _rarest(own, counts, threshold) for index in rarest.get(term, ())}
         for index in sorted(candidates):
-            if are_near(asked_terms[index], found, threshold):
+            if are_near(asked_terms[index], own, threshold):
                 yield index, other
 
 
-def _rarest(found: set[str], counts: Counter[str], threshold: float) -> list[str]:
+def _rarest(own: set[str], counts: Counter[str], threshold: float) -> list[str]:
     """The rarest terms of a text by their `counts`, ties in alphabetical order."""
-    needed = len(found) - math.ceil(threshold * len(found)) + 1 if found else 0
-    return sorted(found, key=lambda term: (counts[term], term))[:needed]
+    needed = len(own) - math.ceil(threshold * len(own)) + 1 if own else 0
+    return sorted(own, key=lambda term: (counts[term], term))[:needed]

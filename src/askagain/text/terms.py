@@ -26,11 +26,11 @@ def terms(text: str) -> set[str]:
     ['何退', '如何', '退出']
     """
     text = text.casefold()
-    found = set(WORD.findall(text))
-    found.update(sign for sign in map(str.strip, SIGNS.findall(text)) if sign.strip(END_MARKS))
+    distinct = set(WORD.findall(text))
+    distinct.update(sign for sign in map(str.strip, SIGNS.findall(text)) if sign.strip(END_MARKS))
     for run in RUN.findall(text):
-        found.update(letter_pairs(run))
-    return found
+        distinct.update(letter_pairs(run))
+    return distinct
 
 
 def are_near(one: set[str], other: set[str], threshold: float) -> bool:
