@@ -92,12 +92,13 @@ def _fetch_vectors(entry: "Dataset", folder: Path, paths: list[Path]) -> None:
 
 def _files(entry: "Dataset", given: tuple[Path, ...], downloads: Path | None) -> list[Path]:
     """The files of an entry, downloaded where they were not given."""
-    from askagain.fetch.download import download
+    from askagain.fetch.download import check_file, download
     from askagain.files.opened import refuse_unreadable
 
     if given:
-        for path in given:
+        for file, path in zip(entry.files, given, strict=True):
             refuse_unreadable(path)
+            check_file(file, path)
         return list(given)
     kept = downloads or Path(os.environ.get("ASKAGAIN_CACHE", ".cache")) / "downloads"
     for file in entry.files:

@@ -41,7 +41,7 @@ def download(file: RemoteFile, path: Path, pause: float = 1.0) -> None:
     Raises InputError where the file cannot be had, or is not the one that was expected.
     """
     if path.exists():
-        _check(file, path)
+        check_file(file, path)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -55,10 +55,10 @@ def download(file: RemoteFile, path: Path, pause: float = 1.0) -> None:
                 raise InputError(f"{file.name}: {interruption}; try again later{got}") from interruption
             time.sleep(min(LONGEST_WAIT, interruption.wait or pause * 2**attempt))
     try:
-        _check(file, part)
-    except InputError:
+        check_file(file, part)
+    except InputError as error:
         _forget(part)
-        raise
+        raise InputError(f"{error}; it was removed") from error
     part.replace(path)
     _forget(part)
 
@@ -132,7 +132,7 @@ def _accepted(file: RemoteFile, response: requests.Response, part: Path, begun: 
     return 0
 
 
-def _check(file: RemoteFile, path: Path) -> None:
+def check_file(file: RemoteFile, path: Path) -> None:
     """Raises InputError where a file is not what the catalogue says."""
     size = path.stat().st_size
     with path.open("rb") as content:
@@ -141,14 +141,14 @@ def _check(file: RemoteFile, path: Path) -> None:
         raise InputError(f"{file.name}: a web page came instead of the file; open {file.url} in a browser, and give "
                          "what it saves with --from")  # fmt: skip
     if file.bytes is not None and size != file.bytes:
-        raise InputError(f"{file.name}: {size:,} bytes instead of {file.bytes:,}; it was removed, try again")
+        raise InputError(f"{file.name}: {size:,} bytes instead of {file.bytes:,}")
     for name in ("sha256", "md5"):
         wanted = getattr(file, name)
         if wanted is not None:
             with path.open("rb") as content:
                 digest = hashlib.file_digest(content, name).hexdigest()
             if digest != wanted:
-                raise InputError(f"{file.name}: not the file that was expected ({name} {digest}); it was removed")
+                raise InputError(f"{file.name}: not the file that was expected ({name} {digest})")
 
 
 def _validator(part: Path) -> str | None:
