@@ -23,6 +23,7 @@ TINY = {
     "texts": 300,
     "words": 500,
     "rounds": 1,
+    "dump_megabytes": 1,
 }
 
 

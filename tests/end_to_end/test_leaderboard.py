@@ -144,6 +144,8 @@ def test_only_files_that_a_ranker_needs_are_read(command, small, tmp_path):
 
 def test_a_mistake_in_what_to_compare_is_named(command, small, tmp_path):
     words = ("scripts/leaderboard.py", "data=tsv", f"data.dir={small}", f"paths.runs_dir={tmp_path}")
-    assert "rankers: two are called a; give" in refused(command(*words, "rankers=[{a: ranker=bm25},{a: ranker=tfidf}]"))
+    assert "rankers: two are called a; give" in refused(
+        command(*words, "rankers=[{a:'ranker=bm25'},{a:'ranker=tfidf'}]")
+    )
     assert "rankers=[]: must have 1 or more entries" in refused(command(*words, "rankers=[]"))
     assert "hits@7: no such metric" in refused(command(*words, 'rankers=["encoder=random"]', "columns=[hits@7]"))

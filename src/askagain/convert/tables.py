@@ -77,7 +77,7 @@ def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | No
     has_names = (delimiter == "," or header(path) is not None) if named is None else named
     if quoted is None:
         quoted = delimiter == "," or (has_names and _is_quoted(first))
-    csv.field_size_limit(LONGEST_CELL)
+    usual = csv.field_size_limit(LONGEST_CELL)  # of the whole process
     style: dict[str, Any] = {"delimiter": delimiter, "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE}
     with opened_with_progress(path) as file:
         # Only line ends end a line of an unquoted table; within quotation marks they belong to the cell.
@@ -96,6 +96,8 @@ def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | No
             raise InputError(f"{path}, line {line}: {error}; repair the line, or try --quotes no") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path}, line {_not_utf8(path)}: not UTF-8; convert the file") from error
+        finally:
+            csv.field_size_limit(usual)
 
 
 def _not_utf8(path: Path) -> int:
