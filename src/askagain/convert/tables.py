@@ -77,7 +77,6 @@ def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | No
     has_names = (delimiter == "," or header(path) is not None) if named is None else named
     if quoted is None:
         quoted = delimiter == "," or (has_names and _is_quoted(first))
-    usual = csv.field_size_limit(LONGEST_CELL)  # of the whole process
     style: dict[str, Any] = {"delimiter": delimiter, "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE}
     with opened_with_progress(path) as file:
         # Only line ends end a line of an unquoted table; within quotation marks they belong to the cell.
@@ -86,7 +85,7 @@ def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | No
         names: list[str] | None = None
         line = 1
         try:
-            for cells in rows:
+            for cells in _with_long_cells(rows):
                 if names is None and has_names:
                     names = _names(path, cells)
                 elif any(cell.strip() for cell in cells):
@@ -96,8 +95,19 @@ def _delimited(path: Path, delimiter: str, quoted: bool | None, named: bool | No
             raise InputError(f"{path}, line {line}: {error}; repair the line, or try --quotes no") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path}, line {_not_utf8(path)}: not UTF-8; convert the file") from error
+
+
+def _with_long_cells(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The rows of a reader, whose cells may be longer than csv allows; its limit is one of the whole process."""
+    while True:
+        usual = csv.field_size_limit(LONGEST_CELL)
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
         finally:
             csv.field_size_limit(usual)
+        yield cells
 
 
 def _not_utf8(path: Path) -> int:
