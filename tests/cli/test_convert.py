@@ -125,7 +125,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
     large = tmp_path / "large.csv"
     with large.open("w") as file:
         file.write("question1,question2\n")
-        file.writelines(f"question {i} about vim,asking {i} of the editor\n" for i in range(400_000))
+        file.writelines(f"question {i} about vim,asking {i} of the editor\n" for i in range(1_200_000))
     script = shutil.which("askagain", path=str(tmp_path.__class__(sys.executable).parent))
     process = subprocess.Popen(
         [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
