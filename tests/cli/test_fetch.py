@@ -113,6 +113,17 @@ def test_an_archive_writes_nothing_outside_of_its_folder(askagain, catalogue, tm
     assert not (tmp_path / "train.tsv").exists()
 
 
+def test_an_encrypted_archive_is_one_line(askagain, catalogue, tmp_path):
+    content = bytearray(catalogue.content["/course.zip"])
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags, beside each file and in the index
+        at = content.find(mark)
+        while at >= 0:
+            content[at + place] |= 1
+            at = content.find(mark, at + 4)
+    (tmp_path / "locked.zip").write_bytes(content)
+    assert "encrypted" in refused(askagain("fetch", "course", "--from", tmp_path / "locked.zip"))
+
+
 def test_vectors_are_unpacked_and_the_setting_is_told(askagain, catalogue, tmp_path):
     catalogue.content["/glove.zip"] = zipped(a="x").replace(b"a.tsv", b"a.txt")
     answer = askagain("fetch", "glove", "-o", tmp_path / "vectors")

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from askagain.convert.beir import BeirFolder, read_beir
-from askagain.convert.layouts import Columns, read_groups, read_texts
+from askagain.convert.columns import Columns
+from askagain.convert.layouts import read_groups, read_texts
 from askagain.convert.questions import QuestionsBuilder
 from askagain.errors import InputError
 

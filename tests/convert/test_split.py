@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from askagain.convert.folder import Origin, write_split
 from askagain.convert.questions import QuestionsBuilder
 from askagain.convert.split import SplitSettings, split
+from askagain.corpus.candidates import CandidateSampler
 from askagain.errors import InputError
 from askagain.text.terms import alike_key, are_near, terms
 
@@ -135,6 +136,14 @@ def test_hard_negatives_come_before_drawn_ones():
         question, *texts = (questions.texts[number] for number in row.tolist())
         if question.startswith("quit"):
             assert sum("editor" in text for text in texts[1:]) >= 6
+
+
+def test_only_as_many_of_the_closest_texts_are_taken_as_are_asked_for():
+    texts = ["quit vim", "leave vim", *(f"close {i}" for i in range(50)), *(f"drawn {i}" for i in range(50))]
+    sampler = CandidateSampler(texts, np.arange(52, 102), count=20, guard=0.8, seed=0)
+    drawn = [texts[place] for place in sampler.draw(0, [0, 1], closest=[1, *range(2, 52)], hard=3).texts]
+    assert sorted(text for text in drawn if text.startswith("close")) == ["close 0", "close 1", "close 2"]
+    assert len(drawn) == len(set(drawn)) == 20
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,10 @@ import polars as pl
 import pytest
 
 import askagain
+from askagain.corpus.cache import Cache
+from askagain.corpus.field_table import FieldTable
+from askagain.corpus.token_store import TokenStore
+from askagain.text.fields import Fields, readable
 from tests.end_to_end.conftest import QUICK, refused, succeeded
 
 FIELDS = "data.fields=[title,body,tags]"
@@ -76,6 +80,24 @@ def test_parquet_holds_the_fields_as_well(command, posts):
     from_lines = mrr(succeeded_run(command(*words)))
     (posts / "questions.jsonl").unlink()
     assert mrr(succeeded_run(command(*words))) == from_lines > 0.9
+
+
+def test_titles_without_a_question_are_counted_and_another_weight_reads_nothing_again(posts, tmp_path, caplog):
+    with (posts / "train.tsv").open("a") as file:
+        file.write("never asked\tnor this\n")
+    cache = Cache(tmp_path / "own")
+
+    def opened(weight):
+        fields = Fields(["title", "body"], {"body": 9}, {"body": weight})
+        table = FieldTable(posts / "questions.jsonl", fields, cache)
+        return TokenStore(posts / "train.tsv", 2, "error", cache, fields=table)
+
+    texts = list(opened(1.0).texts)
+    assert "2 of 42 texts are no titles in" in caplog.text
+    assert readable(texts[0]).endswith("about topic0") and texts[-1] == "nor this"
+    before = {path.name for path in (tmp_path / "own").iterdir()}
+    assert list(opened(0.5).texts) == texts
+    assert {path.name for path in (tmp_path / "own").iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,9 @@ def groups(
       askagain convert groups questions.parquet --columns title --group topic --by-time -o data/mine
     """
     from askagain.convert.beir import BeirFolder, read_beir
+    from askagain.convert.columns import Columns
     from askagain.convert.folder import check_new, write_split
-    from askagain.convert.layouts import Columns, read_groups, read_texts
+    from askagain.convert.layouts import read_groups, read_texts
     from askagain.convert.questions import QuestionsBuilder
     from askagain.convert.split import split
 

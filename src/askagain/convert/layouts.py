@@ -1,57 +1,31 @@
-"""Finds out what the columns of a table mean, and reads its groups of duplicates: pairs, triplets, sets, group ids."""
+"""Reads groups of duplicates from tables of many layouts: pairs, triplets, sets, a text a row."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from askagain.convert.columns import (
+    DATES,
+    DUPLICATE_OF,
+    GROUPS,
+    IDS,
+    LABELS,
+    NEGATIVE,
+    SETS,
+    TEXTS,
+    Columns,
+    column_named,
+    date_of,
+    is_yes,
+    pair_columns,
+    refuse_names,
+    wanted_column,
+)
 from askagain.convert.questions import QuestionsBuilder
 from askagain.convert.tables import CellError, Record, as_text, read_table
 from askagain.errors import InputError
 
-PAIRS = (
-    ("question1", "question2"),
-    ("anchor", "positive"),
-    ("query", "positive"),
-    ("query", "pos"),
-    ("question", "duplicate"),
-    ("sentence1", "sentence2"),
-    ("sentencea", "sentenceb"),
-    ("text1", "text2"),
-    ("title1", "title2"),
-    ("title", "duplicatetitle"),
-    ("q1", "q2"),
-    ("sentence1text", "sentence2text"),
-)
-SETS = ("set", "group", "questions", "texts", "sentences", "duplicates", "titles")
-LABELS = ("isduplicate", "duplicate", "label", "labels", "similar", "ismatch")
-GROUPS = ("groupid", "group", "cluster", "clusterid", "duplicategroup", "canonicalid")
-DUPLICATE_OF = ("duplicateof", "duplicateid", "originalid", "parentid")
-TEXTS = ("text", "title", "question", "sentence", "query", "content", "questiontitle")
-IDS = ("id", "postid", "questionid", "textid", "docid")
-DATES = ("date", "created", "createdat", "creationdate", "timestamp", "time", "askedat")
-POSITIVE = re.compile(r"positive_?\d*|pos_?\d*", re.IGNORECASE)
-NEGATIVE = re.compile(r"neg(ative)?s?_?\d*", re.IGNORECASE)
 OTHER_COLUMNS = "name the columns of texts with --columns"
-YES = ("1", "1.0", "true", "yes", "duplicate", "y", "t")
-NO = ("0", "0.0", "false", "no", "notduplicate", "nonduplicate", "n", "f", "", "none", "null")
-MILLISECONDS = 10**11  # a Unix time beyond is not in seconds
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of columns; None or none: found by their names.
-
-    `texts`: two or more columns whose texts duplicate each other, or the one with the text. `label`: whether a row's
-    texts do. `group`: rows with the same value duplicate each other. `date`: when the text was written.
-    """
-
-    texts: tuple[str, ...] = ()
-    label: str | None = None
-    group: str | None = None
-    date: str | None = None
 
 
 def read_groups(path: Path, columns: Columns, builder: QuestionsBuilder, quoted: bool | None = None) -> str:
@@ -74,7 +48,7 @@ def _read_groups(path: Path, records: Iterator[Record], columns: Columns, builde
     rows = _chain(first, records)
     if isinstance(first.cells, list):
         if not columns.texts:
-            _refuse_names(path, columns)
+            refuse_names(path, columns)
             return _read_lists(path, rows, builder)
         rows = _numbered(path, rows)
         first = next(rows)
@@ -102,11 +76,11 @@ def _read_unlabelled(path: Path, records: Iterator[Record], columns: Columns, bu
             for cell in record.cells:
                 builder.add(as_text(cell), unlabelled=True)
             continue
-        text = columns.texts[0] if columns.texts else _by_name(list(record.cells), TEXTS)
+        text = columns.texts[0] if columns.texts else column_named(list(record.cells), TEXTS)
         if text not in record.cells:
             raise InputError(f"{path}, line {record.line}: which column is the text? it has {', '.join(record.cells)}")
-        when = when or columns.date or _by_name(list(record.cells), DATES)
-        builder.add(as_text(record.cells[text]), _date(path, record, when), unlabelled=True)
+        when = when or columns.date or column_named(list(record.cells), DATES)
+        builder.add(as_text(record.cells[text]), date_of(path, record, when), unlabelled=True)
 
 
 class _Counted(Iterator[Record]):
@@ -144,22 +118,22 @@ def _read_lists(path: Path, rows: Iterator[Record], builder: QuestionsBuilder) -
 def _read_columns(
     path: Path, rows: Iterator[Record], names: list[str], columns: Columns, builder: QuestionsBuilder
 ) -> str:
-    when = _wanted(path, names, columns.date, DATES, "date", needed=columns.date is not None)
+    when = wanted_column(path, names, columns.date, DATES, "date", needed=columns.date is not None)
     text_columns = list(columns.texts)
     for name in text_columns:
-        _wanted(path, names, name, (), "text")
+        wanted_column(path, names, name, (), "text")
     if not text_columns:
-        text_columns = _pair_columns(names)
-    group = _wanted(path, names, columns.group, GROUPS, "group", needed=columns.group is not None)
-    original = _by_name(names, DUPLICATE_OF)
+        text_columns = pair_columns(names)
+    group = wanted_column(path, names, columns.group, GROUPS, "group", needed=columns.group is not None)
+    original = column_named(names, DUPLICATE_OF)
     if len(text_columns) < 2:
-        single = text_columns[0] if text_columns else _by_name(names, TEXTS)
+        single = text_columns[0] if text_columns else column_named(names, TEXTS)
         if group is not None and single is not None:
             return _read_long(path, rows, single, group, when, builder)
         if original is not None and single is not None:
             return _read_links(path, rows, names, single, original, when, builder)
     if not text_columns:
-        together = _by_name(names, SETS)
+        together = column_named(names, SETS)
         if together is None:
             raise InputError(
                 f"{path}: which of its columns ({', '.join(names)}) duplicate each other? name two with --columns A,B, "
@@ -174,20 +148,9 @@ def _read_columns(
         raise InputError(
             f"{path}: --label {columns.label} is a column of texts; name another, or the texts with --columns"
         )
-    label = _wanted(path, names, columns.label, LABELS, "label", needed=columns.label is not None)
+    label = wanted_column(path, names, columns.label, LABELS, "label", needed=columns.label is not None)
     negatives = [name for name in names if NEGATIVE.fullmatch(name) and name not in text_columns]
     return _read_pairs(path, rows, text_columns, label if label not in text_columns else None, negatives, when, builder)
-
-
-def _pair_columns(names: list[str]) -> list[str]:
-    """The columns of a pair, found by their names; with `positive`, all of its kind."""
-    plain = {_plain(name): name for name in names}
-    for pair in PAIRS:
-        if all(name in plain for name in pair):
-            chosen = [plain[name] for name in pair]
-            more = [name for name in names if POSITIVE.fullmatch(name) and name not in chosen]
-            return chosen + more if POSITIVE.fullmatch(chosen[1]) else chosen
-    return []
 
 
 def _read_pairs(
@@ -202,8 +165,8 @@ def _read_pairs(
     for record in rows:
         cells = _named(path, record)
         texts = [text for name in text_columns for text in texts_of(cells.get(name))]
-        moment = _date(path, record, when)
-        if label is None or _is_yes(path, record, label):
+        moment = date_of(path, record, when)
+        if label is None or is_yes(path, record, label):
             _count_group(path, record, builder.add_group(texts, moment), builder)
         else:
             builder.count("pairs labelled as no duplicates")
@@ -226,7 +189,7 @@ def _read_long(
     for record in rows:
         cells = _named(path, record)
         value = as_text(cells.get(group)).strip()
-        builder.add(as_text(cells.get(text)), _date(path, record, when), unlabelled=not value)
+        builder.add(as_text(cells.get(text)), date_of(path, record, when), unlabelled=not value)
         if value:
             groups.setdefault(value, []).append(as_text(cells.get(text)))
     for texts in groups.values():
@@ -244,14 +207,14 @@ def _read_links(
     builder: QuestionsBuilder,
 ) -> str:
     """A text a row, with its id and the id of the one that it duplicates."""
-    own = _wanted(path, names, None, IDS, "id")
+    own = wanted_column(path, names, None, IDS, "id")
     texts: dict[str, str] = {}
     links: list[tuple[int, str, str]] = []
     for record in rows:
         cells = _named(path, record)
         key, other = as_text(cells.get(str(own))).strip(), as_text(cells.get(original)).strip()
         texts[key] = as_text(cells.get(text))
-        builder.add(texts[key], _date(path, record, when), unlabelled=not other)
+        builder.add(texts[key], date_of(path, record, when), unlabelled=not other)
         if other:
             links.append((record.line, key, other))
     for _, key, other in links:
@@ -285,71 +248,3 @@ def _count_group(path: Path, record: Record, is_group: bool, builder: QuestionsB
     if not is_group:
         builder.count("rows without two texts")
         builder.counts.setdefault("first of them, line", record.line)
-
-
-def _is_yes(path: Path, record: Record, label: str) -> bool:
-    value = re.sub(r"[\s_-]", "", as_text(_named(path, record).get(label)).lower())
-    if value not in YES and value not in NO:
-        raise InputError(
-            f"{path}, line {record.line}: {label}={as_text(_named(path, record).get(label))!r} says neither yes nor no "
-            "(1 or 0, true or false); name another column with --label, or none with --label none"
-        )
-    return value in YES
-
-
-def _date(path: Path, record: Record, column: str | None) -> int | None:
-    """Seconds since 1970, or None."""
-    if column is None or not isinstance(record.cells, dict):
-        return None
-    value = record.cells.get(column)
-    try:
-        if isinstance(value, datetime):
-            return int(value.replace(tzinfo=value.tzinfo or UTC).timestamp())
-        if isinstance(value, date):
-            return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
-        text = as_text(value).strip()
-        if not text:
-            return None
-        if re.fullmatch(r"\d{9,}(\.\d+)?", text):
-            seconds = float(text)
-            return int(seconds / 1000 if seconds > MILLISECONDS else seconds)
-        moment = datetime.fromisoformat(text)
-        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-    except (ValueError, OverflowError) as error:
-        raise InputError(
-            f"{path}, line {record.line}: {column}={as_text(value)[:40]!r} is no date such as 2026-01-31 or a Unix "
-            "time; name another column with --date, or none with --date none"
-        ) from error
-
-
-def _wanted(
-    path: Path, names: list[str], given: str | None, known: tuple[str, ...], meaning: str, needed: bool = True
-) -> str | None:
-    """The column that was given, else the one found by its name; `none` stands for no column."""
-    if given is not None and given.lower() == "none" and given not in names:
-        return None
-    if given is not None and given in names:
-        return given
-    found = _by_name(names, known) if given is None else None
-    if found is None and needed:
-        said = f"no column {given}" if given is not None else f"which column is the {meaning}?"
-        raise InputError(f"{path}: {said}; its columns are {', '.join(names)}")
-    return found
-
-
-def _refuse_names(path: Path, columns: Columns) -> None:
-    given = [name for name in (columns.label, columns.group, columns.date) if name not in (None, "none")]
-    if given:
-        raise InputError(
-            f"{path}: its columns have no names, so there is no {given[0]}; number them, as in --columns 2,3 --label "
-            "1, or add a first line with names"
-        )
-
-
-def _by_name(names: list[str], known: tuple[str, ...]) -> str | None:
-    plain = {_plain(name): name for name in reversed(names)}
-    return next((plain[name] for name in known if name in plain), None)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())

@@ -5,7 +5,6 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import overload
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -14,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from askagain.corpus.tsv import LONGEST_TEXT
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.cleaning import cleaned
+from askagain.text.lazy_texts import LazyTexts
 from askagain.text.terms import alike_key
 
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
@@ -92,7 +92,7 @@ def join(
     )
 
 
-class Selected(Sequence[str]):
+class Selected(LazyTexts):
     """The texts at `places` of a sequence."""
 
     def __init__(self, texts: Sequence[str], places: np.ndarray) -> None:
@@ -102,14 +102,8 @@ class Selected(Sequence[str]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self._texts[place] for place in self._places[index].tolist()]
-        return self._texts[int(self._places[index])]
+    def text(self, place: int) -> str:
+        return self._texts[int(self._places[place])]
 
 
 class QuestionsBuilder:

@@ -14,7 +14,7 @@ from askagain.text.bags import Bags
 SHARE = 0.1  # of the groups, for each ranking set
 MOST_ROWS, FEW_ROWS = 500, 20  # of a ranking set, unless a number is asked for
 
-# Texts, and the number of neighbours wanted, to the indices of the texts closest to each question, [questions, wanted].
+# Questions, texts and a number to the indices of the texts closest to each question, [questions, that number or more].
 HardNegatives = Callable[[Sequence[str], Sequence[str], int], np.ndarray]
 
 
@@ -79,8 +79,8 @@ def split(questions: Questions, settings: SplitSettings) -> Split:
         closest = _closest(questions, [texts[0] for texts in members], settings)
         rows = []
         numbered = zip(chosen.tolist(), members, closest, strict=True)
-        for group, texts, first in with_progress(numbered, len(members), f"candidates of {name}"):
-            drawn = sampler.draw(group, texts, first)
+        for group, texts, near in with_progress(numbered, len(members), f"candidates of {name}"):
+            drawn = sampler.draw(group, texts, near, settings.hard)
             guarded += drawn.guarded
             if len(drawn.texts):
                 rows.append(np.concatenate([texts[:2], drawn.texts]))
@@ -143,7 +143,7 @@ def _members(questions: Questions, group: int, settings: SplitSettings) -> list[
 
 
 def _closest(questions: Questions, asked: list[int], settings: SplitSettings) -> Sequence[Sequence[int]]:
-    """For each question the texts to take as candidates before any are drawn, closest first."""
+    """For each question the texts close to it, closest first; some more than are wanted, since not all may be taken."""
     if not settings.hard or settings.closest is None or not asked:
         return [()] * len(asked)
     found = settings.closest([questions.texts[text] for text in asked], questions.texts, settings.hard)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from lzma import LZMAError
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from askagain.convert.questions import TOO_LONG, UNKNOWN_DATE, Questions, is_too
 from askagain.convert.xml_rows import RowError, RowParser, read_rows_of
 from askagain.errors import InputError
 from askagain.files.progress import bytes_progress_bar
+from askagain.text.lazy_texts import LazyTexts
 
 POSTS, LINKS = "Posts.xml", "PostLinks.xml"
 QUESTION, DUPLICATE = "1", "3"  # PostTypeId, LinkTypeId
@@ -90,7 +91,7 @@ class Dump:
         return join(texts, keys, places[known], np.ones(len(ids), dtype=bool), dates, self.counts)
 
 
-class Lines(Sequence[str]):
+class Lines(LazyTexts):
     """The lines of a UTF-8 file, read when they are asked for. `offsets`: where each begins, [lines + 1]."""
 
     def __init__(self, path: Path, offsets: np.ndarray) -> None:
@@ -100,14 +101,8 @@ class Lines(Sequence[str]):
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return self._bytes[self._offsets[index] : self._offsets[index + 1] - 1].tobytes().decode("utf-8")
+    def text(self, place: int) -> str:
+        return self._bytes[self._offsets[place] : self._offsets[place + 1] - 1].tobytes().decode("utf-8")
 
 
 def read_dump(sources: Sequence[Path], titles: Path, posts: Path | None) -> Questions:

@@ -39,11 +39,12 @@ class CandidateSampler:
         self._seed = seed
         self._terms = lru_cache(REMEMBERED)(lambda text: terms(texts[text]))  # of texts that are drawn again
 
-    def draw(self, row: int, members: Sequence[int], first: Iterable[int] = ()) -> Drawn:
+    def draw(self, row: int, members: Sequence[int], closest: Iterable[int] = (), hard: int = 0) -> Drawn:
         """The candidates of a row, in random order.
 
         `row`: its number, which the draw depends on. `members`: the texts of its group, its question and duplicate
-        first. `first`: texts to take before any are drawn, such as hard negatives.
+        first. `closest`: texts close to the question, the `hard` first of which that may be candidates are taken before
+        any are drawn.
         """
         rng = np.random.default_rng([self._seed, row])
         near = [self._terms(text) for text in members[:COMPARED_MEMBERS]]
@@ -51,10 +52,10 @@ class CandidateSampler:
         taken: list[int] = []
         guarded = 0
 
-        def consider(texts: Iterable[int]) -> None:
+        def consider(texts: Iterable[int], most: int) -> None:
             nonlocal guarded
             for text in texts:
-                if len(taken) == self._count:
+                if len(taken) == most:
                     return
                 if text in seen:
                     continue
@@ -65,12 +66,12 @@ class CandidateSampler:
                 else:
                     taken.append(text)
 
-        consider(first)
+        consider(closest, min(hard, self._count))
         if len(self._pool) <= DENSE * self._count:
-            consider(rng.permutation(self._pool).tolist())
+            consider(rng.permutation(self._pool).tolist(), self._count)
         else:
             while len(taken) < self._count and len(seen) < len(self._pool) // 2:
-                consider(self._pool[rng.integers(len(self._pool), size=self._count)].tolist())
+                consider(self._pool[rng.integers(len(self._pool), size=self._count)].tolist(), self._count)
         return Drawn(rng.permutation(np.array(taken, dtype=np.int64)), guarded)
 
 

@@ -1,13 +1,15 @@
 """The further fields of questions, looked up by their titles."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from askagain.corpus.cache import Cache
+from askagain.corpus.tsv import Rows
 from askagain.errors import InputError
 from askagain.files.opened import refuse_unreadable
 from askagain.text.cleaning import cleaned
@@ -21,37 +23,56 @@ ROWS_PER_BLOCK = 1 << 16
 class FieldTable:
     """Questions with their fields, read from JSON Lines or Parquet.
 
-    `digest`: of the file. `key`: what composed texts depend on. Raises InputError for a file that cannot be read or
-    lacks a field. Of questions with one title the first counts.
+    The file is read when the first title is looked up, which a cached token store has no need of. Of questions with one
+    title the first counts.
+
+    `key`: what composed texts depend on. Looking up raises InputError for a file that cannot be read or lacks a field.
     """
 
     def __init__(self, path: Path, fields: Fields, cache: Cache) -> None:
         refuse_unreadable(path)
+        self.path = path
         self.fields = fields
-        self.digest = cache.content_digest(path)
-        self.key: dict[str, object] = {"questions": self.digest, "fields": fields.as_dict()}
-        self._composed: dict[str, str] = {}
-        repeated = 0
-        for record in _records(path, fields.names):
-            title = _title(record.get(fields.names[0]))
-            if title in self._composed:
+        read = {"names": list(fields.names), "words": dict(fields.words)}
+        self.key: dict[str, object] = {"questions": cache.content_digest(path), **read}
+
+    def composed(self, pieces: Iterable[Rows], source: Path) -> Iterator[Rows]:
+        """Rows of titles with the further fields of their questions; titles that are not there stay as they are.
+
+        Those are counted in a warning; `source`: the file of the rows.
+        """
+        cells = missing = 0
+        for rows in pieces:
+            texts = [self._composed.get(title) for title in rows.cells.to_list()]
+            cells += len(texts)
+            missing += texts.count(None)
+            filled = [text or title for text, title in zip(texts, rows.cells, strict=True)]
+            yield rows._replace(cells=pl.Series(filled, dtype=pl.String))
+        if missing:
+            counts = f"{missing:,} of {cells:,}"
+            log.warning("%s: %s texts are no titles in %s: read without further fields", source, counts, self.path)
+
+    @cached_property
+    def _composed(self) -> dict[str, str]:
+        """The text of each question by its title."""
+        texts: dict[str, str] = {}
+        name, repeated = self.fields.names[0], 0
+        for record in _records(self.path, self.fields.names):
+            title = _title(record.get(name))
+            if title in texts:
                 repeated += 1
             elif title:
-                self._composed[title] = fields.compose({**record, fields.names[0]: title})
+                texts[title] = self.fields.compose({**record, name: title})
         if repeated:
-            log.warning("%s: %d questions have the title of another, and are left out", path, repeated)
-
-    def compose(self, titles: pl.Series) -> pl.Series:
-        """Each title with the further fields of its question; a title that is not there stays as it is."""
-        composed = self._composed
-        return pl.Series([composed.get(title, title) for title in titles.to_list()], dtype=pl.String)
+            log.warning("%s: %d questions have the title of another, and are left out", self.path, repeated)
+        return texts
 
 
 def _title(value: Any) -> str:
     return " ".join(cleaned(str(value)).split()) if value is not None else ""
 
 
-def _records(path: Path, names: Any) -> Iterator[Mapping[str, Any]]:
+def _records(path: Path, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     is_parquet = path.suffix == ".parquet"
     try:
         table = pl.read_parquet(path) if is_parquet else pl.read_ndjson(path)

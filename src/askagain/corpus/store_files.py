@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from askagain.files.in_order import in_order
 from askagain.files.json_files import write_json
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import title_of
+from askagain.text.lazy_texts import LazyTexts
 from askagain.text.terms import alike_key
 from askagain.text.token_words import TokenWords
 
@@ -26,7 +27,7 @@ IDS, OFFSETS = ".ids.int32", ".offsets.int64"  # suffixes of files of bags
 TOKENS = "tokens.txt"  # one token a line; neither texts nor tokens have line ends in them
 
 
-class StoredTexts(Sequence[str]):
+class StoredTexts(LazyTexts):
     """Texts that are put together from their tokens when they are asked for."""
 
     def __init__(self, file: "StoredFile") -> None:
@@ -35,22 +36,13 @@ class StoredTexts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._file.bags)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            return self._block(start, stop) if step == 1 else [self[i] for i in range(start, stop, step)]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
+    def text(self, place: int) -> str:
         tokens = self._file.tokens
-        return " ".join([tokens[token] for token in self._file.bags.bag(index % len(self)).tolist()])
+        return " ".join([tokens[token] for token in self._file.bags.bag(place).tolist()])
 
-    def _block(self, start: int, stop: int) -> list[str]:
+    def block(self, start: int, stop: int) -> list[str]:
         """Consecutive texts, at a fraction of what they take one by one."""
-        bags = self._file.bags.slice(start, max(start, stop))
+        bags = self._file.bags.slice(start, stop)
         tokens = self._file.tokens
         words = [tokens[token] for token in bags.ids.tolist()]
         return [" ".join(words[begin:end]) for begin, end in pairwise(bags.offsets.tolist())]

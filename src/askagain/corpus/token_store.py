@@ -102,7 +102,7 @@ class TokenStore(FeatureSource):
             first_line = 1 if names is None else 2
             rows = read_rows(path, min_columns, on_bad_row, separator, piece_bytes, clean, first_line)
             if fields is not None:
-                rows = (piece._replace(cells=fields.compose(piece.cells)) for piece in rows)
+                rows = fields.composed(rows, path)
             hashes[:] = [write_texts(rows, folder)]
             if cache.content_digest(path) != self.digest:
                 raise InputError(f"{path} was changed while it was read: start again when it is complete")

@@ -10,6 +10,7 @@ from askagain.files.progress import bytes_progress_bar
 from askagain.files.writing import atomic_write
 
 CHUNK_BYTES = 1 << 20
+ENCRYPTED = 1  # of a member's flags
 
 
 def unpack(archive: Path, folder: Path, suffixes: Iterable[str]) -> list[Path]:
@@ -23,11 +24,13 @@ def unpack(archive: Path, folder: Path, suffixes: Iterable[str]) -> list[Path]:
             names = [PurePosixPath(member.filename).name for member in members]
             if not names:
                 raise InputError(f"{archive}: no {' or '.join(suffixes)} file in it")
+            if any(member.flag_bits & ENCRYPTED for member in members):
+                raise InputError(f"{archive}: encrypted; unpack it by hand")
             if len(set(names)) < len(names):
                 raise InputError(f"{archive}: two of its files have one name; unpack it by hand")
             for member, name in zip(members, names, strict=True):
                 _write(packed, member, folder / name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputError(f"{archive}: damaged or no zip archive ({error}); remove it and fetch it again") from error
     return [folder / name for name in names]
 

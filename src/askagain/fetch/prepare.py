@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
+from askagain.convert.columns import Columns
 from askagain.convert.folder import Origin, write_readme
-from askagain.convert.layouts import Columns, read_groups
+from askagain.convert.layouts import read_groups
 from askagain.convert.questions import Questions, QuestionsBuilder
 from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
