@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["Run", "evaluate", "load", "train"]
 
 
-def load(path: str | Path, dim: int | None = None) -> "BagEncoder":
-    """The encoder saved in a run folder, an encoder folder or a checkpoint.
+def load(path: str | Path, dim: int | None = None, memory_map: bool = False) -> "BagEncoder":
+    """The encoder saved in a run folder, an encoder folder or a checkpoint. Only a checkpoint needs PyTorch.
 
-    `dim`: keep only the first `dim` numbers of each vector (None: all); an encoder trained with the Matryoshka loss
-    is made for it. Raises InputError where there is no encoder, or where its vectors are shorter than `dim`.
+    Args:
+        path: The run folder, encoder folder or .ckpt file.
+        dim: Keep only the first numbers of each vector (None: all); an encoder that was trained with the Matryoshka
+            loss is made for it.
+        memory_map: Read rows of the table when they are used: starts faster, and processes share the memory.
+
+    Raises:
+        InputError: There is no encoder, it is damaged, or its vectors are shorter than `dim`.
     """
-    from askagain.models.folder import load_encoder  # torch is imported when an encoder is wanted, not before
+    from askagain.models.folder import load_encoder
 
-    return load_encoder(path, dim)
+    return load_encoder(path, dim, memory_map)
 
 
 def __getattr__(name: str) -> Any:

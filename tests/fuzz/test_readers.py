@@ -25,7 +25,8 @@ from askagain.files.arrays import load_array
 from askagain.files.checksums import DamagedError, check_files, write_checksums
 from askagain.files.sealed_zip import check_seal, seal
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import checkpoint_entry, load_encoder, save_encoder
+from askagain.models.checkpoint import checkpoint_entry
+from askagain.models.folder import load_encoder, save_encoder
 from askagain.text.cleaning import cleaned
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
@@ -207,7 +208,7 @@ def checkpoint(folder: Path) -> bytes:
     """A sealed checkpoint of `small_encoder`."""
     encoder, path = small_encoder(), folder / "whole.ckpt"
     entry = checkpoint_entry(encoder, "table", None)
-    torch.save({"state_dict": {"table": encoder.bag.weight.detach()}, "encoder": entry}, path)
+    torch.save({"state_dict": {"table": torch.from_numpy(encoder.table.rows)}, "encoder": entry}, path)
     seal(path)
     return path.read_bytes()
 

@@ -1,3 +1,4 @@
+import doctest
 import json
 import pickle
 
@@ -9,8 +10,10 @@ from safetensors.torch import save_file
 import askagain
 from askagain.errors import InputError
 from askagain.files.checksums import write_checksums
+from askagain.models import bag_encoder
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import checkpoint_entry, save_encoder
+from askagain.models.checkpoint import checkpoint_entry
+from askagain.models.folder import TABLE, save_encoder
 from askagain.models.mean_of_vectors import mean_of_vectors
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
@@ -268,8 +271,8 @@ def test_a_checkpoint_alone_is_an_encoder_with_its_own_weights(tmp_path):
 def test_weights_of_features_in_a_checkpoint_scale_its_rows(tmp_path):
     rows = encoder().features.size
     write_checkpoint(tmp_path / "last.ckpt", torch.ones(rows, 4), torch.arange(rows).float())
-    table = askagain.load(tmp_path / "last.ckpt").bag.weight
-    assert torch.equal(table, torch.arange(rows).float()[:, None].expand(rows, 4))
+    table = askagain.load(tmp_path / "last.ckpt").table.rows
+    assert np.array_equal(table, np.arange(rows)[:, None].repeat(4, axis=1))
 
 
 def test_a_checkpoint_with_weights_of_another_shape_or_damaged_files_is_refused(tmp_path):
@@ -313,3 +316,64 @@ def test_another_pooling_and_a_table_that_does_not_fit_are_refused():
         encoder(pooling="max")
     with pytest.raises(InputError, match="the features need"):
         BagEncoder(CLEAN, encoder().features, torch.zeros(1, 4))
+
+
+def test_encode_takes_batches_lengths_and_dims_without_changing_the_numbers():
+    one = encoder()
+    texts = ["mount the disk", "disk", "xyz", ""] * 5
+    vectors = one.encode(texts)
+    assert np.array_equal(one.encode(texts, batch_size=3, show_progress=True), vectors)
+    assert np.array_equal(one.encode(texts, dim=2), vectors[:, :2])
+    unit = one.encode(texts, normalize=True, dim=3)
+    expected = vectors[:, :3] / np.maximum(np.linalg.norm(vectors[:, :3], axis=1, keepdims=True), 1e-12)
+    np.testing.assert_allclose(unit, expected, atol=1e-6)
+    assert np.array_equal(encoder(normalize=True).encode(texts, normalize=False), vectors)
+    for wrong, said in (({"batch_size": 0}, "batch_size=0: must be at least 1"), ({"dim": 5}, "dim=5: must be from 1")):
+        with pytest.raises(InputError, match=said):
+            one.encode(texts, **wrong)
+
+
+def test_similarity_is_the_cosine_of_texts_or_of_their_vectors():
+    one = encoder()
+    a, b = ["mount disk", "xyz"], ["disk", "mount", "mount disk"]
+    vectors = one.encode(a)
+    cosines = one.similarity(a, b)
+    assert np.array_equal(one.similarity(vectors, one.encode(b)), cosines)
+    assert np.array_equal(vectors, one.encode(a))  # what is given is left as it is
+    assert cosines.shape == (2, 3) and cosines[0, 2] == pytest.approx(1) and not cosines[1].any()
+    with pytest.raises(InputError, match=r"vectors have the shape \(2, 3\); \[texts, 4\] is needed"):
+        one.similarity(vectors[:, :3], b)
+
+
+def test_candidates_are_ranked_best_first_and_tied_ones_keep_their_order():
+    order, scores = encoder().rank("mount disk", ["xyz", "disk mount", "unheard", "mount disk"])
+    assert order.tolist()[:2] == [1, 3] and scores.tolist()[:2] == pytest.approx([1, 1])
+    assert [place for place in order.tolist() if place in (0, 2)] == [0, 2]
+
+
+@pytest.mark.parametrize("memory_map", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_an_encoder_saved_with_small_numbers_gives_nearly_the_same_vectors(tmp_path, dtype, memory_map):
+    one = encoder(normalize=True)
+    one.save(tmp_path / "encoder", dtype=dtype)
+    other = askagain.load(tmp_path / "encoder", memory_map=memory_map)
+    texts = ["mount the disk", "disk", "xyz"]
+    assert other.table.dtype == dtype
+    np.testing.assert_allclose(other.encode(texts), one.encode(texts), atol={"float32": 0}.get(dtype, 0.01))
+    other.save(tmp_path / "again")
+    assert np.array_equal(askagain.load(tmp_path / "again").encode(texts), other.encode(texts))
+    assert askagain.load(tmp_path / "again", dim=2).encode(texts).shape == (3, 2)
+
+
+def test_damage_that_a_mapped_table_is_not_checked_for_is_no_crash(tmp_path):
+    save_encoder(encoder(), tmp_path / "encoder")
+    for content in (b"", b"\xff" * 8, b"\x02" + b"\0" * 7 + b"{}", (tmp_path / "encoder" / TABLE).read_bytes()[:-3]):
+        (tmp_path / "encoder" / TABLE).write_bytes(content)
+        write_checksums(tmp_path / "encoder")
+        with pytest.raises(InputError, match="damaged encoder folder"):
+            askagain.load(tmp_path, memory_map=True)
+
+
+def test_the_examples_of_the_class_run():
+    assert doctest.testmod(bag_encoder).failed == 0
+    assert doctest.testmod(bag_encoder).attempted > 5

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from askagain.models.bag_encoder import unit_vectors
 from askagain.ranking.among_all import rank_among_all
 from askagain.ranking.metrics import compute_metrics
-from askagain.ranking.products import unit_vectors
 from askagain.text.bags import Bags
 
 SEED = 17

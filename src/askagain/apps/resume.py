@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from askagain.errors import InputError
 from askagain.files.sealed_zip import check_seal
-from askagain.models.folder import read_checkpoint
+from askagain.models.checkpoint import read_checkpoint
 
 log = logging.getLogger(__name__)
 

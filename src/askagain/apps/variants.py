@@ -36,7 +36,7 @@ def variants(cfg: DictConfig, encoder: BagEncoder) -> list[Variant]:
 def _with_known_words_alone(variant: Variant) -> Variant:
     encoder = variant.encoder
     features = Features("words", encoder.features.vocabulary, NgramTokenizer())
-    table = encoder.bag.weight.detach()[: features.size]
+    table = encoder.table.rows[: features.size]
     alone = BagEncoder(encoder.preprocessor, features, table, encoder.pooling, encoder.normalize)
     heading = ", ".join(part for part in (variant.heading, "known words") if part)
     return Variant(f"{variant.prefix}known_words/", heading, alone)

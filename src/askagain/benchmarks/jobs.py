@@ -198,7 +198,7 @@ def _encoder(corpus: Corpus, dim: int) -> BagEncoder:
     """An encoder with a random table for the words of the corpus."""
     features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
     torch.manual_seed(0)
-    return BagEncoder(corpus.preprocessor, features, torch.randn(features.size, dim), normalize=True)
+    return BagEncoder(corpus.preprocessor, features, torch.randn(features.size, dim).numpy(), normalize=True)
 
 
 def _run(job: str, settings: dict[str, Any]) -> Metrics:

@@ -12,12 +12,12 @@ from askagain.corpus.token_store import TokenStore
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.evaluation.full_corpus import FullRanking
-from askagain.models.bag_encoder import BagEncoder
+from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.models.encoder import Encoder
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.among_all import rank_among_all
 from askagain.ranking.metrics import Metrics, OwnMetrics, compute_metrics
-from askagain.ranking.products import Vectors, unit_vectors
+from askagain.ranking.products import Vectors
 from askagain.ranking.ranks import Ranks, rank_duplicates, rank_sparse
 from askagain.text.bags import Bags
 

@@ -8,9 +8,10 @@ import numpy as np
 from askagain.corpus.token_store import TokenStore
 from askagain.evaluation.evaluate import Ranker, embed, text_vectors
 from askagain.evaluation.full_corpus import FullRanking
+from askagain.models.bag_encoder import unit_vectors
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.among_all import TEXTS_PER_BLOCK
-from askagain.ranking.products import products, unit_vectors
+from askagain.ranking.products import products
 from askagain.ranking.ranks import Ranks
 from askagain.text.bags import Bags
 

@@ -1,10 +1,15 @@
 """Arrays in files: .npy that holds numbers only, and memory-mapped arrays."""
 
+import json
+import math
 import mmap
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+
+LENGTH_BYTES, LARGEST_HEADER = 8, 100_000_000  # of safetensors
+TENSOR_TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "I64": "<i8", "I32": "<i4"}
 
 
 def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
@@ -33,3 +38,32 @@ def read_at_random(array: np.ndarray) -> None:
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
         owner.madvise(mmap.MADV_RANDOM)
+
+
+def read_tensors(path: Path, memory_map: bool = False) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, by name, as memory-mapped arrays if wanted; reads faster than the package.
+
+    Raises ValueError, KeyError or TypeError for a damaged header.
+
+    Source: the description of the format at https://github.com/huggingface/safetensors.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
+        if not 0 < header_bytes <= min(size - LENGTH_BYTES, LARGEST_HEADER):
+            raise ValueError(f"{path.name} has no header of safetensors")
+        header = json.loads(file.read(header_bytes))
+    first = LENGTH_BYTES + header_bytes
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        dtype, shape = np.dtype(TENSOR_TYPES[entry["dtype"]]), tuple(entry["shape"])
+        if not 0 <= begin <= end <= size - first or math.prod(shape) * dtype.itemsize != end - begin:
+            raise ValueError(f"{path.name} has a tensor that does not fit into it")
+        if memory_map and end > begin:
+            tensors[name] = np.memmap(path, dtype, "r", first + begin, shape).view(np.ndarray)
+        else:
+            tensors[name] = np.fromfile(path, dtype, math.prod(shape), offset=first + begin).reshape(shape)
+    return tensors

@@ -17,14 +17,18 @@ def json_text(content: Any, indent: int | None = None) -> str:
     return json.dumps(content, ensure_ascii=False, indent=indent) + "\n"
 
 
-def distinct_strings(strings: Any, name: str) -> list[str]:
-    """Returns `strings` if it is a list of distinct strings, else raises ValueError with the file's `name`."""
-    if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
+def distinct_strings(strings: Any, name: str) -> dict[str, int]:
+    """The place of each string of a list of distinct ones.
+
+    Raises ValueError with the file's `name` for anything else, and for strings with half of a character.
+    """
+    if not isinstance(strings, list) or not set(map(type, strings)) <= {str}:
         raise ValueError(f"{name} is not a list of strings")
     try:
         "".join(strings).encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError(f"{name} has half of a character, a lone surrogate") from None
-    if len(set(strings)) < len(strings):
+    places = dict(zip(strings, range(len(strings)), strict=True))
+    if len(places) < len(strings):
         raise ValueError(f"{name} has a string twice")
-    return strings
+    return places

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from askagain.errors import InputError
-from askagain.files.progress import bytes_progress_bar
 
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8
@@ -65,6 +64,8 @@ def opened_with_progress(path: Path) -> Iterator[BinaryIO]:
 
     Raises InputError where gzip data are damaged or end too early.
     """
+    from askagain.files.progress import bytes_progress_bar  # rich is not needed to encode
+
     with bytes_progress_bar() as progress, path.open("rb") as file:
         watched = progress.wrap_file(file, total=path.stat().st_size, description=f"reading {path.name}")
         with _decompressed(watched, path) as content:

@@ -50,6 +50,15 @@ def _bar(*columns: ProgressColumn) -> Progress:
     )
 
 
+def counted_progress(starts: Iterable[int], total: int, step: int, description: str) -> Iterator[int]:
+    """Yields the first places of blocks of `step` items with a progress bar that counts the items."""
+    with progress_bar() as bar:
+        task = bar.add_task(description, total=total)
+        for start in starts:
+            yield start
+            bar.update(task, completed=min(start + step, total))
+
+
 def with_progress(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
     """Yields the items with a progress bar; `total` may be unknown."""
     with progress_bar() as bar:

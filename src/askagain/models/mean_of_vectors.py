@@ -1,7 +1,5 @@
 """Rung 1: a text is the mean of the pretrained vectors of its known words."""
 
-import torch
-
 from askagain.models.bag_encoder import BagEncoder
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
@@ -14,4 +12,4 @@ def mean_of_vectors(preprocessor: TextPreprocessor, vectors: WordVectors) -> Bag
     if not preprocessor.clean:
         vectors = vectors.in_both_spellings()
     features = Features("words", vectors.vocabulary, NgramTokenizer())
-    return BagEncoder(preprocessor, features, torch.from_numpy(vectors.table.copy()), pooling="mean")
+    return BagEncoder(preprocessor, features, vectors.table.copy(), pooling="mean")

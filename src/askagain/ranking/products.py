@@ -3,21 +3,10 @@
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from scipy.sparse import csr_array
-
-from askagain.models.bag_encoder import SHORTEST, refuse_infinite
 
 # [n, dim] float32 of length 1 or 0, or [n, terms] float64 with indices in rising order.
 Vectors: TypeAlias = np.ndarray | csr_array
-
-
-def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """[n, dim] float32 at length 1, zero rows unchanged; raises InputError for a length that is not finite."""
-    tensor = torch.from_numpy(np.ascontiguousarray(vectors))
-    lengths = torch.linalg.vector_norm(tensor, dim=1, keepdim=True)
-    refuse_infinite(lengths)
-    return (tensor / lengths.clamp_min_(SHORTEST)).numpy()
 
 
 def products(questions: Vectors, candidates: Vectors) -> np.ndarray:

@@ -7,7 +7,8 @@ import torch
 from scipy.sparse import csr_array
 from torch.nn.utils.rnn import pad_sequence
 
-from askagain.ranking.products import products, unit_vectors
+from askagain.models.bag_encoder import unit_vectors
+from askagain.ranking.products import products
 
 ROWS_PER_BLOCK = 256
 PAIRS_COMPARED = 1 << 14  # pairs of vectors compared value by value at a time: bounds the memory

@@ -147,7 +147,7 @@ class NgramTokenizer:
             check_ngrams(sizes, buckets)
         except InputError as error:
             raise ValueError(f"{path.name}: {error}") from error
-        return cls(distinct_strings(settings["ngrams"], path.name), sizes, buckets)
+        return cls(list(distinct_strings(settings["ngrams"], path.name)), sizes, buckets)
 
 
 def _letters(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

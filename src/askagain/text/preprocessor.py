@@ -282,8 +282,10 @@ def _splitter(split: "str | WordSplitter", pattern: str | None) -> Callable[[str
     if split == "whitespace":
         return str.split
     if split == "wordpunct":
-        from nltk.tokenize import WordPunctTokenizer
-
+        try:
+            from nltk.tokenize import WordPunctTokenizer
+        except ImportError as error:
+            raise InputError("split=wordpunct: needs a package: pip install nltk") from error
         return WordPunctTokenizer().tokenize
     if split == "regex":
         if not pattern:

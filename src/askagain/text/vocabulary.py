@@ -50,4 +50,7 @@ class WordVocabulary:
     @classmethod
     def load(cls, path: Path) -> "WordVocabulary":
         """Reads what `save` wrote; raises ValueError for anything else."""
-        return cls(distinct_strings(json.loads(path.read_bytes()), path.name))
+        index = distinct_strings(json.loads(path.read_bytes()), path.name)
+        vocabulary = cls(list(index))
+        vocabulary.index = index
+        return vocabulary

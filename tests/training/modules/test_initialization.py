@@ -72,7 +72,7 @@ def test_features_that_both_have_get_the_rows_of_the_start_and_no_others_change(
     shared = [name for name in names(features) if name in earlier]
     assert count == len(shared) > 0
     for row, name in enumerate(names(features)):
-        expected = encoder.bag.weight[earlier[name]].detach() if name in earlier else before[row]
+        expected = torch.from_numpy(encoder.table.rows[earlier[name]]) if name in earlier else before[row]
         assert torch.equal(table[row], expected), name
 
 
@@ -83,7 +83,7 @@ def test_a_word_pair_is_found_though_its_words_have_other_numbers():
     assert count == 3 + 2  # usb, hard, disk; usb hard, hard disk
     for pair in ("usb hard", "hard disk"):
         row, earlier = (names(each).index(pair) for each in (features, encoder.features))
-        assert torch.equal(table[row], encoder.bag.weight[earlier].detach())
+        assert torch.equal(table[row], torch.from_numpy(encoder.table.rows[earlier]))
     row = names(features).index("kernel usb")
     assert torch.equal(table[row], before[row])
 
@@ -149,13 +149,15 @@ def test_a_dssm_starts_from_a_saved_encoder_and_is_otherwise_the_random_one(tmp_
         module = DSSM.from_settings(
             preprocessor=TextPreprocessor(), features=features, **learning, **settings, start=start
         )
-        return module.encoder.bag.weight.detach(), module.counts()["started_rows"]
+        return torch.from_numpy(module.encoder.table.rows), module.counts()["started_rows"]
 
     random, none = made()
     started, count = made(from_encoder(str(tmp_path)))
     assert none == 0 and 0 < count == int((started != random).any(dim=1).sum()) < features.size
     row = names(features).index("disk")
-    torch.testing.assert_close(started[row], encoder.bag.weight[names(encoder.features).index("disk")].detach())
+    torch.testing.assert_close(
+        started[row], torch.from_numpy(encoder.table.rows[names(encoder.features).index("disk")])
+    )
 
 
 def test_more_than_a_million_features_take_seconds():

@@ -9,8 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
-from askagain.models.bag_encoder import BagEncoder
-from askagain.ranking.products import unit_vectors
+from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.training.data.batches import HardNegatives
 from askagain.training.data.duplicates import DuplicatesDataModule
 

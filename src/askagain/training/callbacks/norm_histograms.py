@@ -1,8 +1,10 @@
 """The callback that logs a histogram of embedding norms to W&B and TensorBoard."""
 
-import torch
+import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
+from askagain.models.table import Table
 
 NAME = "norms/table"
 
@@ -21,9 +23,9 @@ class NormHistograms(Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger | TensorBoardLogger)]
         if not loggers or not trainer.is_global_zero:
             return
-        table = pl_module.encoder.bag.weight.detach()  # type: ignore[operator, union-attr]
-        norms = torch.linalg.vector_norm(table, dim=1).cpu()
-        norms = norms[norms.isfinite()].numpy()
+        table: Table = pl_module.encoder.table  # type: ignore[union-attr, assignment]
+        norms = np.linalg.norm(table.rows, axis=1)
+        norms = norms[np.isfinite(norms)]
         step = trainer.global_step - 1  # that of the epoch's other metrics: of its last batch
         for logger in loggers:
             if isinstance(logger, TensorBoardLogger):

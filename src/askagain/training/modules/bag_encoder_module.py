@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import CHECKPOINT_KEY, packed_encoder, read_checkpoint
+from askagain.models.checkpoint import CHECKPOINT_KEY, packed_encoder, read_checkpoint
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.losses.recorded import loss_from_settings, loss_settings
 from askagain.training.modules.base import RetrievalModule

@@ -17,6 +17,7 @@ from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import embed
 from askagain.models.bag_encoder import BagEncoder
+from askagain.text.bags import Bags
 from askagain.text.features import Features
 from askagain.training.data.batches import RankingBatch
 from askagain.training.lightning_overhead import LeanModule, mark_coalesced
@@ -95,9 +96,12 @@ class RetrievalModule(LeanModule, ABC):
     def forward(self, texts: Sequence[str] | TensorBags) -> torch.Tensor:
         """The vectors that `encoder` gives to texts or to bags of feature ids, [texts, dim], on the module's device."""
         encoder = self.encoder
-        bags = texts if isinstance(texts, TensorBags) else TensorBags.of(encoder.tokenize(texts))
-        device = encoder.bag.weight.device
-        return encoder(bags.ids.to(device), bags.offsets.to(device))
+        if isinstance(texts, TensorBags):
+            bags = Bags(texts.ids.cpu().numpy(), texts.offsets.cpu().numpy())
+        else:
+            bags = encoder.tokenize(texts)
+        vectors = encoder.embed(bags)
+        return torch.from_numpy(vectors).to(self.device)
 
     @property
     def sparse(self) -> bool:

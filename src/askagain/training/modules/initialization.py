@@ -118,14 +118,14 @@ def _copied(encoder: BagEncoder, indices: np.ndarray, first_in_start: int, first
     """
     known = torch.from_numpy(np.flatnonzero(indices >= 0))
     sources = torch.from_numpy(indices)[known] + first_in_start
-    return known + first, encoder.bag.weight.detach()[sources]
+    return known + first, torch.from_numpy(encoder.table.take(sources.numpy()))
 
 
 def _words_alone(encoder: BagEncoder, features: Features) -> KnownRows:
     """The sum of the start's rows for each word of which it knows a feature."""
     bags = encoder.features.word_bags(features.vocabulary.words)
     known = np.flatnonzero(bags.lengths)
-    unscaled = BagEncoder(encoder.preprocessor, encoder.features, encoder.bag.weight.detach(), pooling="sum")
+    unscaled = BagEncoder(encoder.preprocessor, encoder.features, encoder.table, pooling="sum")
     return torch.from_numpy(known), torch.from_numpy(unscaled.embed(bags.take(known)))
 
 

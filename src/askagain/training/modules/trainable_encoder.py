@@ -10,7 +10,7 @@ from torch import nn
 from askagain.errors import InputError
 from askagain.files.memory import free_memory
 from askagain.models.bag_encoder import BagEncoder, check_pooling
-from askagain.models.folder import checkpoint_entry
+from askagain.models.checkpoint import checkpoint_entry
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.modules.initialization import Initializer
@@ -93,7 +93,7 @@ class TrainableEncoder(nn.Module):
         table = self.bag.weight.detach()
         if self.row_weights is not None:
             table = table * self.row_weights.detach().unsqueeze(1)
-        return BagEncoder(self.preprocessor, self.features, table, self.bag.mode, normalize=True)
+        return BagEncoder(self.preprocessor, self.features, table.cpu().numpy(), self.bag.mode, normalize=True)
 
     def checkpoint_entry(self, prefix: str) -> dict[str, Any]:
         """What makes a checkpoint an encoder by itself; `prefix`: of this module's names in the state_dict."""

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import CHECKPOINT_KEY
+from askagain.models.checkpoint import CHECKPOINT_KEY
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
@@ -61,7 +61,7 @@ class TrigramRegressor(RetrievalModule):
         when this property is read again.
         """
         self._table[-len(self.bag.weight) :] = self.bag.weight.detach().cpu()
-        return BagEncoder(self.preprocessor, self.features, self._table, pooling="sum")
+        return BagEncoder(self.preprocessor, self.features, self._table.numpy(), pooling="sum")
 
     def predict(self, words: list[str]) -> torch.Tensor:
         """Vectors predicted from the n-grams of each word, known or not: [len(words), dim] on the CPU."""

@@ -1,0 +1,52 @@
+"""An encoder is loaded and used without what only training needs."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+import askagain
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.vocabulary import WordVocabulary
+
+NOT_NEEDED = [
+    "gensim", "hydra", "lightning_fabric", "lxml", "nltk", "omegaconf", "polars", "pydantic", "pytorch_lightning",
+    "requests", "sklearn", "tensorboard", "torch", "tqdm", "wandb",
+]  # fmt: skip
+PROGRAM = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {NOT_NEEDED}:
+            raise ImportError(name + " is not installed")
+
+sys.meta_path.insert(0, Missing())
+import numpy as np
+import askagain
+encoder = askagain.load(sys.argv[1], memory_map=sys.argv[3] == "map")
+texts = ["How to mount a disk?", "mount usb", "unheard", ""] * 3000
+vectors = encoder.encode(texts, show_progress=True)
+encoder.similarity(texts[:2], texts[2:4]), encoder.rank(texts[0], texts[1:4]), encoder.explain(texts[0], texts[1])
+encoder.save(sys.argv[2], dtype="float16")
+np.save(sys.argv[2] + ".npy", vectors)
+askagain.load(sys.argv[2]).encode(texts[:1])
+"""
+
+
+def test_an_encoder_is_loaded_used_and_saved_without_what_training_needs(tmp_path):
+    features = Features(
+        "words_trigrams", WordVocabulary(["mount", "disk"]), NgramTokenizer.from_words(["mount", "disk"])
+    )
+    table = np.random.default_rng(0).standard_normal((features.size, 8)).astype(np.float32)
+    encoder = BagEncoder(TextPreprocessor("?"), features, table, normalize=True)
+    encoder.save(tmp_path / "encoder")
+    expected = encoder.encode(["How to mount a disk?", "mount usb", "unheard", ""] * 3000)
+    for how in ("map", "read"):
+        copy = str(tmp_path / f"copy_{how}")
+        subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "encoder"), copy, how], check=True)
+        assert np.array_equal(np.load(copy + ".npy"), expected)
+        assert askagain.load(copy).table.dtype == "float16"
