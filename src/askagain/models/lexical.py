@@ -8,6 +8,7 @@ are ranked: a term first seen there counts as a term of no text.
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,6 +18,18 @@ from askagain.text.bags import offsets_of
 from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
+
+
+class Fitted(NamedTuple):
+    """What a ranker learned from the texts that it was fitted to.
+
+    `terms`: by column. `texts_with`: [terms] int64, the texts with each. `fitted`: texts. `mean_length`: in terms.
+    """
+
+    terms: list[str]
+    texts_with: np.ndarray
+    fitted: int
+    mean_length: float
 
 
 class LexicalRanker(ABC):
@@ -38,6 +51,18 @@ class LexicalRanker(ABC):
             raise InputError("the texts to count terms in have none: check the preprocessor")
         self._texts_with = np.bincount(counts.indices, minlength=counts.shape[1])
         self._mean_length = counts.sum() / self._fitted
+
+    def state(self) -> "Fitted":
+        """What the ranker has learned, to be kept and given to `restore`."""
+        fitted = list(self._columns)[: len(self._texts_with)]
+        return Fitted(fitted, self._texts_with, self._fitted, float(self._mean_length))
+
+    def restore(self, columns: dict[str, int], texts_with: np.ndarray, fitted: int, mean_length: float) -> None:
+        """Makes the ranker one that was fitted before; raises ValueError where counts and terms do not fit."""
+        if texts_with.shape != (len(columns),):
+            raise ValueError("there are not as many counts as terms")
+        self._columns, self._texts_with = dict(columns), texts_with
+        self._fitted, self._mean_length = fitted, mean_length
 
     @abstractmethod
     def questions(self, texts: Iterable[str]) -> csr_array:

@@ -1,0 +1,64 @@
+"""The scores of pairs that duplicate each other and of pairs that do not, counted by score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from askagain.files.progress import counted_progress
+
+BINS = 1_000  # from a cosine of 0, and all below it, to 1
+TEXTS_PER_BLOCK = 1 << 14
+ASKED_PER_BLOCK = 512
+
+
+@dataclass(frozen=True, eq=False)
+class PairCounts:
+    """How many pairs have each score, by group of duplicates.
+
+    `duplicates`: [groups, BINS] pairs within a group. `others`: [groups, BINS] pairs of a member and a text outside of
+    the group. `members`: [groups] texts. `collection`: texts that members were compared with.
+    """
+
+    duplicates: np.ndarray
+    others: np.ndarray
+    members: np.ndarray
+    collection: int
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def take(self, groups: np.ndarray) -> "PairCounts":
+        """The counts of some groups."""
+        return PairCounts(self.duplicates[groups], self.others[groups], self.members[groups], self.collection)
+
+
+def bin_of(scores: np.ndarray) -> np.ndarray:
+    """The bin of each score, from 0 to BINS - 1."""
+    # A little is added so that rounding does not put a cosine of 0.7 into the bin below.
+    return np.clip((scores * BINS + 1e-3).astype(np.int32), 0, BINS - 1)
+
+
+def count_pairs(vectors: np.ndarray, groups: Sequence[np.ndarray]) -> PairCounts:
+    """Compares the members of each group with each other and with all other texts.
+
+    Args:
+        vectors: [texts, dim] unit vectors of a collection, one for each distinct text.
+        groups: the indices of the texts of each group, two or more.
+    """
+    members = np.concatenate(groups)
+    group_of_member = np.repeat(np.arange(len(groups)), list(map(len, groups)))
+    duplicates = np.zeros((len(groups), BINS), dtype=np.int64)
+    everything = np.zeros((len(groups), BINS), dtype=np.int64)
+    for place, group in enumerate(groups):
+        scores = vectors[group] @ vectors[group].T
+        own = bin_of(scores[np.triu_indices(len(group), 1)])
+        duplicates[place] = np.bincount(own, minlength=BINS)
+        everything[place] -= np.bincount(bin_of(scores).ravel(), minlength=BINS)  # with members themselves
+    for first in counted_progress(range(0, len(members), ASKED_PER_BLOCK), len(members), ASKED_PER_BLOCK, "comparing"):
+        asked = slice(first, first + ASKED_PER_BLOCK)
+        offsets = (group_of_member[asked] * BINS)[:, np.newaxis]
+        for start in range(0, len(vectors), TEXTS_PER_BLOCK):
+            places = bin_of(vectors[members[asked]] @ vectors[start : start + TEXTS_PER_BLOCK].T) + offsets
+            everything += np.bincount(places.ravel(), minlength=everything.size).reshape(everything.shape)
+    return PairCounts(duplicates, everything, np.array(list(map(len, groups))), len(vectors))
