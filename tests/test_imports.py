@@ -24,6 +24,7 @@ ROOMS = (
     "describe",
     "evaluation",
     "search",
+    "duplicates",
     "training.losses",
     "training.optim",
     "training.lightning_overhead",

@@ -21,6 +21,7 @@ from askagain.synthetic.sample import generator_digest, write_sample
 from askagain.text.fields import Fields
 
 if TYPE_CHECKING:  # commands that train nothing do not wait for Lightning
+    from askagain.evaluation.combined import RowRanker
     from askagain.models.lexical import LexicalRanker
     from askagain.training.data.datamodule import BagDataModule
     from askagain.training.modules.base import RetrievalModule
@@ -144,9 +145,9 @@ def training_texts(corpus: Corpus) -> list[Sequence[str]]:
     return [corpus.store(name).texts for name in ("train", "corpus") if getattr(corpus.files, name) is not None]
 
 
-def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker") -> "LexicalRanker":
+def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker") -> "LexicalRanker | RowRanker":
     """The ranker of a section, fitted to the texts of `train.tsv` and `corpus.txt`."""
-    ranker: LexicalRanker = build(cfg, section)
+    ranker: LexicalRanker | RowRanker = build(cfg, section)
     ranker.fit(dict.fromkeys(text for texts in training_texts(corpus) for text in texts))
     return ranker
 

@@ -31,6 +31,7 @@ from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.launch import end_on_sigterm
 from askagain.errors import InputError
+from askagain.evaluation.combined import RowRanker
 from askagain.evaluation.evaluate import Ranker
 from askagain.files.arrays import load_array
 from askagain.files.json_files import write_json
@@ -52,7 +53,8 @@ class Entry:
     """A ranker's row of the table; its metrics are means over seeds.
 
     `command`: its overrides, after train.py where it is trained. `seeds`: it was trained with, if any. `over_seeds`:
-    the lowest and the highest `metric.name` of a seed. `versus_first`: None for the first ranker.
+    the lowest and the highest `metric.name` of a seed. `milliseconds`: to rank the candidates of a question.
+    `versus_first`: None for the first ranker.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Entry:
     metrics: Metrics
     over_seeds: tuple[float, float]
     texts_per_second: float
+    milliseconds: float
     versus_first: Comparison | None
 
 
@@ -72,6 +75,7 @@ class Row:
     per_query: dict[str, np.ndarray]
     where: str
     texts_per_second: float
+    milliseconds: float
 
 
 def leaderboard(cfg: DictConfig, root: Path) -> None:
@@ -109,6 +113,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
                 metrics=with_intervals(_means(results), intervals(per_query, **cfg.intervals, seed=cfg.seed)),
                 over_seeds=(min(over_seeds), max(over_seeds)),
                 texts_per_second=fmean(result.texts_per_second for result in results),
+                milliseconds=fmean(result.milliseconds for result in results),
                 versus_first=None if first is None else compare(values, first, cfg.resamples, cfg.seed),
             )
         )
@@ -190,6 +195,7 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
             "metrics": row.metrics,
             "where": row.where,
             "speed": row.texts_per_second,
+            "milliseconds": row.milliseconds,
             "names": list(row.per_query),
         }
         write_json(folder / "row.json", about)
@@ -198,7 +204,7 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
     def load(folder: Path) -> Row:
         about = json.loads((folder / "row.json").read_bytes())
         per_query = dict(zip(about["names"], load_array(folder / "per_query.npy"), strict=True))
-        return Row(about["metrics"], per_query, about["where"], about["speed"])
+        return Row(about["metrics"], per_query, about["where"], about["speed"], about["milliseconds"])
 
     return Cache(Path(cfg.paths.run_dir) / ROWS).entry("row", key, build, load)
 
@@ -212,7 +218,9 @@ def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:
     for column in cfg.columns:
         if column not in result.metrics:
             raise InputError(f"{column}: no such metric; there are {', '.join(result.metrics)}")
-    return Row(result.metrics, result.per_query, result.where, speed)
+    questions = len(next(iter(result.per_query.values())))
+    milliseconds = 1000 * result.metrics["seconds"] / questions
+    return Row(result.metrics, result.per_query, result.where, speed, milliseconds)
 
 
 def _means(results: Sequence[Row]) -> dict[str, float]:
@@ -223,6 +231,8 @@ def _means(results: Sequence[Row]) -> dict[str, float]:
 
 def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
     """How many new texts a ranker turns into vectors in a second."""
+    if isinstance(ranker, RowRanker):
+        ranker = ranker.encoder
     embed = ranker.candidates if isinstance(ranker, LexicalRanker) else ranker.encode
     embed(texts[:FIRST_TEXTS])
     rest = texts[FIRST_TEXTS:] or texts
@@ -234,7 +244,7 @@ def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
 def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path, is_whole: bool) -> None:
     several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
     headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
-    headings += ["wins, losses", "p", "texts/s"]
+    headings += ["wins, losses", "p", "texts/s", "ms/question"]
     rows = [_cells(entry, cfg.columns, several) for entry in entries]
     details = {"rankers": [asdict(entry) for entry in entries]}
     write_table(folder / "leaderboard", headings, rows, about, details, is_shown=is_whole)
@@ -252,6 +262,7 @@ def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:
         "" if versus is None else f"{versus.wins}, {versus.losses}",
         "" if versus is None else f"{versus.p:.4f}",
         f"{entry.texts_per_second:,.0f}",
+        f"{entry.milliseconds:,.1f}",
     ]
 
 

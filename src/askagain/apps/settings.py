@@ -143,7 +143,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (list[Positive], "dims matryoshka_dims ngram_sizes"),
     (Annotated[float, Field(ge=0, le=1)], "leaks_allowed"),
     (Share, "label_smoothing validation_fraction warmup_share"),
-    (NotNegative, "init_std k1 lr matryoshka_weight nt_xent_weight similarity_weight vector_weight weight"),
+    (NotNegative, "init_std k1 kept lr matryoshka_weight nt_xent_weight similarity_weight vector_weight weight"),
     (AboveZero, "eps guard rare_words_a_pair tokens_a_pair"),
     (Temperature, "similarity_temperature temperature"),
     (Texts, "characters stopwords"),

@@ -2,14 +2,13 @@
 
 import math
 import tempfile
-from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import click
 
 from askagain.cli.corpus_folder import origin_of, report, split_settings
+from askagain.cli.options import options
 
 PATH = click.Path(path_type=Path)
 CC_BY_SA = "CC BY-SA, the Stack Exchange network; name its users and link to the questions where you show them"
@@ -28,11 +27,6 @@ def convert() -> None:
     """
 
 
-def _options(*options: Callable) -> Callable:
-    """Several options as one decorator, in this order."""
-    return lambda function: reduce(lambda inner, option: option(inner), reversed(options), function)
-
-
 def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
     """The value of an option, which a range does not tell from `nan`."""
     if math.isnan(value):
@@ -40,11 +34,11 @@ def _number(_context: click.Context, _option: click.Parameter, value: float) -> 
     return value
 
 
-out = _options(
+out = options(
     click.option("-o", "--out", "folder", type=PATH, required=True, help="The folder to write."),
     click.option("--overwrite", is_flag=True, help="Replace a folder that was made in this way."),
 )
-drawn = _options(
+drawn = options(
     click.option("--candidates", type=click.IntRange(1), default=1000, show_default=True, help="Others in a row."),
     click.option(
         "--guard",
@@ -56,14 +50,14 @@ drawn = _options(
     ),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all draws."),
 )
-held_out = _options(
+held_out = options(
     click.option("--validation", type=click.IntRange(1), help="Rows of validation.tsv, one a group [a tenth, to 500]."),
     click.option("--test", type=click.IntRange(0), help="Rows of test.tsv, 0 for none [the same]."),
     click.option("--hard", type=click.IntRange(0), default=0, show_default=True, help="The closest texts in each row."),
     click.option("--hard-by", default="bm25", show_default=True, help="bm25, or a run or encoder folder."),
     click.option("--by-time", is_flag=True, help="Hold out the groups with the newest questions."),
 )
-read = _options(
+read = options(
     click.option("--label", metavar="COLUMN", help="1 or true where a row's texts are duplicates [found by its name]."),
     click.option("--group", metavar="COLUMN", help="Rows with the same value are duplicates [found by its name]."),
     click.option("--date", metavar="COLUMN", help="When a text was written [found by its name]."),

@@ -13,7 +13,11 @@ import click
 
 from askagain.cli.convert import convert
 from askagain.cli.describe import describe
+from askagain.cli.duplicates import duplicates
 from askagain.cli.fetch import fetch
+from askagain.cli.index import add, index, info, remove
+from askagain.cli.search import search
+from askagain.cli.threshold import threshold
 from askagain.errors import InputError, shortage
 from askagain.files.writing import TEMPORARY
 
@@ -38,6 +42,8 @@ def askagain() -> None:
 askagain.add_command(convert)
 askagain.add_command(fetch)
 askagain.add_command(describe)
+for verb in (index, add, remove, info, search, threshold, duplicates):
+    askagain.add_command(verb)
 
 
 def main() -> None:

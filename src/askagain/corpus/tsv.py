@@ -92,6 +92,15 @@ def read_rows(
         raise InputError(f"{path}: {what}; it needs rows of {min_columns} or more tab-separated texts")
 
 
+def read_cells(path: Path, min_columns: int = 1, separator: str | None = "\t") -> Iterator[list[str]]:
+    """The cells of each row of a TSV file; see `read_rows`."""
+    for rows in read_rows(path, min_columns, separator=separator):
+        cells = rows.cells.to_list()
+        ends = np.cumsum(rows.lengths).tolist()
+        for start, end in zip([0, *ends], ends, strict=False):
+            yield cells[start:end]
+
+
 def header(path: Path) -> list[str] | None:
     """The first line of a TSV file if it names columns, such as `question` and `duplicate1`, else None."""
     line, end, _ = head(path, HEADER_BYTES).removeprefix(BYTE_ORDER_MARK).partition(b"\n")

@@ -11,6 +11,7 @@ from askagain.corpus.cache import finish_checks
 from askagain.corpus.token_store import TokenStore
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
+from askagain.evaluation.combined import RowRanker
 from askagain.evaluation.full_corpus import FullRanking
 from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.models.encoder import Encoder
@@ -18,10 +19,10 @@ from askagain.models.lexical import LexicalRanker
 from askagain.ranking.among_all import rank_among_all
 from askagain.ranking.metrics import Metrics, OwnMetrics, compute_metrics
 from askagain.ranking.products import Vectors
-from askagain.ranking.ranks import Ranks, rank_duplicates, rank_sparse
+from askagain.ranking.ranks import Ranks, rank_duplicates, rank_scores, rank_sparse
 from askagain.text.bags import Bags
 
-Ranker = Encoder | LexicalRanker
+Ranker = Encoder | LexicalRanker | RowRanker
 VectorsOf: TypeAlias = Callable[[np.ndarray], Vectors]
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,10 @@ def evaluate_ranking(
         rows = rows.slice(shard.start, shard.stop)
         texts, ids = np.unique(rows.ids, return_inverse=True)
         rows = Bags(ids, rows.offsets)
-    if isinstance(ranker, LexicalRanker):
-        strings = ranking.texts if texts is None else [ranking.texts[i] for i in texts]
+    if isinstance(ranker, RowRanker):
+        ranks = rank_scores(ranker.row_scores(_strings(ranking, texts), rows))
+    elif isinstance(ranker, LexicalRanker):
+        strings = _strings(ranking, texts)
         ranks = rank_sparse(ranker.questions(strings), ranker.candidates(strings), rows.ids, rows.offsets)
     else:
         vectors = embed(ranker, ranking, texts)
@@ -99,6 +102,10 @@ def evaluate_full_corpus(
 
 def text_vectors(ranker: Ranker, texts: Sequence[str]) -> tuple[VectorsOf, VectorsOf]:
     """Two functions that give the vectors of texts, by index, as questions and as candidates of `products`."""
+    if isinstance(ranker, RowRanker):
+        raise InputError(
+            "this ranker ranks the candidates of rows only, not all texts; leave candidate_set as it is"
+        )
     if isinstance(ranker, LexicalRanker):
         return (
             lambda indices: ranker.questions([texts[i] for i in indices]),
@@ -124,4 +131,9 @@ def embed(encoder: Encoder, ranking: TokenStore, texts: np.ndarray | None) -> np
     if isinstance(encoder, BagEncoder):
         bags = ranking.features(encoder.preprocessor, encoder.features)
         return encoder.embed(bags if texts is None else bags.take(texts))
-    return np.asarray(encoder.encode(ranking.texts if texts is None else [ranking.texts[i] for i in texts]))
+    return np.asarray(encoder.encode(_strings(ranking, texts)))
+
+
+def _strings(ranking: TokenStore, texts: np.ndarray | None) -> Sequence[str]:
+    """The texts of a ranking set, by index (None: all)."""
+    return ranking.texts if texts is None else [ranking.texts[i] for i in texts]

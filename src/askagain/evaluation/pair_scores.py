@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from askagain.corpus.files import CorpusFiles
+from askagain.corpus.groups import joined_groups
+from askagain.corpus.tsv import read_cells
+from askagain.errors import InputError
 from askagain.files.progress import counted_progress
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.bags import Bags
 
 BINS = 1_000  # from a cosine of 0, and all below it, to 1
 TEXTS_PER_BLOCK = 1 << 14
@@ -62,3 +69,39 @@ def count_pairs(vectors: np.ndarray, groups: Sequence[np.ndarray]) -> PairCounts
             places = bin_of(vectors[members[asked]] @ vectors[start : start + TEXTS_PER_BLOCK].T) + offsets
             everything += np.bincount(places.ravel(), minlength=everything.size).reshape(everything.shape)
     return PairCounts(duplicates, everything, np.array(list(map(len, groups))), len(vectors))
+
+
+def labelled_counts(encoder: BagEncoder, data: Path) -> tuple[PairCounts, PairCounts | None]:
+    """The pairs of the validation rows of a corpus folder, and those of its test rows (None: it has none).
+
+    A row's question and duplicate are a group; rows that share one of them are one group. The collection is every text
+    of the folder. Raises InputError where there is no validation set, or no row with two different texts.
+    """
+    files = CorpusFiles.locate(str(data))
+    numbers: dict[str, int] = {}
+    rows = {}
+    for name in ("validation", "test", "train", "corpus"):
+        path = getattr(files, name)
+        if path is None:
+            continue
+        cells = read_cells(path, separator=None if name == "corpus" else "\t")
+        rows[name] = [[numbers.setdefault(text, len(numbers)) for text in row] for row in cells]
+    if "validation" not in rows:
+        raise InputError(f"{data}: no validation.tsv in it, which has the labelled questions")
+    vectors = encoder.encode(list(numbers), normalize=True, show_progress=True)
+    found = []
+    for name in ("validation", "test"):
+        groups = _groups(rows.get(name, []), len(numbers))
+        found.append(count_pairs(vectors, groups) if groups else None)
+    if found[0] is None:
+        raise InputError(f"{files.validation}: no row has a question and a duplicate that differ")
+    return found[0], found[1]
+
+
+def _groups(rows: list[list[int]], texts: int) -> list[np.ndarray]:
+    pairs = np.array([row[:2] for row in rows if len(row) > 1 and row[0] != row[1]], dtype=np.int64).reshape(-1, 2)
+    group_of = joined_groups(Bags(pairs.ravel(), np.arange(len(pairs) + 1) * 2), texts)
+    members = np.unique(pairs)
+    order = members[np.argsort(group_of[members], kind="stable")]
+    starts = np.flatnonzero(np.diff(group_of[order], prepend=-1))
+    return np.split(order, starts[1:]) if len(order) else []

@@ -20,6 +20,7 @@ from askagain.files.json_files import write_json
 FILE = "threshold.json"  # in an encoder folder
 FORMAT = 1
 FOLDS = 5
+USUAL_PRECISION = 0.7
 STEPS = 100  # thresholds between 0 and 1
 UNSEEN = 0.5  # pairs added to those above a threshold, so that none seen is not taken for none
 SHOWN_FROM = 0.01  # probability of the pairs that a reliability is measured on
@@ -99,7 +100,7 @@ def learn_thresholds(
     Args:
         counts: of labelled groups.
         others: how many texts a question is compared with beside its duplicate.
-        precision: that the threshold must have (None: the threshold with the highest F1).
+        precision: that the threshold must have (None: `USUAL_PRECISION`, or the highest there is).
         seed: of the folds and of the resamples.
 
     Returns:
@@ -111,16 +112,17 @@ def learn_thresholds(
     rows = _rows(counts, others, seed)
     method, losses = _better_method(counts, others, seed)
     scores, probabilities = _calibrated(counts, others, method)
-    facts = {"precision": precision, "method": method, "log_loss": losses}
+    facts = {"wanted": precision or USUAL_PRECISION, "method": method, "log_loss": losses}
     return Thresholds(_chosen(rows, precision).threshold, scores, probabilities, others, facts), rows
 
 
 def _chosen(rows: list[ThresholdRow], precision: float | None) -> ThresholdRow:
-    if precision is None:
-        return max(rows, key=lambda row: (row.f1, row.threshold))
-    enough = [row for row in rows if row.precision >= precision and row.recall > 0]
+    best = max(rows, key=lambda row: (row.precision, row.recall) if row.recall > 0 else (0.0, 0.0))
+    wanted = USUAL_PRECISION if precision is None else precision
+    enough = [row for row in rows if row.precision >= wanted and row.recall > 0]
+    if not enough and precision is None:
+        return best
     if not enough:
-        best = max(rows, key=lambda row: row.precision)
         raise InputError(
             f"--precision {precision:g}: no threshold has it; the highest is {best.precision:.2f} at "
             f"{best.threshold:.2f}, which finds {best.recall:.1%} of the duplicates"

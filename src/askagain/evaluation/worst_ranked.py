@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from askagain.corpus.token_store import TokenStore
+from askagain.evaluation.combined import RowRanker
 from askagain.evaluation.evaluate import Ranker, embed, text_vectors
 from askagain.evaluation.full_corpus import FullRanking
 from askagain.models.bag_encoder import unit_vectors
@@ -122,6 +123,9 @@ def _best_among_all(
 def _scores(ranker: Ranker, ranking: TokenStore, rows: Bags) -> np.ndarray:
     """The scores of the texts of each row with the first one of the row, one row after the other."""
     texts, numbers = np.unique(rows.ids, return_inverse=True)
+    if isinstance(ranker, RowRanker):
+        scores = ranker.row_scores([ranking.texts[i] for i in texts], Bags(numbers, rows.offsets))
+        return np.concatenate([part for own in scores for part in (np.zeros(1), own)])
     if isinstance(ranker, LexicalRanker):
         strings = [ranking.texts[i] for i in texts]
         questions, candidates = ranker.questions(strings), ranker.candidates(strings)

@@ -59,9 +59,9 @@ class SentenceTransformerEncoder(_PackageEncoder):
         revision: str | None = None,
         prompt: str | None = None,
     ) -> None:
-        package = _imported("sentence_transformers", INSTALL_SENTENCE_TRANSFORMERS)
+        package = imported("sentence_transformers", INSTALL_SENTENCE_TRANSFORMERS)
         load = partial(package.SentenceTransformer, device=device, revision=revision)
-        self._model = _loaded(path, "a sentence-transformers model", load)
+        self._model = loaded(path, "a sentence-transformers model", load)
         self.dim = self._model.get_embedding_dimension()
         self._batch_size = batch_size
         self._prompt = prompt
@@ -79,22 +79,24 @@ class Model2VecEncoder(_PackageEncoder):
     """
 
     def __init__(self, path: str) -> None:
-        package = _imported("model2vec", "pip install model2vec")
-        self._model = _loaded(path, "a model2vec model", package.StaticModel.from_pretrained)
+        package = imported("model2vec", "pip install model2vec")
+        self._model = loaded(path, "a model2vec model", package.StaticModel.from_pretrained)
         self.dim = self._model.dim
 
     def _encode(self, texts: list[str]) -> np.ndarray:
         return self._model.encode(texts)
 
 
-def _imported(module: str, install: str) -> Any:
+def imported(module: str, install: str) -> Any:
+    """A package; raises InputError, with the command that installs it, where it cannot be imported."""
     try:
         return import_module(module)
     except ImportError as error:
         raise InputError(f"{module.replace('_', '-')} cannot be imported ({error}); {install}") from error
 
 
-def _loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:
+def loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:
+    """What `load` makes of a folder or a name on the Hub; raises InputError that says `what` it should be."""
     folder = Path(path).expanduser()
     try:
         return load(str(folder) if folder.is_dir() else path)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 WEIGHTS = (0.0, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)  # tried; 0 leaves the second ranker out
+RERANKED = 50  # candidates that a large model orders again
+KEPT = 0.3  # of the first ranker's score, added to that of the model
 ROUNDED = 6  # digits of a cosine that count, so that equal vectors have equal scores
 
 
@@ -46,3 +48,19 @@ def best_weight(
         for weight in weights
     }
     return max(by_weight, key=lambda weight: (by_weight[weight], -weight)), by_weight
+
+
+def reranked(first: np.ndarray, model: np.ndarray, kept: float = KEPT) -> np.ndarray:
+    """Scores in which the best candidates of the first ranker come first, in the order of a better model's scores.
+
+    Args:
+        first: [candidates] scores of the first ranker.
+        model: [candidates] scores of the model for its best ones, nan for all others.
+        kept: how much of the first ranker's score is added to the model's.
+    """
+    is_seen = ~np.isnan(model)
+    scores = np.empty(len(first))
+    scores[is_seen] = model[is_seen] + kept * first[is_seen]
+    behind = scores[is_seen].min(initial=0.0) - 1 - first[~is_seen].max(initial=0.0)
+    scores[~is_seen] = first[~is_seen] + behind
+    return scores

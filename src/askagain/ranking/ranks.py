@@ -1,5 +1,6 @@
 """Ranks the duplicate among the candidates of its row, with exact ties."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,13 @@ def rank_sparse(questions: csr_array, candidates: csr_array, ids: np.ndarray, of
         (scores,) = products(questions[texts[:1]], candidates[texts[1:]])
         above[row], tied[row] = (scores[1:] > scores[0]).sum(), (scores[1:] == scores[0]).sum()
     return Ranks(above, tied)
+
+
+def rank_scores(rows: Sequence[np.ndarray]) -> Ranks:
+    """The ranks of the first candidate of each row among all of its row, from their scores."""
+    above = [int((scores[1:] > scores[0]).sum()) for scores in rows]
+    tied = [int((scores[1:] == scores[0]).sum()) for scores in rows]
+    return Ranks(np.array(above, dtype=np.int64), np.array(tied, dtype=np.int64))
 
 
 def level_starts(row: np.ndarray, scores: np.ndarray) -> np.ndarray:

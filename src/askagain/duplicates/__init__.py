@@ -1,0 +1,1 @@
+"""Finds all duplicates in a corpus, or those that two corpora share."""
