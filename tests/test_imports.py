@@ -23,6 +23,7 @@ ROOMS = (
     "fetch",
     "describe",
     "evaluation",
+    "export",
     "training.losses",
     "training.optim",
     "training.lightning_overhead",
