@@ -13,6 +13,7 @@ import click
 
 from askagain.cli.convert import convert
 from askagain.cli.describe import describe
+from askagain.cli.export import export
 from askagain.cli.fetch import fetch
 from askagain.errors import InputError, shortage
 from askagain.files.writing import TEMPORARY
@@ -38,6 +39,7 @@ def askagain() -> None:
 askagain.add_command(convert)
 askagain.add_command(fetch)
 askagain.add_command(describe)
+askagain.add_command(export)
 
 
 def main() -> None:
