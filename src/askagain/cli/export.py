@@ -88,7 +88,7 @@ def _print_sizes(path: Path) -> None:
     if path.is_dir():
         width = max(len(str(file.relative_to(path))) for file in files)
         for file in files:
-            click.echo(f"  {str(file.relative_to(path)):<{width}}  {file.stat().st_size / MEGABYTE:8.3f} MB")
+            click.echo(f"  {file.relative_to(path)!s:<{width}}  {file.stat().st_size / MEGABYTE:8.3f} MB")
 
 
 def _print_fidelity(fidelity: "Fidelity", trial: "Trial", is_index: bool) -> None:

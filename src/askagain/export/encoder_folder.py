@@ -43,8 +43,8 @@ def _card(request: Request, dtype: str) -> Iterator[str]:
     overrides = _yaml(request.run / ".hydra" / "overrides.yaml", [])
     yield f"# {request.run.name if request.run.name != 'encoder' else request.run.absolute().parent.name}\n\n"
     yield (
-        f"A text encoder of {len(encoder.table):,} table rows ({encoder.features.kind}), {encoder.dim} numbers a vector, "
-        f"{dtype}. It finds questions that ask the same.\n\n"
+        f"A text encoder of {len(encoder.table):,} table rows ({encoder.features.kind}), {encoder.dim} numbers a "
+        f"vector, {dtype}. It finds questions that ask the same.\n\n"
     )
     yield "```python\nimport askagain\n\nencoder = askagain.load(FOLDER)\n"
     yield 'encoder.similarity(["How do I undo a commit?"], ["revert last git commit"])\n```\n\n## Training\n\n'
@@ -54,7 +54,8 @@ def _card(request: Request, dtype: str) -> Iterator[str]:
     else:
         yield "The command is not stated.\n\n"
     yield from _figures(request.run)
-    yield f"## Versions\n\naskagain {_version('askagain')}, numpy {np.__version__}, Python {platform.python_version()}\n\n"
+    yield "## Versions\n\n"
+    yield f"askagain {_version('askagain')}, numpy {np.__version__}, Python {platform.python_version()}\n\n"
     yield "`sha256sum -c SHA256SUMS` checks the files.\n"
 
 
@@ -99,7 +100,7 @@ def _licence(request: Request, config: Mapping[str, Any]) -> str:
 
 
 def _without_folders(word: str) -> str:
-    """A setting whose value is a path, with the last part of it only: where it lay on a machine is nobody's business."""
+    """A setting whose value is a path, with the last part of it only: a card does not say where files lay."""
     key, equals, value = word.partition("=")
     return f"{key}{equals}{Path(value).name}" if "/" in value and equals else word
 

@@ -18,16 +18,12 @@ ENCODER = "encoder"
 class AskagainModule(InputModule):
     """The whole encoder as one module: texts in, vectors out. `encoder`: an encoder that `askagain.load` gave."""
 
-    config_keys: list[str] = []
-    save_in_root = True
-
     def __init__(self, encoder: BagEncoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.tokenizer = None
         self.register_buffer("place", torch.zeros(0), persistent=False)  # on the device of the model
 
-    def preprocess(self, inputs: list[str], prompt: str | None = None, **_settings: Any) -> dict[str, torch.Tensor]:
+    def preprocess(self, inputs: Any, prompt: str | None = None, **_settings: Any) -> dict[str, torch.Tensor]:
         """The vectors of texts, which are looked up here and now."""
         texts = [str(text) if prompt is None else prompt + str(text) for text in inputs]
         return {"sentence_embedding": torch.from_numpy(self.encoder.encode(texts))}
@@ -49,9 +45,9 @@ class AskagainModule(InputModule):
         self.encoder.save(Path(output_path) / ENCODER)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **settings: Any) -> "AskagainModule":
-        """Loads the encoder of a folder, or of a model on the Hub."""
+    def load(cls, model_name_or_path: str, *_arguments: Any, **settings: Any) -> "AskagainModule":
+        """Loads the encoder of a folder, or of a model on the Hub; raises InputError where there is none."""
         keys = ("token", "cache_folder", "revision", "local_files_only")
         hub = {key: settings[key] for key in keys if key in settings}
-        folder = cls.load_dir_path(model_name_or_path, subfolder=str(Path(subfolder) / ENCODER), **hub)
-        return cls(askagain.load(folder))
+        folder = cls.load_dir_path(model_name_or_path, subfolder=ENCODER, **hub)
+        return cls(askagain.load(str(folder)))

@@ -12,6 +12,7 @@ from askagain.export.packages import needed
 from askagain.export.request import Encode, Request
 from askagain.models.bag_encoder import SHORTEST, BagEncoder
 from askagain.models.folder import SETTINGS, reason, write_parts
+from askagain.text.bags import Bags
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.text_tokenizer import TextTokenizer
@@ -19,6 +20,7 @@ from askagain.text.text_tokenizer import TextTokenizer
 OPSET = 18  # ScatterND adds since 16; ReduceSumSquare takes its axes as an input since 18
 IR_VERSION = 10  # of files for this opset; older runtimes refuse newer ones
 MODEL, WEIGHTS = "model.onnx", "model.onnx.data"
+BLOCK = 256  # texts run together; the graph holds a row for each of their features
 LARGEST_FILE = 1 << 30  # bytes; a protobuf message has at most 2 GiB, and larger tables go to a second file
 
 
@@ -42,9 +44,12 @@ class OnnxEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[texts, dim] float32."""
         bags = self._tokenize(texts)
-        (vectors,) = self._session.run(
-            ["vectors"], {"ids": bags.ids.astype(np.int64), "offsets": bags.offsets.astype(np.int64)}
-        )
+        blocks = [bags.slice(start, min(start + BLOCK, len(bags))) for start in range(0, max(len(bags), 1), BLOCK)]
+        return np.concatenate([self._run(block) for block in blocks])
+
+    def _run(self, bags: Bags) -> np.ndarray:
+        inputs = {"ids": bags.ids.astype(np.int64), "offsets": bags.offsets.astype(np.int64)}
+        (vectors,) = self._session.run(["vectors"], inputs)
         return vectors
 
 

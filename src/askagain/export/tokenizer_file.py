@@ -30,7 +30,7 @@ def make_tokenizer(preprocessor: TextPreprocessor, tokens: list[str], in_pieces:
     library = needed("tokenizers")
     if preprocessor.split != "whitespace":
         raise InputError(
-            f"the encoder's words are split by {preprocessor.split!r}, which a plain tokenizer cannot repeat; add --exact"
+            f"the encoder's words are split by {preprocessor.split!r}, which no plain tokenizer repeats; type --exact"
         )
     places = {token: place for place, token in enumerate(tokens)}
     if in_pieces:

@@ -34,8 +34,8 @@ def further_words(encoder: BagEncoder, path: Path | None) -> list[str]:
     known = set(encoder.features.vocabulary.words)
     spelled = (word for line in read_lines(path) for word in encoder.preprocessor.words(line))
     words = [word for word in dict.fromkeys(spelled) if word not in known]
-    has_vector = word_rows(encoder, words).any(axis=1)
-    return [word for word, is_kept in zip(words, has_vector.tolist(), strict=True) if is_kept]
+    with_vector = np.flatnonzero(word_rows(encoder, words).any(axis=1))
+    return [words[place] for place in with_vector.tolist()]
 
 
 def word_table(encoder: BagEncoder, path: Path | None) -> tuple[list[str], np.ndarray]:
