@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 def write_text(request: Request, path: Path) -> None:
     """Writes word2vec's text format: a word and its numbers a line."""
-    _keyed_vectors(request).save_word2vec_format(str(path), binary=False)
+    _write(request, path, binary=False)
 
 
 def write_binary(request: Request, path: Path) -> None:
     """Writes word2vec's binary format."""
-    _keyed_vectors(request).save_word2vec_format(str(path), binary=True)
+    _write(request, path, binary=True)
 
 
 def write_keyed_vectors(request: Request, path: Path) -> None:
@@ -43,6 +43,13 @@ def read_binary(request: Request, path: Path) -> Encode:
 def read_keyed_vectors(request: Request, path: Path) -> Encode:
     """Sums the vectors of words in a file of gensim; see `_sums`."""
     return _sums(request, needed("gensim.models").KeyedVectors.load(str(path)))
+
+
+def _write(request: Request, path: Path, binary: bool) -> None:
+    vectors = _keyed_vectors(request)
+    for place, word in enumerate(vectors.index_to_key):
+        vectors.set_vecattr(word, "count", len(vectors) - place)  # gensim writes the most frequent words first
+    vectors.save_word2vec_format(str(path), binary=binary)
 
 
 def _keyed_vectors(request: Request) -> Any:
