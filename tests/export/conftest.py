@@ -26,9 +26,9 @@ ODD = [
     "wi\xadfi driver\twifi\n\nGRUB",
     "\ufb01le \u0130stanbul \U0001f600 \u4f60\u597d",
     "x",
-    "disk " * 600,
-    "kernel" * 300,
+    "kernel" * 10,
 ]
+LONG = ["disk usb " * 400, "kernel" * 300]  # libraries have bounds of their own; float32 rounds such sums
 
 Make = Callable[..., BagEncoder]
 

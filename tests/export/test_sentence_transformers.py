@@ -9,7 +9,7 @@ from askagain.errors import InputError
 from askagain.export.fidelity import compare, trial_of
 from askagain.export.formats import FORMATS, export
 from askagain.export.request import Request
-from tests.export.conftest import ODD, titles
+from tests.export.conftest import LONG, ODD, titles
 
 package = pytest.importorskip("sentence_transformers")
 KNOWN = titles(200)
@@ -44,7 +44,8 @@ def test_stop_words_empty_texts_and_odd_ones_do_as_in_the_encoder(make, tmp_path
     texts = ["C++ and r and c", "r", "the boot!", "wi\xadfi driver\twifi\n\nGRUB", "MOUNT,disk"]
     known = [text.replace(" and", "") for text in texts]
     assert np.abs(cosines(encode(known), encoder.encode(known)) - 1).max() < 1e-5
-    assert np.isfinite(encode(ODD)).all()
+    assert np.isfinite(encode([*ODD, *LONG])).all()
+    assert cosines(encode(LONG[:1]), encoder.encode(LONG[:1]))[0] > 0.9999
 
 
 def test_pieces_give_unknown_words_vectors_near_the_encoders(make, tmp_path):
@@ -81,6 +82,7 @@ def test_model2vec_reads_the_same_folder(make, tmp_path, tokenizer):
     encoder = make()
     encode = loaded(encoder, tmp_path / "out", tokenizer=tokenizer)
     texts = [*KNOWN, *ODD]
+    texts += LONG
     model = model2vec.StaticModel.from_pretrained(tmp_path / "out")
     assert np.abs(model.encode(texts) - encode(texts)).max() < 1e-5
 
