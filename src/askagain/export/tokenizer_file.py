@@ -72,7 +72,13 @@ def _steps(library: Any, preprocessor: TextPreprocessor, in_pieces: bool) -> lis
         kept = f"{chr(FIRST_STAND_IN)}-{chr(FIRST_STAND_IN + len(letters))}"
         steps.append(replace(rf"(?<!\S)[^\s{kept}]{{1,{preprocessor.min_word_length - 1}}}(?!\S)", " "))
     if in_pieces:
-        steps += [replace(r"(?<!\S)(?=\S)", MARK), replace(r"(?<=\S)(?!\S)", MARK)]
+        # The marks between words first, then those at both ends; looking at each letter's neighbours takes longer.
+        steps += [
+            normalizers.Strip(),
+            replace(r"\s+", f"{MARK} {MARK}"),
+            normalizers.Prepend(MARK),
+            replace(r"\z", MARK),
+        ]
     return steps
 
 
