@@ -57,6 +57,21 @@ def test_pieces_give_unknown_words_vectors_near_the_encoders(make, tmp_path):
     assert not loaded(encoder, tmp_path / "words", tokenizer="words")(unknown).any()
 
 
+def test_hashed_ngrams_of_several_sizes_have_pieces_too(make, tmp_path):
+    from askagain.models.bag_encoder import BagEncoder
+    from askagain.text.features import Features
+    from askagain.text.ngrams import NgramTokenizer
+
+    plain = make()
+    features = Features("words_trigrams", plain.features.vocabulary, NgramTokenizer(sizes=(3, 4), buckets=5000))
+    table = np.random.default_rng(4).standard_normal((features.size, 24)).astype(np.float32)
+    encoder = BagEncoder(plain.preprocessor, features, table, normalize=True)
+    encode = loaded(encoder, tmp_path / "out")
+    unknown = ["mounting", "installer", "updates", "drives", "kernels"]
+    assert cosines(encode(KNOWN), encoder.encode(KNOWN)).min() > 0.9999
+    assert cosines(encode(unknown), encoder.encode(unknown)).min() > 0.2
+
+
 def test_listed_words_get_their_own_vectors(make, tmp_path):
     encoder = make()
     (tmp_path / "words.txt").write_text("mounting\ninstaller\n")
