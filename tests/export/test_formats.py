@@ -66,7 +66,8 @@ def test_a_damaged_list_of_checksums_is_refused_and_files_elsewhere_are_not_open
             askagain.load(tmp_path / "out")
 
 
-def test_a_card_states_figures_intervals_command_and_licence(make, tmp_path):
+@pytest.mark.parametrize("given", [".", "encoder", "checkpoints/best.ckpt"])
+def test_a_card_states_figures_intervals_command_and_licence(make, tmp_path, given):
     run, data = tmp_path / "run", tmp_path / "data"
     (run / ".hydra").mkdir(parents=True)
     data.mkdir()
@@ -75,9 +76,11 @@ def test_a_card_states_figures_intervals_command_and_licence(make, tmp_path):
     (run / ".hydra" / "overrides.yaml").write_text(f"- experiment=dssm\n- data.dir={data}\n")
     metrics = {"val/mrr": 0.5, "val/mrr_low": 0.4, "val/mrr_high": 0.6, "val/hits@1": 0.25, "data/validation_rows": 480}
     (run / "metrics.json").write_text(json.dumps(metrics))
-    export("askagain", Request(run, make()), tmp_path / "out")
+    (run / given).parent.mkdir(parents=True, exist_ok=True)
+    export("askagain", Request(run / given, make()), tmp_path / "out")
     card = (tmp_path / "out" / CARD).read_text()
     for said in (
+        "# run\n",
         "| validation mrr | 0.5000 | 0.4000 to 0.6000 |",
         "| validation hits@1 | 0.2500 | not stated |",
         "python train.py experiment=dssm data.dir=data\n",

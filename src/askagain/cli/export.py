@@ -1,6 +1,5 @@
 """`askagain export`: an encoder in the format of another library, and how much of it that keeps."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,7 @@ def export(
     kind = KINDS[name]
     check_destination(out, overwrite, kind.suffixes, [path for path in (run, data, words, texts) if path is not None])
     encoder = askagain.load(run)
-    request = Request(run, encoder, data, dtype, words, texts, tokenizer, exact, ["askagain", *sys.argv[1:]])
+    request = Request(run, encoder, data, dtype, words, texts, tokenizer, exact)
     check_options(name, request)
     click.echo(
         f"read {run}: {len(encoder.table):,} rows of {encoder.dim} ({encoder.features.kind}), "

@@ -19,7 +19,7 @@ from askagain.files.markdown import markdown
 from askagain.files.writing import write_text
 
 CARD = "README.md"
-METRICS = "metrics.json"
+METRICS, HYDRA = "metrics.json", ".hydra"  # in a run folder
 SHOWN = ("hits@1", "hits@10", "hits@100", "mrr", "map", "ndcg@10", "mean_rank")
 SETS = {"val": "validation", "test": "test"}
 LICENCE = "Licence: "  # how the line of a corpus folder's README.md begins
@@ -38,10 +38,10 @@ def read(_request: Request, path: Path) -> Encode:
 
 def _card(request: Request, dtype: str) -> Iterator[str]:
     """The parts of a model card: what it is, how it was trained, its figures, and the licence of its data."""
-    encoder = request.encoder
-    config = _yaml(request.run / ".hydra" / "config.yaml", {})
-    overrides = _yaml(request.run / ".hydra" / "overrides.yaml", [])
-    yield f"# {request.run.name if request.run.name != 'encoder' else request.run.absolute().parent.name}\n\n"
+    encoder, run = request.encoder, _run_folder(request.run)
+    config = _yaml(run / HYDRA / "config.yaml", {})
+    overrides = _yaml(run / HYDRA / "overrides.yaml", [])
+    yield f"# {run.absolute().name}\n\n"
     yield (
         f"A text encoder of {len(encoder.table):,} table rows ({encoder.features.kind}), {encoder.dim} numbers a "
         f"vector, {dtype}. It finds questions that ask the same.\n\n"
@@ -53,10 +53,15 @@ def _card(request: Request, dtype: str) -> Iterator[str]:
         yield f"    python train.py {shlex.join(map(_without_folders, overrides))}\n\n"
     else:
         yield "The command is not stated.\n\n"
-    yield from _figures(request.run)
+    yield from _figures(run)
     yield "## Versions\n\n"
     yield f"askagain {_version('askagain')}, numpy {np.__version__}, Python {platform.python_version()}\n\n"
     yield "`sha256sum -c SHA256SUMS` checks the files.\n"
+
+
+def _run_folder(path: Path) -> Path:
+    """The run folder that an encoder folder or a checkpoint lies in, or the path itself."""
+    return next((folder for folder in (path, *path.absolute().parents[:2]) if (folder / HYDRA).is_dir()), path)
 
 
 def _figures(run: Path) -> Iterator[str]:

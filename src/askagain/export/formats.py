@@ -1,6 +1,5 @@
 """The formats by name: what each is written and read back by, and which options it has."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ from askagain.errors import InputError
 from askagain.export import encoder_folder, index, onnx_model, sentence_transformers, word2vec
 from askagain.export.destination import MARKER
 from askagain.export.request import Encode, Request
+from askagain.files.json_files import write_json
 from askagain.files.sha256sums import write_sha256sums
-from askagain.files.writing import atomic_write, write_text
+from askagain.files.writing import atomic_write
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,6 @@ def export(name: str, request: Request, path: Path) -> None:
     with atomic_write(path) as temporary:
         FORMATS[name].write(request, temporary)
         if temporary.is_dir():
-            made = {"format": name, "command": list(request.command)}
-            write_text(temporary / MARKER, [json.dumps(made) + "\n"])
+            write_json(temporary / MARKER, {"format": name})
         if name == "askagain":
             write_sha256sums(temporary)

@@ -1,7 +1,7 @@
 """What is to be exported, as the verb was given it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,8 +16,7 @@ Encode: TypeAlias = Callable[[Sequence[str]], np.ndarray]  # texts to [texts, di
 class Request:
     """An encoder and the options of its export.
 
-    `run`: where the encoder was loaded from. `data`: the corpus folder that it is measured on. `command`: as it was
-    typed. The others are the options of the same names, None where they were not given.
+    `run`: where the encoder was loaded from. `data`: the corpus folder that it is measured on. The others are the options of the same names, None where they were not given.
     """
 
     run: Path
@@ -28,4 +27,3 @@ class Request:
     texts: Path | None = None
     tokenizer: str | None = None
     exact: bool = False
-    command: Sequence[str] = field(default_factory=list)
