@@ -16,7 +16,8 @@ Encode: TypeAlias = Callable[[Sequence[str]], np.ndarray]  # texts to [texts, di
 class Request:
     """An encoder and the options of its export.
 
-    `run`: where the encoder was loaded from. `data`: the corpus folder that it is measured on. The others are the options of the same names, None where they were not given.
+    `run`: where the encoder was loaded from. `data`: the corpus folder that it is measured on. The others are the
+    options of the same names, None where they were not given.
     """
 
     run: Path
