@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from askagain.corpus.files import CorpusFiles
-from askagain.corpus.tsv import header, read_rows
 from askagain.errors import InputError
+from askagain.export.packages import needed
 from askagain.export.request import Encode
 from askagain.export.word_table import known_words
 from askagain.models.bag_encoder import BagEncoder, unit_vectors
@@ -56,7 +56,8 @@ class Fidelity:
 def trial_of(encoder: BagEncoder, data: Path | None) -> Trial:
     """The validation rows of a corpus folder, or texts made of words that the encoder knows.
 
-    Raises InputError where the folder has no validation.tsv, or one with bad rows.
+    Raises InputError where the folder has no validation.tsv, or one with bad rows, and where a package is missing that
+    reads or ranks them.
     """
     if data is None:
         words = known_words(encoder) or [ngram.strip("#") for ngram in encoder.features.tokenizer.ngrams]
@@ -66,6 +67,10 @@ def trial_of(encoder: BagEncoder, data: Path | None) -> Trial:
         texts = dict.fromkeys(" ".join(rng.choices(words, k=WORDS_A_TEXT)) for _ in range(MADE_TEXTS))
         return Trial(list(texts), None, f"{len(texts):,} texts made of {WORDS_A_TEXT} known words each, seed {SEED}")
     path = CorpusFiles.locate(str(data)).file("validation")
+    needed("polars", "data")
+    needed("torch", "train")
+    from askagain.corpus.tsv import header, read_rows
+
     places: dict[str, int] = {}
     ids: list[int] = []
     lengths: list[int] = []
@@ -104,9 +109,7 @@ def _timed(encode: Encode, texts: Sequence[str]) -> tuple[np.ndarray, float]:
 
 
 def _mrr(vectors: np.ndarray, rows: Bags) -> float:
-    try:
-        from askagain.ranking.metrics import mean_reciprocal_rank
-        from askagain.ranking.ranks import rank_duplicates
-    except ImportError as error:
-        raise InputError(f"--data: ranking needs PyTorch ({error}): pip install 'askagain[train]'") from error
+    from askagain.ranking.metrics import mean_reciprocal_rank
+    from askagain.ranking.ranks import rank_duplicates
+
     return mean_reciprocal_rank(rank_duplicates(vectors, rows.ids, rows.offsets))
