@@ -25,6 +25,7 @@ ROOMS = (
     "evaluation",
     "search",
     "duplicates",
+    "export",
     "training.losses",
     "training.optim",
     "training.lightning_overhead",

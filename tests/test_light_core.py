@@ -36,6 +36,35 @@ np.save(sys.argv[2] + ".npy", vectors)
 askagain.load(sys.argv[2]).encode(texts[:1])
 """
 
+EXPORT = (
+    PROGRAM.split("import numpy as np")[0]
+    + """
+from askagain.cli.main import main
+main()
+"""
+)
+
+
+def test_an_encoder_folder_is_exported_without_what_training_needs(tmp_path):
+    features = Features("words", WordVocabulary(["mount", "disk"]), NgramTokenizer())
+    BagEncoder(TextPreprocessor(), features, np.eye(2, dtype=np.float32)).save(tmp_path / "encoder")
+    words = [
+        "export",
+        str(tmp_path / "encoder"),
+        "--format",
+        "askagain",
+        "--dtype",
+        "int8",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run([sys.executable, "-c", EXPORT, *words], capture_output=True, text=True)
+    assert done.returncode == 0 and askagain.load(tmp_path / "out").table.dtype == "int8", done.stderr
+    (tmp_path / "validation.tsv").write_text("a\tb\tc\n")
+    more = [*words, "--overwrite", "--data", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", EXPORT, *more], capture_output=True, text=True)
+    assert done.returncode == 2 and "pip install 'askagain[data]'" in done.stderr
+
 
 def test_an_encoder_is_loaded_used_and_saved_without_what_training_needs(tmp_path):
     features = Features(

@@ -14,6 +14,7 @@ import click
 from askagain.cli.convert import convert
 from askagain.cli.describe import describe
 from askagain.cli.duplicates import duplicates
+from askagain.cli.export import export
 from askagain.cli.fetch import fetch
 from askagain.cli.index import add, index, info, remove
 from askagain.cli.search import search
@@ -33,16 +34,16 @@ def askagain() -> None:
     Training is `python train.py`; this is what comes before it and after it.
 
     \b
-    Example, from a file of duplicate questions to a trained model:
+    Example, from a file of duplicate questions to an answer and to all duplicates of a site:
       askagain convert groups duplicates.csv -o data/mine
       python train.py experiment=dssm data=tsv data.dir=data/mine
+      askagain index titles.txt --encoder RUN -o index
+      askagain search index "how do i quit vim"
+      askagain duplicates titles.txt --encoder RUN --threshold 0.9 -o duplicates
     """
 
 
-askagain.add_command(convert)
-askagain.add_command(fetch)
-askagain.add_command(describe)
-for verb in (index, add, remove, info, search, threshold, duplicates):
+for verb in (convert, fetch, describe, index, add, remove, info, search, duplicates, threshold, export):
     askagain.add_command(verb)
 
 

@@ -103,9 +103,7 @@ def evaluate_full_corpus(
 def text_vectors(ranker: Ranker, texts: Sequence[str]) -> tuple[VectorsOf, VectorsOf]:
     """Two functions that give the vectors of texts, by index, as questions and as candidates of `products`."""
     if isinstance(ranker, RowRanker):
-        raise InputError(
-            "this ranker ranks the candidates of rows only, not all texts; leave candidate_set as it is"
-        )
+        raise InputError("this ranker ranks the candidates of rows only, not all texts; leave candidate_set as it is")
     if isinstance(ranker, LexicalRanker):
         return (
             lambda indices: ranker.questions([texts[i] for i in indices]),

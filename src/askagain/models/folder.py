@@ -11,6 +11,7 @@ from askagain.errors import InputError
 from askagain.files.arrays import read_tensors
 from askagain.files.checksums import CHECKSUMS, check_files, write_checksums
 from askagain.files.json_files import write_json
+from askagain.files.sha256sums import check_sha256sums
 from askagain.files.writing import atomic_write
 from askagain.models.bag_encoder import BagEncoder
 from askagain.models.table import Table
@@ -130,8 +131,12 @@ def _check(folder: Path, sampled: bool) -> None:
     if not (folder / CHECKSUMS).exists() and _format(folder) == FORMAT_WITHOUT_CHECKSUMS:
         log.warning("%s: saved by an earlier version, without checksums: damage to it would not be noticed", folder)
         return
-    check_files(folder, [name for name in PARTS if (folder / name).exists()], threads=1)
+    parts = [name for name in PARTS if (folder / name).exists()]
+    check_files(folder, parts, threads=1)
     check_files(folder, [TABLE], sampled)
+    # Exported folders list their files once more. The table is large, and was just read for its checksums: it is not
+    # read again, and neither are the parts.
+    check_sha256sums(folder, skipped=[*parts, TABLE])
 
 
 def _format(folder: Path) -> Any:

@@ -81,12 +81,16 @@ class NgramTokenizer:
 
     def indices(self, word: str) -> list[int]:
         """The indices of the known n-grams of a word, in order, repeats kept."""
+        return self.ngram_indices(letter_ngrams(word, self.sizes))
+
+    def ngram_indices(self, ngrams: Sequence[str]) -> list[int]:
+        """The indices of those n-grams that are known, in order, repeats kept."""
         buckets = self.buckets
         if buckets is not None:
             # A string may hold a lone surrogate, which UTF-8 files cannot.
-            return [crc32(n.encode("utf-8", "surrogatepass")) % buckets for n in letter_ngrams(word, self.sizes)]
+            return [crc32(ngram.encode("utf-8", "surrogatepass")) % buckets for ngram in ngrams]
         index = self.index
-        return [index[ngram] for ngram in letter_ngrams(word, self.sizes) if ngram in index]
+        return [index[ngram] for ngram in ngrams if ngram in index]
 
     def bags(self, words: Sequence[str]) -> Bags:
         """One bag of `indices` for each word, computed for all words at once.

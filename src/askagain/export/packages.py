@@ -1,0 +1,14 @@
+"""Imports of the packages that a format needs, which the light core does not install."""
+
+from importlib import import_module
+from typing import Any
+
+from askagain.errors import InputError
+
+
+def needed(module: str, extra: str = "export") -> Any:
+    """The module; raises InputError, with what to install, where it cannot be imported."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(f"needs {module} ({error}): pip install 'askagain[{extra}]'") from error
