@@ -122,9 +122,7 @@ def add(
 
     writer = IndexWriter(folder)
     if encoder is not None and fingerprint(encoder_folder(encoder)) != fingerprint(folder / ENCODER):
-        raise InputError(
-            f"{folder}: was made with another encoder than {encoder}; build it again, or leave out --encoder"
-        )
+        raise InputError(f"{folder}: has another encoder than {encoder}; build it again, or leave out --encoder")
     questions = questions_of(corpus, writer.index.encoder, id_column, text_columns)
     count = writer.add(questions, replaces)
     click.echo(f"added {count:,} questions of {corpus} to {folder}: {len(writer.index):,} now")

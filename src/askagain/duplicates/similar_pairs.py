@@ -174,7 +174,7 @@ def _clustered_pairs(vectors: np.ndarray, rows: np.ndarray, floor: float, collec
 def _centres(vectors: np.ndarray, rows: np.ndarray, clusters: int) -> np.ndarray:
     package = faiss()
     drawn = np.random.default_rng(0).permutation(len(rows))[: clusters * TRAINED_PER_CLUSTER]
-    kmeans = package.Kmeans(vectors.shape[1], clusters, niter=8, spherical=True, seed=1)
+    kmeans = package.Kmeans(vectors.shape[1], clusters, niter=8, spherical=True, seed=1, min_points_per_centroid=1)
     kmeans.train(np.ascontiguousarray(vectors[rows[np.sort(drawn)]]))
     return kmeans.centroids
 

@@ -136,9 +136,11 @@ class NearestVectors:
             wanted = min(wanted, len(self))
             _, rows = index.search(queries, wanted)
             is_wanted = rows >= 0 if left_out is None else (rows >= 0) & ~left_out[rows]
-            if wanted == len(self) or is_wanted.sum(axis=1).min() >= k:
+            if is_wanted.sum(axis=1).min() >= k:
                 break
-            wanted *= 4  # most of what was found is left out
+            # Most of what was found is left out, or is in clusters that are not searched.
+            index = self._flat if wanted == len(self) else index
+            wanted *= 4
         return self._exact(queries, np.where(is_wanted, rows, -1), k)
 
     def _exact(self, queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -166,6 +168,8 @@ def _approximate(vectors: np.ndarray, kind: str) -> Any:
         clusters = max(1, int(2 * math.sqrt(count)))
         name = codes if kind == "pq" else f"IVF{clusters},{codes}"
         index = package.index_factory(dim, name, package.METRIC_INNER_PRODUCT)
+        if kind == "ivf":
+            index.cp.min_points_per_centroid = 1  # of which faiss would warn
         trained = TRAINED if kind == "pq" else max(TRAINED, clusters * TRAINED_PER_CLUSTER)
         rows = np.random.default_rng(0).permutation(count)[:trained]
         index.train(vectors[np.sort(rows)])

