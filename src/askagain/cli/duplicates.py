@@ -31,7 +31,7 @@ CELL = 60  # characters of a text that is shown
 @click.option("--against", type=PATH, metavar="OTHER", help="Find what CORPUS shares with this file instead.")
 @click.option("--keep-from", type=click.FloatRange(0.01, 1), help="Keep pairs from this cosine on for later runs.")
 @click.option("--overwrite", is_flag=True, help="Replace the duplicates of another corpus or encoder in the folder.")
-@click.option("--ray", "address", metavar="ADDRESS", help="Embed on a Ray cluster: its address, or local.")
+@click.option("--ray", "address", metavar="ADDRESS", help="Embed and compare on a Ray cluster: its address, or local.")
 def duplicates(
     corpus: Path,
     encoder: Path,
@@ -98,10 +98,11 @@ def duplicates(
         elif address is None:
             found = find_pairs(embed(loaded, questions, Path(scratch)), wanted, split_at, keep_from)
         else:
-            from askagain.search.on_ray import embed_on_ray
+            from askagain.search.on_ray import RayCluster
 
-            vectors = embed_on_ray(loaded, address)([question.encoded for question in questions])
-            found = find_pairs(vectors, wanted, split_at, keep_from)
+            cluster = RayCluster(address)
+            vectors = cluster.embed(loaded)([question.encoded for question in questions])
+            found = find_pairs(vectors, wanted, split_at, keep_from, cluster.spread)
         recall = "all were compared" if found.pairs.recall == 1 else f"recall {found.pairs.recall:.3f}, on a sample"
         if split_at is None:
             groups, pairs = write_duplicates(folder, found, wanted, sources, questions)

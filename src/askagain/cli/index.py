@@ -75,9 +75,9 @@ def index(
     beside = [] if encoder.suffix == ".ckpt" else [encoder_folder(encoder) / name for name in COPIED]
     embed = None
     if address is not None:
-        from askagain.search.on_ray import embed_on_ray
+        from askagain.search.on_ray import RayCluster
 
-        embed = embed_on_ray(loaded, address)
+        embed = RayCluster(address).embed(loaded)
     writer = IndexWriter.create(
         folder, loaded, questions, kind, second, [path for path in beside if path.is_file()], embed
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from askagain.duplicates.groups import Group, make_groups
-from askagain.duplicates.similar_pairs import SimilarPairs, similar_pairs
+from askagain.duplicates.similar_pairs import SimilarPairs, Spread, on_this_machine, similar_pairs
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.json_files import json_text, write_json
@@ -68,10 +68,16 @@ def kept_pairs(folder: Path, sources: Sources, threshold: float) -> Found | None
         return None
 
 
-def find_pairs(vectors: np.ndarray, threshold: float, split_at: int | None = None, floor: float | None = None) -> Found:
+def find_pairs(
+    vectors: np.ndarray,
+    threshold: float,
+    split_at: int | None = None,
+    floor: float | None = None,
+    spread: Spread = on_this_machine,
+) -> Found:
     """Compares unit vectors; pairs somewhat below the threshold are found as well (`floor`: from where on)."""
     floor = max(LOWEST, threshold - KEPT_BELOW) if floor is None else min(floor, threshold)
-    return Found(similar_pairs(vectors, floor, split_at), floor, False)
+    return Found(similar_pairs(vectors, floor, split_at, spread=spread), floor, False)
 
 
 def embed(encoder: BagEncoder, questions: Sequence[Question], scratch: Path) -> np.ndarray:

@@ -6,7 +6,8 @@ with all for which it is one of the nearest clusters. How many of these are look
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.progress import counted_progress, with_progress
 from askagain.search.nearest import faiss
+from askagain.text.bags import Bags
 
 EXACT_UP_TO = 50_000
 MOST_PAIRS = 100_000_000
@@ -44,8 +46,30 @@ class SimilarPairs(NamedTuple):
         return SimilarPairs(self.first[kept], self.second[kept], self.cosines[kept], self.recall)
 
 
+class Part(NamedTuple):
+    """Pairs that one task has found; the fields are those of `SimilarPairs`."""
+
+    first: np.ndarray
+    second: np.ndarray
+    cosines: np.ndarray
+
+
+Task = Callable[[int], Part]
+# Does a task for each of some numbers, with a description of it, and gives their parts in any order.
+Spread = Callable[[Task, Sequence[int], str], Iterable[Sequence[np.ndarray]]]
+
+
+def on_this_machine(task: Task, numbers: Sequence[int], description: str) -> Iterator[Part]:
+    """The parts of a task, with a progress bar."""
+    return map(task, with_progress(numbers, len(numbers), description))
+
+
 def similar_pairs(
-    vectors: np.ndarray, floor: float, split_at: int | None = None, exact_up_to: int = EXACT_UP_TO
+    vectors: np.ndarray,
+    floor: float,
+    split_at: int | None = None,
+    exact_up_to: int = EXACT_UP_TO,
+    spread: Spread = on_this_machine,
 ) -> SimilarPairs:
     """Finds pairs of unit vectors. Of equal vectors only the first is compared; the others pair with it.
 
@@ -54,60 +78,111 @@ def similar_pairs(
         floor: the least cosine of a pair, above 0.
         split_at: where given, only pairs of a row below it and a row from it on count.
         exact_up_to: distinct vectors that are all compared with each other.
+        spread: where tasks are done.
 
     Raises:
         InputError: more than `MOST_PAIRS` pairs.
     """
     first_equal = _first_equal(vectors)
-    distinct = np.flatnonzero((first_equal == np.arange(len(vectors))) & _is_filled(vectors))
-    collected = _Collected(floor)
+    is_filled = _is_filled(vectors)
+    is_first = first_equal == np.arange(len(vectors))
+    distinct = np.flatnonzero(is_first & is_filled)
+    recall = 1.0
     if len(distinct) <= exact_up_to:
-        recall = 1.0
-        for first, second, cosines in _all_pairs(vectors, distinct):
-            collected.add(first, second, cosines)
+        task: Task = _AllPairs(vectors, distinct, floor)
+        numbers: Sequence[int] = range(0, len(distinct), ROWS_PER_BLOCK)
+        description = f"comparing, {ROWS_PER_BLOCK:,} at a time"
     else:
-        recall = _clustered_pairs(vectors, distinct, floor, collected)
-    equal = np.flatnonzero((first_equal != np.arange(len(vectors))) & _is_filled(vectors))
-    pairs = collected.pairs(recall)
+        task, recall = _clustered(vectors, distinct, floor)
+        numbers, description = range(task.clusters), "comparing clusters"
+    pairs = _collected(spread(task, numbers, description), floor, recall)
     if split_at is None:
-        parts = [np.stack([pairs.first, pairs.second]), np.stack([first_equal[equal], equal])]
-        cosines = np.concatenate([pairs.cosines, np.ones(len(equal), dtype=np.float32)])
-        rows = np.concatenate(parts, axis=1)
-        return SimilarPairs(rows[0].astype(np.int32), rows[1].astype(np.int32), cosines, recall)
-    return _across(pairs, first_equal, split_at, len(vectors), vectors)
+        equal = np.flatnonzero(~is_first & is_filled)
+        first = np.concatenate([pairs.first, first_equal[equal].astype(np.int32)])
+        second = np.concatenate([pairs.second, equal.astype(np.int32)])
+        return SimilarPairs(first, second, np.append(pairs.cosines, np.ones(len(equal), dtype=np.float32)), recall)
+    return _across(pairs, first_equal, split_at, is_filled)
 
 
-class _Collected:
-    """Pairs as they are found, bounded in number."""
+def _part(first: np.ndarray, second: np.ndarray, cosines: np.ndarray, floor: float) -> Part:
+    """The pairs of a block of cosines, [first, second], at the floor or above, the lower row first."""
+    # Compared as they are: rounding all of a block would take longer than its product.
+    rows, columns = np.nonzero(cosines >= np.float32(floor - 1e-6))
+    scores = np.round(cosines[rows, columns], ROUNDED)
+    one, other = first[rows], second[columns]
+    kept = (scores >= np.float32(round(floor, ROUNDED))) & (one != other)
+    one, other = one[kept].astype(np.int32), other[kept].astype(np.int32)
+    return Part(np.minimum(one, other), np.maximum(one, other), scores[kept].clip(max=1))
 
-    def __init__(self, floor: float) -> None:
-        self._floor = np.float32(round(floor, ROUNDED))
-        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        self._count = 0
 
-    def add(self, first: np.ndarray, second: np.ndarray, cosines: np.ndarray) -> None:
-        """Adds the pairs of a block of cosines, [first, second], at the floor or above; a row is no pair of itself."""
-        # Compared first as it is: rounding all of a block would take longer than its product.
-        rows, columns = np.nonzero(cosines >= self._floor - 1e-6)
-        one, other, scores = first[rows], second[columns], np.round(cosines[rows, columns], ROUNDED)
-        kept = (scores >= self._floor) & (one < other)
-        self._parts.append((one[kept].astype(np.int32), other[kept].astype(np.int32), scores[kept].clip(max=1)))
-        self._count += int(kept.sum())
-        if self._count > MOST_PAIRS:
+def _collected(parts: Iterable[Sequence[np.ndarray]], floor: float, recall: float) -> SimilarPairs:
+    """All pairs of all parts once, in order."""
+    first, second = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+    cosines = [np.zeros(0, np.float32)]
+    count = 0
+    for ones, others, scores in parts:
+        first.append(ones)
+        second.append(others)
+        cosines.append(scores)
+        count += len(ones)
+        if count > MOST_PAIRS:
             raise InputError(
-                f"more than {MOST_PAIRS:,} pairs have a cosine of {self._floor:g} or more; choose a higher --threshold "
-                "or --keep-from"
+                f"more than {MOST_PAIRS:,} pairs have a cosine of {floor:g} or more; choose a higher --threshold or "
+                "--keep-from"
             )
+    keys = np.concatenate(first).astype(np.int64) << 32 | np.concatenate(second)
+    keys, places = np.unique(keys, return_index=True)
+    return SimilarPairs((keys >> 32).astype(np.int32), keys.astype(np.int32), np.concatenate(cosines)[places], recall)
 
-    def pairs(self, recall: float) -> SimilarPairs:
-        """All pairs once, in order."""
-        if not self._parts:
-            return SimilarPairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), recall)
-        first, second = (np.concatenate([part[side] for part in self._parts]) for side in (0, 1))
-        cosines = np.concatenate([part[2] for part in self._parts])
-        keys = first.astype(np.int64) << 32 | second
-        _, places = np.unique(keys, return_index=True)
-        return SimilarPairs(first[places], second[places], cosines[places], recall)
+
+@dataclass(frozen=True, eq=False)
+class _AllPairs:
+    """Compares the block of rows that begins at a number with all rows from there on."""
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    floor: float
+
+    def __call__(self, start: int) -> Part:
+        own = self.rows[start : start + ROWS_PER_BLOCK]
+        block = self.vectors[own]
+        parts = []
+        for first in range(start, len(self.rows), 4 * ROWS_PER_BLOCK):
+            others = self.rows[first : first + 4 * ROWS_PER_BLOCK]
+            parts.append(_part(own, others, block @ self.vectors[others].T, self.floor))
+        return _joined(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class _ClusterPairs:
+    """Compares the rows of a cluster with all rows for which it is one of the nearest.
+
+    `home`, `visiting`: the places in `rows` of each cluster's own rows, and of all that visit it; one bag a cluster.
+    """
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    floor: float
+    home: Bags
+    visiting: Bags
+
+    @property
+    def clusters(self) -> int:
+        return len(self.home)
+
+    def __call__(self, cluster: int) -> Part:
+        own = self.rows[self.home.bag(cluster)]
+        visitors = self.rows[self.visiting.bag(cluster)]
+        at_home = self.vectors[own]
+        starts = range(0, len(visitors) if len(own) else 0, 4 * ROWS_PER_BLOCK)
+        blocks = (visitors[start : start + 4 * ROWS_PER_BLOCK] for start in starts)
+        return _joined([_part(own, block, at_home @ self.vectors[block].T, self.floor) for block in blocks])
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    if not parts:
+        return Part(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    return Part(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _first_equal(vectors: np.ndarray) -> np.ndarray:
@@ -135,40 +210,17 @@ def _is_filled(vectors: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(0, dtype=bool), *parts])
 
 
-def _all_pairs(vectors: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Blocks of cosines of all pairs of rows, each pair once."""
-    compared = vectors[rows]
-    starts = range(0, len(rows), ROWS_PER_BLOCK)
-    for start in counted_progress(starts, len(rows), ROWS_PER_BLOCK, "comparing"):
-        block = compared[start : start + ROWS_PER_BLOCK]
-        for other in range(start, len(rows), 4 * ROWS_PER_BLOCK):
-            end = other + 4 * ROWS_PER_BLOCK
-            yield rows[start : start + ROWS_PER_BLOCK], rows[other:end], block @ compared[other:end].T
-
-
-def _clustered_pairs(vectors: np.ndarray, rows: np.ndarray, floor: float, collected: _Collected) -> float:
-    """Collects the pairs within clusters, and returns the share of all pairs that these are."""
+def _clustered(vectors: np.ndarray, rows: np.ndarray, floor: float) -> tuple[_ClusterPairs, float]:
+    """The task that compares rows within clusters, and the share of all pairs that this finds."""
     clusters = int(math.sqrt(len(rows)))
-    centres = _centres(vectors, rows, clusters)
-    nearest = _nearest_clusters(vectors, rows, centres)
+    nearest = _nearest_clusters(vectors, rows, _centres(vectors, rows, clusters))
     probed, recall = _enough_probed(vectors, rows, nearest, floor)
-    order = np.argsort(nearest[:, 0], kind="stable")
-    bounds = np.searchsorted(nearest[order, 0], np.arange(clusters + 1))
-    visits = np.argsort(nearest[:, :probed].ravel(), kind="stable")
-    visit_bounds = np.searchsorted(nearest[:, :probed].ravel()[visits], np.arange(clusters + 1))
-    for cluster in with_progress(range(clusters), clusters, "comparing clusters"):
-        own = np.sort(order[bounds[cluster] : bounds[cluster + 1]])
-        visiting = np.sort(visits[visit_bounds[cluster] : visit_bounds[cluster + 1]] // probed)
-        if not len(own):
-            continue
-        at_home = vectors[rows[own]]
-        for start in range(0, len(visiting), 4 * ROWS_PER_BLOCK):
-            part = visiting[start : start + 4 * ROWS_PER_BLOCK]
-            cosines = at_home @ vectors[rows[part]].T
-            # Either may be the lower row; pairs that two clusters find are joined at the end.
-            collected.add(rows[own], rows[part], cosines)
-            collected.add(rows[part], rows[own], cosines.T)
-    return recall
+    home, visiting = (
+        Bags(order // width, np.searchsorted(visited[order], np.arange(clusters + 1)))
+        for width, visited in ((width, nearest[:, :width].ravel()) for width in (1, probed))
+        for order in [np.argsort(visited, kind="stable")]
+    )
+    return _ClusterPairs(vectors, rows, floor, home, visiting), recall
 
 
 def _centres(vectors: np.ndarray, rows: np.ndarray, clusters: int) -> np.ndarray:
@@ -215,13 +267,10 @@ def _enough_probed(vectors: np.ndarray, rows: np.ndarray, nearest: np.ndarray, f
         probed = min(2 * probed, nearest.shape[1])
 
 
-def _across(
-    pairs: SimilarPairs, first_equal: np.ndarray, split_at: int, count: int, vectors: np.ndarray
-) -> SimilarPairs:
+def _across(pairs: SimilarPairs, first_equal: np.ndarray, split_at: int, is_filled: np.ndarray) -> SimilarPairs:
     """Pairs across two sets: each row of the first set with the first row of the second of each distinct vector."""
-    filled = _is_filled(vectors)
-    left = np.flatnonzero(filled[:split_at])
-    right = np.flatnonzero(filled[split_at:]) + split_at
+    left = np.flatnonzero(is_filled[:split_at])
+    right = np.flatnonzero(is_filled[split_at:]) + split_at
     # One row of the second set stands for all that are equal.
     vectors_right, places = np.unique(first_equal[right], return_index=True)
     right_of = dict(zip(vectors_right.tolist(), right[places].tolist(), strict=True))
