@@ -2,7 +2,10 @@
 
 import io
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -228,3 +231,41 @@ def test_a_model_orders_the_best_hits_again(askagain, index):
     (answer,) = hits(askagain("search", index, "how do i leave vim", "--rerank", model, "--json", "-k", 3))
     assert {hit["text"] for hit in answer["hits"]} <= set(TITLES) and answer["hits"][0]["text"] == "leave vim"
     assert "neither a folder" in refused(askagain("search", index, "vim", "--rerank", "no/such_model"))
+
+
+@pytest.mark.parametrize("verb", ["index", "duplicates"])
+def test_an_interrupted_verb_leaves_nothing(encoder, tmp_path, verb):
+    corpus = tmp_path / "many.txt"
+    corpus.write_text("".join(f"quit vim {number} disk\n" for number in range(400_000)))
+    out = tmp_path / "folder" / "out"
+    words = [verb, str(corpus), "--encoder", str(encoder), "-o", str(out)]
+    words += ["--threshold", "0.9"] if verb == "duplicates" else []
+    program = f"import sys; sys.argv[1:] = {words}; from askagain.cli.main import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (out.parent.is_dir() and any(out.parent.iterdir())) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and said.splitlines()[-1] == "interrupted", said
+    assert not list(out.parent.iterdir())
+
+
+def test_a_verb_whose_package_is_missing_says_what_to_install(index, tmp_path):
+    program = (
+        "import sys\n"
+        "missing = sys.argv[1]\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == missing:\n"
+        "            raise ModuleNotFoundError(f'No module named {name}', name=name)\n"
+        "sys.meta_path.insert(0, Missing()); sys.argv[:2] = ['askagain']\n"
+        "from askagain.cli.main import main; main()\n"
+    )
+    for package, words in (("faiss", ("search", index, "vim")), ("polars", ("search", index, "vim"))):
+        answer = subprocess.run(
+            [sys.executable, "-c", program, package, *map(str, words)], capture_output=True, text=True
+        )
+        assert answer.returncode == 2 and "pip install 'askagain[search]'" in answer.stderr, answer
+        assert len(answer.stderr.strip().splitlines()) == 1

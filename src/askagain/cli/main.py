@@ -23,6 +23,13 @@ from askagain.errors import InputError, shortage
 from askagain.files.writing import TEMPORARY
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143  # exit status
+# Packages that the light core does without, and the extra that installs each.
+EXTRAS = {
+    **dict.fromkeys(("faiss", "polars", "sklearn"), "search"),
+    **dict.fromkeys(("filelock", "lxml", "requests"), "data"),
+    **dict.fromkeys(("hydra", "omegaconf", "pydantic", "pytorch_lightning", "torch"), "train"),
+    "gensim": "vectors",
+}
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -82,6 +89,9 @@ def _one_line(error: BaseException) -> str | None:
     """What the user is told of an error, or None for a defect of ours."""
     if isinstance(error, InputError):
         return " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in EXTRAS:
+        package = str(error.name).partition(".")[0]
+        return f"{package} is not installed; pip install 'askagain[{EXTRAS[package]}]'"
     lacking = shortage(error, "close other programs", "free some, or write to another disk with -o")
     if lacking is None and isinstance(error, OSError) and error.filename:
         path = Path(error.filename)
