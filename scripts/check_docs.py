@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
+import click
 from config_comments import CONFIGS, ROOT
 from config_reference import PAGE, Reference
 from hydra import compose, initialize_config_dir
@@ -21,7 +23,8 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-import askagain.apps.command  # noqa: F401  what a command knows before it reads its configs
+import askagain.apps.command  # what a command knows before it reads its configs
+import askagain.cli.main
 from askagain.apps.checks import check_before_run
 from askagain.apps.command_line import explained, ordered
 from askagain.errors import InputError
@@ -31,6 +34,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 FILE = re.compile(r"scripts/|requirements|(train|evaluate)\.py$")
 SETTING = re.compile(r"'?[+~]{0,2}([a-z][\w@./]*)=([^()]*)")
+REDIRECTIONS = (">", ">>", "<", "|")
 CHOICE = re.compile(r"[a-z]\w*")  # no placeholder
 # What scripts do with the words after them: the config that these are overrides of, and the first of them.
 OVERRIDES_OF = {
@@ -82,11 +86,14 @@ def _in_blocks(text: str) -> Iterator[Place]:
 def refusal(line: str) -> str | None:
     """What is wrong with a line of shell; None where all is well."""
     words = [word for word in shlex.split(line, comments=True) if word != "..."]
+    words = list(takewhile(lambda word: word not in REDIRECTIONS, words))
     while words and re.match(r"[A-Z_]+=", words[0]):  # settings of the environment
         words = words[1:]
     if "&&" in words:
         place = words.index("&&")
         return refusal(shlex.join(words[:place])) or refusal(shlex.join(words[place + 1 :]))
+    if words[:1] == ["askagain"]:
+        return not_parsed(tuple(words[1:]))
     files = [
         word for word in words if word.startswith(("scripts/", "requirements")) or word in ("train.py", "evaluate.py")
     ]
@@ -97,6 +104,22 @@ def refusal(line: str) -> str | None:
         config, skipped = OVERRIDES_OF.get(word, (Path(word).stem, 0))
         if word in OVERRIDES_OF or (word.endswith(".py") and (CONFIGS / f"{config}.yaml").is_file()):
             return not_composed(config, tuple(words[place + 1 + skipped :]))
+    return None
+
+
+@cache
+def not_parsed(words: tuple[str, ...]) -> str | None:
+    """What a verb of the console script says to its words, without running; None where it would run."""
+    command: click.Command = askagain.cli.main.askagain
+    rest = list(words)
+    try:
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+            with click.Context(command) as context:
+                _, command, rest = command.resolve_command(context, rest)  # type: ignore[assignment]
+        if "--help" not in rest:
+            command.make_context(command.name, rest)
+    except click.ClickException as error:
+        return error.format_message()
     return None
 
 

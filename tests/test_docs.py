@@ -47,6 +47,10 @@ def test_commands_and_settings_of_all_pages_are_in_order(script):
             "did you mean ranker=bm25",
         ),
         ("source .venv/bin/activate", None),
+        ("askagain search INDEX QUESTION -k 3 --json > answers.jsonl", None),
+        ("askagain serch INDEX QUESTION", "No such command"),
+        ("askagain duplicates FILE --threshhold 1 -o OUT", "No such option"),
+        ("askagain index FILE -o OUT  # no encoder", "Missing option"),
     ],
 )
 def test_a_command_that_would_not_run_is_found(script, line, message):
