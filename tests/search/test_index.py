@@ -210,3 +210,24 @@ def test_what_is_in_an_index_is_told(encoder, tmp_path):
     info = Index(tmp_path / "index").info()
     assert (info["questions"], info["removed"], info["kind"], info["dim"]) == (29, 1, "flat", 12)
     assert info["hybrid"] == "bm25, weight 0.25" and json.dumps(info)
+
+
+def test_an_index_that_takes_the_place_of_another_is_read_when_refreshed(encoder, tmp_path):
+    IndexWriter.create(tmp_path / "index", encoder, some_questions(20))
+    reader = Index(tmp_path / "index")
+    before = reader.search(["quit vim"], 3)
+    other = small_encoder(1)
+    IndexWriter.create(tmp_path / "index", other, some_questions(30, seed=5))
+    assert reader.search(["quit vim"], 3) == before
+    reader.refresh()
+    assert len(reader) == 30 and reader.search(["quit vim"], 3) == Index(tmp_path / "index").search(["quit vim"], 3)
+    IndexWriter.create(tmp_path / "index", other, some_questions(40, seed=6))
+    reader.refresh()
+    assert {one.id for one in reader.questions()} == {one.id for one in some_questions(40, seed=6)}
+
+
+def test_words_of_questions_that_were_asked_are_not_kept(encoder, tmp_path):
+    index = IndexWriter.create(tmp_path / "index", encoder, some_questions(20), hybrid=Hybrid("bm25", 0.1)).index
+    for number in range(5):
+        index.search([f"vim unheard{number} never{number}"], 3, hybrid=True)
+    assert len(index._lexical()._columns) == index._lexical().fitted_terms > 5

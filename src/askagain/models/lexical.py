@@ -54,7 +54,7 @@ class LexicalRanker(ABC):
 
     def state(self) -> "Fitted":
         """What the ranker has learned, to be kept and given to `restore`."""
-        fitted = list(self._columns)[: len(self._texts_with)]
+        fitted = list(self._columns)[: self.fitted_terms]
         return Fitted(fitted, self._texts_with, self._fitted, float(self._mean_length))
 
     def restore(self, columns: dict[str, int], texts_with: np.ndarray, fitted: int, mean_length: float) -> None:
@@ -63,6 +63,16 @@ class LexicalRanker(ABC):
             raise ValueError("there are not as many counts as terms")
         self._columns, self._texts_with = dict(columns), texts_with
         self._fitted, self._mean_length = fitted, mean_length
+
+    @property
+    def fitted_terms(self) -> int:
+        """How many terms the fitted texts have; theirs are the first columns."""
+        return len(self._texts_with)
+
+    def forget_new_terms(self) -> None:
+        """Forgets the terms of texts that it was not fitted to, which would otherwise pile up."""
+        while len(self._columns) > self.fitted_terms:
+            self._columns.popitem()
 
     @abstractmethod
     def questions(self, texts: Iterable[str]) -> csr_array:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
@@ -86,25 +87,30 @@ class Index:
         self.folder = Path(folder)
         if not (self.folder / LIST).is_file():
             raise InputError(f"{folder}: no index here; make one with askagain index")
-        self.encoder: BagEncoder = load_encoder(self.folder / ENCODER, memory_map=True)
-        self._fingerprint = fingerprint(self.folder / ENCODER)
+        self._fingerprint = ""
         self._segments: dict[str, Segment] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """Reads what has changed since."""
+        """Reads what has changed since, also where another index was put into the place of this one."""
         for attempt in range(ATTEMPTS):
             listed = _read_list(self.folder)
             try:
+                if listed.encoder != self._fingerprint:
+                    self._load_encoder(listed)
                 self._open(listed)
                 return
             except InputError:
                 if attempt == ATTEMPTS - 1 or _read_list(self.folder) == listed:
                     raise  # no writer has replaced the files meanwhile
 
-    def _open(self, listed: _List) -> None:
-        if listed.encoder != self._fingerprint:
+    def _load_encoder(self, listed: _List) -> None:
+        if fingerprint(self.folder / ENCODER) != listed.encoder:
             raise InputError(f"{self.folder}: the encoder in it is not the one that made it; build the index again")
+        self.encoder: BagEncoder = load_encoder(self.folder / ENCODER, memory_map=True)
+        self._fingerprint = listed.encoder
+
+    def _open(self, listed: _List) -> None:
         opened = {
             name: self._segments.get(name) or Segment(self.folder / name, self._fingerprint) for name in listed.segments
         }
@@ -193,7 +199,7 @@ class Index:
         if hybrid is None:
             raise InputError(f"{self.folder}: built without --hybrid; build it again with --hybrid bm25")
         ranker = self._lexical()
-        terms, weights = question_terms(ranker, question, len(ranker.state().terms))
+        terms, weights = question_terms(ranker, question)
         scores = {name: _term_sums(segment, terms, weights) for name, segment in self._segments.items()}
         everything = np.concatenate(list(scores.values()))
         mean, deviation = float(everything.mean()), float(everything.std())
@@ -440,8 +446,8 @@ def _with_segment(
     """Writes a segment, and returns the list that names it."""
     texts = [question.encoded for question in questions]
     vectors = unit_vectors(encoder.encode(texts, show_progress=True) if embed is None else embed(texts))
-    terms = None if ranker is None else term_scores(ranker, texts, len(ranker.state().terms))
-    name = f"segment-{listed.next:06}"
+    terms = None if ranker is None else term_scores(ranker, texts)
+    name = f"segment-{listed.next:06}-{uuid4().hex[:8]}"  # another index in the same place has other names
     write_segment(folder / name, questions, vectors, listed.encoder, listed.kind, terms)
     return replace(listed, segments=[*listed.segments, name], next=listed.next + 1)
 

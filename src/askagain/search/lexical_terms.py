@@ -48,20 +48,20 @@ def load_ranker(name: str, preprocessor: TextPreprocessor, folder: Path, rest: M
     return ranker
 
 
-def term_scores(ranker: LexicalRanker, texts: Iterable[str], known: int) -> csc_array:
-    """What each of the `known` terms adds to the score of each text, [texts, known] float32."""
+def term_scores(ranker: LexicalRanker, texts: Iterable[str]) -> csc_array:
+    """What each fitted term adds to the score of each text, [texts, terms] float32."""
     rows = ranker.candidates(texts)
-    kept = rows[:, :known] if rows.shape[1] > known else rows
-    if kept.shape[1] < known:
-        kept.resize((kept.shape[0], known))
-    by_term = csc_array(kept)
+    ranker.forget_new_terms()
+    by_term = csc_array(rows[:, : ranker.fitted_terms])
+    by_term.resize((rows.shape[0], ranker.fitted_terms))
     return csc_array(
-        (by_term.data.astype(np.float32), by_term.indices.astype(np.int32), by_term.indptr), shape=kept.shape
+        (by_term.data.astype(np.float32), by_term.indices.astype(np.int32), by_term.indptr), shape=by_term.shape
     )
 
 
-def question_terms(ranker: LexicalRanker, question: str, known: int) -> tuple[np.ndarray, np.ndarray]:
-    """The known terms of a question, and what each weighs in it."""
+def question_terms(ranker: LexicalRanker, question: str) -> tuple[np.ndarray, np.ndarray]:
+    """The fitted terms of a question, and what each weighs in it."""
     row = ranker.questions([question])
-    is_known = row.indices < known
+    ranker.forget_new_terms()
+    is_known = row.indices < ranker.fitted_terms
     return row.indices[is_known], row.data[is_known]
