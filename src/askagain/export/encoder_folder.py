@@ -5,6 +5,7 @@ import platform
 import shlex
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 import askagain
 from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
-from askagain.export.packages import needed
 from askagain.export.request import Encode, Request
 from askagain.files.markdown import markdown
 from askagain.files.writing import write_text
@@ -121,7 +121,11 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _yaml(path: Path, otherwise: Any) -> Any:
-    return needed("yaml", "train").safe_load(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+    if not path.is_file() or find_spec("yaml") is None:  # the light core does without
+        return otherwise
+    import yaml
+
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _version(package: str) -> str:
