@@ -98,7 +98,9 @@ def test_a_saved_encoder_loads_from_its_folder_and_from_the_run_and_encodes_the_
 def test_what_is_saved_is_json_and_safetensors_and_nothing_pickled(tmp_path):
     save_encoder(encoder(), tmp_path / "encoder")
     names = sorted(path.name for path in (tmp_path / "encoder").iterdir())
-    assert names == ["checksums.json", "encoder.json", "ngrams.json", "table.safetensors", "words.json"]
+    assert names == [
+        "checksums.json", "encoder.json", "lookup.safetensors", "ngrams.json", "table.safetensors", "words.json",
+    ]  # fmt: skip
     assert json.loads((tmp_path / "encoder" / "words.json").read_text()) == ["disk"]
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]  # no temporary folder is left behind
 

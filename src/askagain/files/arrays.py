@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 LENGTH_BYTES, LARGEST_HEADER = 8, 100_000_000  # of safetensors
-TENSOR_TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "I64": "<i8", "I32": "<i4"}
+TENSOR_TYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "I64": "<i8", "U64": "<u8", "U8": "u1"}
 
 
 def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:

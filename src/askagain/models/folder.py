@@ -9,7 +9,7 @@ from typing import Any
 
 from askagain.errors import InputError
 from askagain.files.arrays import read_tensors
-from askagain.files.checksums import CHECKSUMS, check_files, write_checksums
+from askagain.files.checksums import CHECKSUMS, THREADS, check_files, write_checksums
 from askagain.files.json_files import write_json
 from askagain.files.sha256sums import check_sha256sums
 from askagain.files.writing import atomic_write
@@ -17,12 +17,14 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.models.table import Table
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.vocabulary import LOOKUP
 
 FORMAT, FORMAT_WITHOUT_CHECKSUMS = 3, 1
 FORMATS = (1, 2, 3)  # 2 and 1 have tables of float32 only
 SETTINGS = "encoder.json"
 TABLE = "table.safetensors"
-PARTS = (SETTINGS, "words.json", "ngrams.json", "pairs.safetensors")  # all but the table
+WORDS = "words.json"
+PARTS = (SETTINGS, WORDS, "ngrams.json", "pairs.safetensors")  # all but the table
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
         temporary.mkdir()
         write_parts(encoder, temporary)
         save_file(dict(encoder.table.tensors), temporary / TABLE)
-        (temporary / TABLE).chmod((temporary / SETTINGS).stat().st_mode)  # safetensors hides it from others
+        encoder.features.vocabulary.save_lookup(temporary)
+        for name in (TABLE, LOOKUP):  # safetensors hides them from others
+            (temporary / name).chmod((temporary / SETTINGS).stat().st_mode)
         write_checksums(temporary)
 
 
@@ -71,7 +75,7 @@ def load_from_folder(path: Path, memory_map: bool = False) -> BagEncoder:
     with ThreadPoolExecutor(1) as pool:
         checking = pool.submit(_check, folder, memory_map)  # hashing releases the interpreter lock
         try:
-            encoder = read_parts(folder, lambda: _read_table(folder / TABLE, memory_map))
+            encoder = read_parts(folder, lambda: _read_table(folder / TABLE, memory_map), memory_map)
             checking.result()
         except Exception as error:  # what was made to look like an encoder can raise nearly anything
             cause = checking.exception() or error
@@ -98,7 +102,7 @@ def write_parts(encoder: BagEncoder, folder: Path) -> None:
     encoder.features.save(folder)
 
 
-def read_parts(folder: Path, read_table: Callable[[], Table]) -> BagEncoder:
+def read_parts(folder: Path, read_table: Callable[[], Table], memory_map: bool = False) -> BagEncoder:
     """The encoder that `write_parts` wrote, with its table; raises ValueError, KeyError or the like for another."""
     settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     if settings["format"] not in FORMATS:
@@ -107,7 +111,7 @@ def read_parts(folder: Path, read_table: Callable[[], Table]) -> BagEncoder:
         raise ValueError("normalize must be true or false, and dim a whole number")
     if not isinstance(settings["preprocessor"]["stopwords"], list):
         raise ValueError("stopwords must be a list")  # a name or a path would be read from somewhere else
-    features = Features.load(folder, settings["features"])
+    features = Features.load(folder, settings["features"], memory_map)
     # Encoders of before `clean` did not clean; their words are spelled as their texts were.
     preprocessor = TextPreprocessor(**{"clean": False} | settings["preprocessor"])
     table = read_table()
@@ -131,9 +135,10 @@ def _check(folder: Path, sampled: bool) -> None:
     if not (folder / CHECKSUMS).exists() and _format(folder) == FORMAT_WITHOUT_CHECKSUMS:
         log.warning("%s: saved by an earlier version, without checksums: damage to it would not be noticed", folder)
         return
-    parts = [name for name in PARTS if (folder / name).exists()]
-    check_files(folder, parts, threads=1)
-    check_files(folder, [TABLE], sampled)
+    parts = [name for name in (*PARTS, LOOKUP) if (folder / name).exists()]
+    is_read = [name for name in parts if name != (WORDS if sampled and LOOKUP in parts else LOOKUP)]
+    check_files(folder, is_read, threads=1)
+    check_files(folder, [TABLE], sampled, threads=1 if sampled else THREADS)
     # Exported folders list their files once more. The table is large, and was just read for its checksums: it is not
     # read again, and neither are the parts.
     check_sha256sums(folder, skipped=[*parts, TABLE])

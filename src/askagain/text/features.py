@@ -13,7 +13,7 @@ from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import MARK, Fields
 from askagain.text.ngrams import TRIGRAMS, NgramTokenizer, check_ngrams
 from askagain.text.token_words import TokenWords
-from askagain.text.vocabulary import WordVocabulary
+from askagain.text.vocabulary import LOOKUP, MappedVocabulary, WordVocabulary
 from askagain.text.word_pairs import WordPairs
 
 KINDS = ("words", "trigrams", "words_trigrams", "words_else_trigrams", "words_pairs", "words_trigrams_pairs")
@@ -164,8 +164,10 @@ class Features:
             self.pairs.save(folder / PAIRS)
 
     @classmethod
-    def load(cls, folder: Path, kind: str) -> "Features":
-        vocabulary = WordVocabulary.load(folder / "words.json")
+    def load(cls, folder: Path, kind: str, memory_map: bool = False) -> "Features":
+        """Reads what `save` wrote; with `memory_map` words are read as they are needed, where there is a lookup."""
+        is_mapped = memory_map and (folder / LOOKUP).exists()
+        vocabulary = MappedVocabulary.open(folder) if is_mapped else WordVocabulary.load(folder / "words.json")
         pairs = WordPairs.load(folder / PAIRS, len(vocabulary)) if (folder / PAIRS).exists() else None
         return cls(kind, vocabulary, NgramTokenizer.load(folder), pairs)
 
