@@ -63,7 +63,7 @@ def test_an_encoder_folder_is_exported_without_what_training_needs(tmp_path):
     (tmp_path / "validation.tsv").write_text("a\tb\tc\n")
     more = [*words, "--overwrite", "--data", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", EXPORT, *more], capture_output=True, text=True)
-    assert done.returncode == 2 and "pip install 'askagain[data]'" in done.stderr
+    assert done.returncode == 2 and "pip install -e '.[data]'" in done.stderr
 
 
 def test_an_encoder_is_loaded_used_and_saved_without_what_training_needs(tmp_path):

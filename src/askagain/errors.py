@@ -15,6 +15,11 @@ class InputError(ValueError):
     """
 
 
+def missing_package(package: str, extra: str) -> InputError:
+    """The error of a package that is not installed, with the extra of askagain that installs it."""
+    return InputError(f"{package} is not installed; in the folder of askagain, type pip install -e '.[{extra}]'")
+
+
 class RankError(RuntimeError):
     """One of the processes that train together has failed; the message says which, and how.
 

@@ -267,5 +267,5 @@ def test_a_verb_whose_package_is_missing_says_what_to_install(index, tmp_path):
         answer = subprocess.run(
             [sys.executable, "-c", program, package, *map(str, words)], capture_output=True, text=True
         )
-        assert answer.returncode == 2 and "pip install 'askagain[search]'" in answer.stderr, answer
+        assert answer.returncode == 2 and "pip install -e '.[search]'" in answer.stderr, answer
         assert len(answer.stderr.strip().splitlines()) == 1

@@ -19,7 +19,7 @@ from askagain.cli.fetch import fetch
 from askagain.cli.index import add, index, info, remove
 from askagain.cli.search import search
 from askagain.cli.threshold import threshold
-from askagain.errors import InputError, shortage
+from askagain.errors import InputError, missing_package, shortage
 from askagain.files.writing import TEMPORARY
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143  # exit status
@@ -91,7 +91,7 @@ def _one_line(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in EXTRAS:
         package = str(error.name).partition(".")[0]
-        return f"{package} is not installed; pip install 'askagain[{EXTRAS[package]}]'"
+        return str(missing_package(package, EXTRAS[package]))
     lacking = shortage(error, "close other programs", "free some, or write to another disk with -o")
     if lacking is None and isinstance(error, OSError) and error.filename:
         path = Path(error.filename)

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from askagain.errors import InputError
+from askagain.errors import missing_package
 
 
 def needed(module: str, extra: str = "export") -> Any:
@@ -11,4 +11,4 @@ def needed(module: str, extra: str = "export") -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise InputError(f"needs {module} ({error}): pip install 'askagain[{extra}]'") from error
+        raise missing_package(module, extra) from error

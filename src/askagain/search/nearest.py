@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from askagain.errors import InputError
+from askagain.errors import InputError, missing_package
 
 KINDS = ("auto", "flat", "pq", "ivf", "hnsw")
 FLAT_UP_TO = 50_000  # vectors
@@ -40,7 +40,7 @@ def faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise InputError("an index needs a package: pip install 'askagain[search]'") from error
+        raise missing_package("faiss", "search") from error
     return faiss
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from askagain.errors import InputError
+from askagain.errors import InputError, missing_package
 from askagain.models.bag_encoder import BagEncoder
 
 TEXTS_PER_SHARD = 1 << 14
@@ -135,7 +135,7 @@ def _ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise InputError("--ray needs a package: pip install 'askagain[ray]'") from error
+        raise missing_package("ray", "ray") from error
     return ray
 
 
