@@ -198,7 +198,7 @@ def test_a_failed_export_leaves_nothing_and_keeps_the_earlier_one(make, tmp_path
 
 def test_a_missing_package_is_one_line_with_what_to_install(make, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(InputError, match=r"needs onnx .*pip install 'askagain\[export\]'"):
+    with pytest.raises(InputError, match=r"onnx is not installed; .*type pip install -e '\.\[export\]'"):
         export("onnx", Request(Path("run"), make()), tmp_path / "out")
 
 
