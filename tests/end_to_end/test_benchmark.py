@@ -24,6 +24,8 @@ TINY = {
     "words": 500,
     "rounds": 1,
     "dump_megabytes": 1,
+    "searched_texts": 300,
+    "questions": 20,
 }
 
 
