@@ -26,7 +26,7 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
 ANSWERS = 10  # to a question
-THRESHOLDS = [round(0.4 + 0.05 * step, 2) for step in range(12)]  # of which each contender has its best
+THRESHOLDS = [round(0.5 + 0.05 * step, 2) for step in range(10)]  # of which each contender has its best
 COMPARED_AT_A_TIME = 100  # questions
 EQUAL_DIGITS = 5  # of cosines; float32 sums in another order differ by less
 JOBS = "askagain.benchmarks.finding_jobs"
