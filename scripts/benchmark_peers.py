@@ -178,7 +178,7 @@ def semhash(model: str, texts: str, thresholds: list[float], out: str) -> dict[s
     Args:
         model: the folder.
         texts: a file with a text a line, all different.
-        thresholds: of `self_deduplicate`; what each one leaves out is written.
+        thresholds: of `self_deduplicate`, and then of `rethreshold`, ascending; what each one leaves out is written.
         out: a folder for `0.npy` and so on, one for each threshold: [texts left out, 2] int32 rows, the kept one first.
     """
     import numpy as np
@@ -194,7 +194,7 @@ def semhash(model: str, texts: str, thresholds: list[float], out: str) -> dict[s
     places = {text: place for place, text in enumerate(corpus)}
     for place, threshold in enumerate(thresholds):
         if place:
-            result = hashed.self_deduplicate(threshold=threshold)
+            result.rethreshold(threshold)
         rows = [(places[one.duplicate_of], places[one.record]) for one in result.filtered]
         np.save(Path(out) / f"{place}.npy", np.array(rows, dtype=np.int32).reshape(-1, 2))
     return {"seconds": seconds}
