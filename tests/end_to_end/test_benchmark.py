@@ -76,7 +76,7 @@ def test_search_duplicates_and_loading_are_measured_on_synthetic_texts_and_on_th
     corpus.mkdir()
     lines = [f"mount disk{number} now\tattach disk{number}\tdisk{number} mounting\n" for number in range(40)]
     (corpus / "train.tsv").write_text("".join(lines))
-    (corpus / "validation.tsv").write_text("mount a disk\tattach disk1\tfree memory\n")
+    (corpus / "validation.tsv").write_text("mount a disk\tattach disk1\tfree memory\n" * 2)
     found, _ = benchmark("benchmarks=search,duplicates,load")
     units = ["questions/s", "questions/s", "ms", "share", *["s", "share", "share", "share"] * 2, "s", "s"]
     assert [job["unit"] for job in found["jobs"]] == units
