@@ -1,23 +1,29 @@
 """Measures static encoders of other packages, for `scripts/benchmark.py`; runs in the Python that has them.
 
 `benchmark_peers.py JOB ARGUMENTS`; ARGUMENTS is a JSON object. Prints the measurements as JSON. Needs tokenizers and
-the package that is measured, and datasets and accelerate for training, but not askagain.
+the package that is measured, and datasets and accelerate for training, but not askagain. What is found is written as
+files of row numbers. Each job imports what it needs before its clock starts; that of loading starts outside.
 """
 
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from torch import Tensor
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+SINGLE_QUESTIONS = 200  # that are asked one by one
+BATCH = 2048  # texts that sentence-transformers encodes together
 
 
 def encode(peer: str, texts: str, words: str, dim: int) -> dict[str, float]:
@@ -39,7 +45,7 @@ def encode(peer: str, texts: str, words: str, dim: int) -> dict[str, float]:
         from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
         model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu")
-        vectors_of = partial(model.encode, batch_size=2048, show_progress_bar=False)
+        vectors_of = partial(model.encode, batch_size=BATCH, show_progress_bar=False)
     vectors_of(lines[:10])
     rates = []
     for _ in range(2):
@@ -98,6 +104,113 @@ def train(groups: str, dim: int, batch_size: int, steps: int, bf16: bool) -> dic
     return {"rate": steps * batch_size / seconds, "loss": loss, "words": tokenizer.get_vocab_size() - 1}
 
 
+def search(model: str, texts: str, questions: str, k: int, out: str) -> dict[str, float]:
+    """Loads a folder of sentence-transformers, encodes texts and answers questions with `semantic_search`.
+
+    Args:
+        model: the folder, whose vectors have length 1.
+        texts: a file with a text a line.
+        questions: a file with a question a line.
+        k: answers to a question.
+        out: a folder for `hits.npy`, [questions, k] int32 rows.
+
+    Returns:
+        `seconds` from loading to the last answer, questions a second once the texts are encoded (`rate`), and the
+        median milliseconds of a single question (`latency`).
+    """
+    import numpy as np
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.util import dot_score, semantic_search
+
+    corpus, asked = _lines(texts), _lines(questions)
+    began = time.perf_counter()
+    encoder = SentenceTransformer(model, device="cpu")
+
+    def encode(block: list[str]) -> "Tensor":
+        return encoder.encode(block, batch_size=BATCH, convert_to_tensor=True, show_progress_bar=False)
+
+    vectors = encode(corpus)
+
+    def answers(block: list[str]) -> list[list[dict[str, float]]]:
+        return semantic_search(encode(block), vectors, top_k=k, score_function=dot_score)
+
+    indexed = time.perf_counter()
+    hits = answers(asked)
+    answered = time.perf_counter()
+    single = []
+    for question in asked[:SINGLE_QUESTIONS]:
+        asked_at = time.perf_counter()
+        answers([question])
+        single.append(time.perf_counter() - asked_at)
+    np.save(Path(out) / "hits.npy", np.array([[hit["corpus_id"] for hit in own] for own in hits], dtype=np.int32))
+    return {
+        "seconds": answered - began,
+        "rate": len(asked) / (answered - indexed),
+        "latency": 1e3 * statistics.median(single),
+    }
+
+
+def paraphrase_mining(model: str, texts: str, thresholds: list[float], out: str) -> dict[str, float]:
+    """Seconds from loading a folder of sentence-transformers to the pairs of `paraphrase_mining`, with its defaults.
+
+    Args:
+        model: the folder.
+        texts: a file with a text a line.
+        thresholds: the least cosines of pairs; what each one leaves is written.
+        out: a folder for `0.npy` and so on, one for each threshold: [pairs, 2] int32 rows.
+    """
+    import numpy as np
+    from sentence_transformers import SentenceTransformer, util
+
+    corpus = _lines(texts)
+    began = time.perf_counter()
+    pairs = util.paraphrase_mining(SentenceTransformer(model, device="cpu"), corpus, batch_size=BATCH)
+    seconds = time.perf_counter() - began
+    for place, threshold in enumerate(thresholds):
+        rows = [(one, other) for score, one, other in pairs if score >= threshold]
+        np.save(Path(out) / f"{place}.npy", np.array(rows, dtype=np.int32).reshape(-1, 2))
+    return {"seconds": seconds}
+
+
+def semhash(model: str, texts: str, thresholds: list[float], out: str) -> dict[str, float]:
+    """Seconds from loading a folder of model2vec to what SemHash leaves out at the first threshold.
+
+    Args:
+        model: the folder.
+        texts: a file with a text a line, all different.
+        thresholds: of `self_deduplicate`, and then of `rethreshold`, ascending; what each one leaves out is written.
+        out: a folder for `0.npy` and so on, one for each threshold: [texts left out, 2] int32 rows, the kept one first.
+    """
+    import numpy as np
+    from model2vec import StaticModel
+    from semhash import SemHash
+
+    corpus = _lines(texts)
+    began = time.perf_counter()
+    encoder: Any = StaticModel.from_pretrained(model)
+    hashed = SemHash.from_records(corpus, model=encoder)
+    result = hashed.self_deduplicate(threshold=thresholds[0])
+    seconds = time.perf_counter() - began
+    places = {text: place for place, text in enumerate(corpus)}
+    for place, threshold in enumerate(thresholds):
+        if place:
+            result.rethreshold(threshold)
+        rows = [(places[one.duplicate_of], places[one.record]) for one in result.filtered]
+        np.save(Path(out) / f"{place}.npy", np.array(rows, dtype=np.int32).reshape(-1, 2))
+    return {"seconds": seconds}
+
+
+def load(model: str, text: str) -> dict[str, float]:
+    """The length of the vector of a text, by a folder of model2vec; the process is timed from outside."""
+    from model2vec import StaticModel
+
+    return {"dim": StaticModel.from_pretrained(model).encode([text]).shape[1]}
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
+
 def word_tokenizer(words: Iterable[str]) -> "Tokenizer":
     """Splits lower-cased texts at white space; ids are the places of `words`, and one more for all other words."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -110,8 +223,10 @@ def word_tokenizer(words: Iterable[str]) -> "Tokenizer":
     return tokenizer
 
 
-JOBS: dict[str, Callable[..., dict[str, float]]] = {"encode": encode, "train": train}
+JOBS: dict[str, Callable[..., dict[str, float]]] = {
+    job.__name__: job for job in (encode, train, search, paraphrase_mining, semhash, load)
+}
 
 
 if __name__ == "__main__":
-    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))
+    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))), flush=True)

@@ -3,13 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from askagain.benchmarks.suite import Benchmark, Benchmarks, Measure, Sizes
+from askagain.benchmarks.comparison import Benchmark, Measure
+from askagain.benchmarks.suite import Benchmarks, Sizes
 from askagain.benchmarks.table import OURS, BenchmarkResult
 
 RATE, CACHED = Measure("training", "pairs/s", True), Measure("again", "s", False)
 SIZES = Sizes(
     **{"rows": 50, "validation_rows": 5, "candidates": 10, "pool": 20, "vocabulary": 100, "dim": 8, "batch_size": 4},
     **{"steps": 2, "plain_steps": 1, "scored_rows": 1, "texts": 20, "words": 20, "rounds": 1, "dump_megabytes": 1},
+    **{"searched_texts": 60, "questions": 10},
 )
 TRAINERS = {"sentence-transformers trainer", "sentence-transformers trainer, bf16"}
 

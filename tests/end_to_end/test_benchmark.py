@@ -24,6 +24,8 @@ TINY = {
     "words": 500,
     "rounds": 1,
     "dump_megabytes": 1,
+    "searched_texts": 300,
+    "questions": 20,
 }
 
 
@@ -69,12 +71,28 @@ def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
     assert set(found["jobs"][2]["medians"]) == {"askagain", "EmbeddingBag, dense Adam, Python collator"}
 
 
+def test_search_duplicates_and_loading_are_measured_on_synthetic_texts_and_on_those_of_a_corpus(benchmark, tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    lines = [f"mount disk{number} now\tattach disk{number}\tdisk{number} mounting\n" for number in range(40)]
+    (corpus / "train.tsv").write_text("".join(lines))
+    (corpus / "validation.tsv").write_text("mount a disk\tattach disk1\tfree memory\n" * 2)
+    found, _ = benchmark("benchmarks=search,duplicates,load")
+    units = ["questions/s", "questions/s", "ms", "share", *["s", "share", "share", "share"] * 2, "s", "s"]
+    assert [job["unit"] for job in found["jobs"]] == units
+    assert min(job["medians"]["askagain"] for job in found["jobs"]) > 0
+    found, _ = benchmark("benchmarks=search", f"searched_corpus={corpus}")
+    jobs = {job["job"]: job["medians"]["askagain"] for job in found["jobs"]}
+    assert jobs["search among 100 texts: recall@10"] == 1  # 120 without 20 questions
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("benchmarks=train,sleep",), "benchmarks=['train', 'sleep']: each must be"),
         (("size.rounds=0",), "size.rounds=0: must be at least 1"),
         (("peer_python=nowhere",), "peer_python=nowhere: no such file"),
+        (("searched_corpus=nowhere",), "searched_corpus=nowhere: no such folder"),
         (("benchmarks=encode", f"peer_python={shutil.which('false')}"), "benchmark_peers.py encode"),
     ],
 )

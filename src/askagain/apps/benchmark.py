@@ -36,6 +36,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             Path(folder).resolve(),
             preprocessor,
             None if cfg.peer_python is None else Path(str(cfg.peer_python)).absolute(),  # unresolved: it may be a link
+            None if cfg.searched_corpus is None else Path(str(cfg.searched_corpus)),
         )
         for name in chosen:
             results += benchmarks.benchmark(name).compare(

@@ -107,7 +107,9 @@ EncoderPath = Annotated[PathText, that(lambda path: Path(path).exists(), ENCODER
 Checkpoint = Annotated[PathText, that(_is_checkpoint, "no checkpoint there; give a run folder or a .ckpt file")]
 WordChoice = Literal["top", "evaluation", "all"]
 Resamples = Annotated[int, Field(ge=1, le=1_000_000)]  # whose means are held in memory
-Benchmark = Literal["train", "evaluate", "prepare", "encode", "trigram", "convert", "startup"]
+Benchmark = Literal[
+    "train", "evaluate", "prepare", "encode", "trigram", "convert", "startup", "search", "duplicates", "load"
+]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
     (bool, "clean fold_marks join_groups split_unspaced"),
@@ -124,7 +126,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
         "candidate_set.groups corpus_path peer_python questions_path test_path train_path validation_groups "
         "validation_path",
     ),
-    (Folder | None, "data.dir"),
+    (Folder | None, "data.dir searched_corpus"),
     (list[str], "columns imports protected_terms"),
     (Annotated[list[str], AtLeastOne, that(_are_different, "must be different names")], "data.fields"),
     (dict[str, Positive], "field_words"),
@@ -135,7 +137,8 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Seed, "seed validation_seed"),
     (WholeNumber, "per_text"),
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
-    (Positive, "dump_megabytes plain_steps rounds rows scored_rows speed_texts steps texts validation_rows vocabulary"),
+    (Positive, "dump_megabytes plain_steps questions rounds rows scored_rows searched_texts speed_texts steps texts"),
+    (Positive, "validation_rows vocabulary"),
     (Positive, "validation_candidates max_texts min_pair_count NearestWords.words size.words"),
     (Positive | None, "checkpoint_every_n_steps every_n_steps limit load_encoder.dim make_sample.rows max_pairs"),
     (Positive | None, "max_pairs_per_group max_trigrams max_words MineHardNegatives.pool ngram_buckets"),

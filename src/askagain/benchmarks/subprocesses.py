@@ -1,5 +1,6 @@
 """Runs a command in a process of its own and measures its time and peak memory."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from askagain.errors import InputError
+from askagain.ranking.metrics import Metrics
 
 PEAK = "\npeak of resident memory in KiB: "
 # A process inherits the peak memory of the one that starts it, so a small process starts it.
@@ -54,6 +56,12 @@ def run_process(arguments: Sequence[object]) -> Finished:
         last = next((line for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")
         raise InputError(f"{' '.join(command)}: ended with status {process.returncode}: {last}")
     return Finished(text, seconds, int(peak) * 1024)
+
+
+def measured(arguments: Sequence[object]) -> Metrics:
+    """The measurements that a command prints last, as JSON, and its `peak` memory in MiB."""
+    finished = run_process(arguments)
+    return json.loads(finished.output.splitlines()[-1]) | {"peak": finished.peak_bytes / 2**20}
 
 
 def seconds_until(arguments: Sequence[object], text: str) -> float:

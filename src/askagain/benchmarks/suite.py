@@ -5,13 +5,19 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from askagain.benchmarks.subprocesses import run_process, seconds_until
-from askagain.benchmarks.table import OURS, BenchmarkResult
+from askagain.benchmarks.comparison import Benchmark, Measure
+from askagain.benchmarks.finding import Finding, Peers, load_benchmark
+from askagain.benchmarks.labelled_texts import LabelledTexts
+from askagain.benchmarks.subprocesses import measured, run_process, seconds_until
+from askagain.benchmarks.table import OURS
 from askagain.corpus.cache import Cache
+from askagain.corpus.files import CorpusFiles
+from askagain.models.folder import load_encoder
 from askagain.ranking.metrics import Metrics
 from askagain.synthetic.dump import write_dump
 from askagain.synthetic.scaled import cached_scaled
@@ -38,38 +44,12 @@ class Sizes:
     words: int
     rounds: int
     dump_megabytes: int
-
-
-class Measure(NamedTuple):
-    """A measured quantity: its name, its unit, and whether more is better."""
-
-    name: str
-    unit: str
-    more_is_better: bool
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """Measures by key, and contenders by name: functions that run once and give the values of some keys."""
-
-    measures: dict[str, Measure]
-    contenders: dict[str, Callable[[], Metrics]]
-
-    def compare(self, rounds: int, report: Callable[[str], None]) -> list[BenchmarkResult]:
-        """Runs all contenders in turn, `rounds` times; calls `report` before each run."""
-        runs: dict[str, list[Metrics]] = {name: [] for name in self.contenders}
-        for number in range(rounds):
-            for name, run in self.contenders.items():
-                report(f"round {number + 1} of {rounds}: {name}")
-                runs[name].append(run())
-        return [
-            BenchmarkResult(*measure, {name: [one[key] for one in own] for name, own in runs.items() if key in own[0]})
-            for key, measure in self.measures.items()
-        ]
+    searched_texts: int
+    questions: int
 
 
 class Benchmarks:
-    """All benchmarks, on one synthetic corpus.
+    """All benchmarks, on one synthetic corpus, but for those that have a corpus of the user's.
 
     Args:
         sizes: of the corpus and of the runs.
@@ -77,7 +57,7 @@ class Benchmarks:
         cache_dir: where the corpus is generated and kept.
         scratch: a folder for everything else.
         preprocessor: the settings of the default preprocessor.
-        peer_python: see `configs/benchmark.yaml`.
+        peer_python, searched_corpus: see `configs/benchmark.yaml`.
     """
 
     def __init__(
@@ -88,12 +68,14 @@ class Benchmarks:
         scratch: Path,
         preprocessor: dict[str, Any],
         peer_python: Path | None,
+        searched_corpus: Path | None = None,
     ) -> None:
         self.sizes = sizes
         self.root = root
         self.scratch = scratch
         self.preprocessor = preprocessor
-        self.peer_python = peer_python
+        self.peers = None if peer_python is None else Peers(peer_python, root / "scripts" / "benchmark_peers.py")
+        self.searched_corpus = searched_corpus
         names = ("rows", "validation_rows", "candidates", "pool", "vocabulary")
         self.corpus = cached_scaled(Cache(cache_dir.resolve()), **{name: getattr(sizes, name) for name in names})
 
@@ -110,7 +92,7 @@ class Benchmarks:
         contenders |= self._peer("sentence-transformers trainer, bf16", "train", groups=groups, bf16=True, **training)
         return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
 
-    def _our_training(self) -> Metrics:
+    def _our_training(self, corpus: Path | None = None) -> Metrics:
         return self._trained(
             "experiment=dssm",
             "features=words",
@@ -122,6 +104,7 @@ class Benchmarks:
             f"model.dim={self.sizes.dim}",
             f"data.batch_size={self.sizes.batch_size}",
             f"trainer.max_steps={self.sizes.steps}",
+            corpus=corpus,
         )
 
     def _evaluate(self) -> Benchmark:
@@ -228,8 +211,8 @@ class Benchmarks:
             return {"rate": size / finished.seconds, "peak": finished.peak_bytes / 2**20}
 
         def plain() -> Metrics:
-            measured = _measured("-m", "askagain.benchmarks.plain_way", "convert", files[0], "{}")
-            return {"rate": size / measured["seconds"], "peak": measured["peak"]}
+            metrics = measured([sys.executable, "-m", "askagain.benchmarks.plain_way", "convert", files[0], "{}"])
+            return {"rate": size / metrics["seconds"], "peak": metrics["peak"]}
 
         name = f"a dump of {size:,} MB to a corpus folder, with bodies"
         return Benchmark(
@@ -241,9 +224,33 @@ class Benchmarks:
         sizes = self.sizes
         return self._ours("floor", preprocessor=PLAIN_WORDS, dim=sizes.dim, batch=sizes.batch_size)
 
-    def _trained(self, *overrides: str) -> Metrics:
-        """Examples a second in the last epoch of a run of train.py."""
-        train = [sys.executable, self.root / "train.py", "data=tsv", f"data.dir={self.corpus}"]
+    def _search(self) -> Benchmark:
+        return self._finding.search()
+
+    def _duplicates(self) -> Benchmark:
+        return self._finding.duplicates()
+
+    def _load(self) -> Benchmark:
+        return load_benchmark(self.sizes.vocabulary, self.sizes.dim, self._folder("loaded"), self.peers)
+
+    @cached_property
+    def _finding(self) -> Finding:
+        """Search and duplicates, with an encoder that is trained here."""
+        corpus, sizes = self.searched_corpus, self.sizes
+        files = CorpusFiles.locate(str(corpus or self.corpus))
+        texts = sizes.searched_texts if corpus is None else None
+        labelled = LabelledTexts.read(files, sizes.questions, texts)
+        self._our_training(corpus)
+        return Finding(labelled, load_encoder(self.scratch / "run"), self._folder("finding"), self.peers)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.scratch / name
+        folder.mkdir()
+        return folder
+
+    def _trained(self, *overrides: str, corpus: Path | None = None) -> Metrics:
+        """Examples a second in the last epoch of a run of train.py; `corpus`: another than the synthetic one."""
+        train = [sys.executable, self.root / "train.py", "data=tsv", f"data.dir={corpus or self.corpus}"]
         run_process([*train, *overrides, *self._paths()])
         metrics = json.loads((self.scratch / "run" / "metrics.json").read_text())
         return {"rate": metrics["train/examples_per_second"]}
@@ -256,22 +263,14 @@ class Benchmarks:
 
     def _plain(self, job: str, file: str, **settings: Any) -> Metrics:
         """The measurements of one of `askagain.benchmarks.plain_way` on a file of the corpus."""
-        return _measured("-m", "askagain.benchmarks.plain_way", job, self.corpus / file, json.dumps(settings))
+        plain_way = [sys.executable, "-m", "askagain.benchmarks.plain_way"]
+        return measured([*plain_way, job, self.corpus / file, json.dumps(settings)])
 
     def _peer(self, name: str, job: str, **settings: Any) -> dict[str, Callable[[], Metrics]]:
         """A job of `scripts/benchmark_peers.py` as a contender, where there is a Python to run it."""
-        if self.peer_python is None:
-            return {}
-        script = [self.root / "scripts" / "benchmark_peers.py", job, json.dumps(settings)]
-        return {name: lambda: _measured(*script, python=self.peer_python)}
+        return {} if self.peers is None else {name: partial(self.peers.run, job, **settings)}
 
 
 def _job(name: str, settings: dict[str, Any]) -> Metrics:
     """The measurements of one of `askagain.benchmarks.jobs`."""
-    return _measured("-m", "askagain.benchmarks.jobs", name, json.dumps(settings))
-
-
-def _measured(*arguments: object, python: object = sys.executable) -> Metrics:
-    """The measurements that a Python program prints last, and its `peak` memory in MiB."""
-    finished = run_process([python, *arguments])
-    return json.loads(finished.output.splitlines()[-1]) | {"peak": finished.peak_bytes / 2**20}
+    return measured([sys.executable, "-m", "askagain.benchmarks.jobs", name, json.dumps(settings)])
