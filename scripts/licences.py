@@ -1,13 +1,16 @@
 """Lists the licences of all installed packages that askagain depends on: `python scripts/licences.py`."""
 
+from collections.abc import Callable
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rich.console import Console
 from rich.table import Table
 
 ROOT = "askagain"
+EXTRAS = ("", "data", "search", "train", "vectors", "wandb")  # that requirements.txt installs
 LONGEST = 60  # characters of a licence's name; some packages put its whole text there
 
 
@@ -27,9 +30,12 @@ def dependencies() -> dict[str, tuple[Distribution, set[str]]]:
         asker = waiting.pop()
         for line in distribution(asker).requires or []:
             requirement = Requirement(line)
-            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            extras = EXTRAS if asker == ROOT else ("",)
+            if requirement.marker is not None and not any(map(_applies(requirement.marker), extras)):
                 continue  # of an extra, or of another system
             name = canonicalize_name(requirement.name)
+            if name == ROOT:
+                continue
             if name in found:
                 found[name][1].add(asker)
                 continue
@@ -39,6 +45,10 @@ def dependencies() -> dict[str, tuple[Distribution, set[str]]]:
                 continue  # not installed here
             waiting.append(name)
     return found
+
+
+def _applies(marker: Marker) -> Callable[[str], bool]:
+    return lambda extra: marker.evaluate({"extra": extra})
 
 
 def licence(package: Distribution) -> str:

@@ -24,7 +24,7 @@ COPIED = ("threshold.json",)  # from beside the encoder
     type=click.Choice(["auto", "flat", "pq", "ivf", "hnsw"]),
     default="auto",
     show_default=True,
-    help="How vectors are found; auto: flat up to 50,000, pq beyond.",
+    help="How vectors are found; auto: flat up to 20,000, pq beyond.",
 )
 @click.option(
     "--hybrid", type=click.Choice(["bm25", "letters"]), help="A ranker that counts terms, for search --hybrid."

@@ -21,12 +21,12 @@ import numpy as np
 from askagain.errors import InputError, missing_package
 
 KINDS = ("auto", "flat", "pq", "ivf", "hnsw")
-FLAT_UP_TO = 50_000  # vectors
+FLAT_UP_TO = 20_000  # vectors
 WANTED_RECALL = 0.98
 AIMED_RECALL = 0.985  # on the sample, so that others are not below what is wanted
 NEAREST = 10  # of recall@10
-SAMPLED = 500  # vectors that recall is measured with
-TRAINED = 1 << 16  # vectors that codes are made for
+SAMPLED = 256  # vectors that recall is measured with
+TRAINED = 1 << 14  # vectors that codes are made for
 TRAINED_PER_CLUSTER = 64
 REFINED = (4, 8, 16, 32, 64)  # times as many are found by codes as are wanted, and ordered by exact vectors
 MORE = 4  # are compared than are wanted, so that a cut between equal ones falls behind them
