@@ -12,6 +12,7 @@ Source of the codes: André et al., "Quicker ADC: Unlocking the hidden potential
 """
 
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ WANTED_RECALL = 0.98
 AIMED_RECALL = 0.985  # on the sample, so that others are not below what is wanted
 NEAREST = 10  # of recall@10
 SAMPLED = 256  # vectors that recall is measured with
-TRAINED = 1 << 14  # vectors that codes are made for
+TRAINED = 1 << 12  # vectors that codes are made for
 TRAINED_PER_CLUSTER = 64
 REFINED = (4, 8, 16, 32, 64)  # times as many are found by codes as are wanted, and ordered by exact vectors
 MORE = 4  # are compared than are wanted, so that a cut between equal ones falls behind them
@@ -37,6 +38,9 @@ FILE, APPROXIMATE_FILE = "vectors.faiss", "approximate.faiss"
 
 def faiss() -> Any:
     """The package; raises InputError where it is not installed."""
+    # Threads that wait for each other must not keep the processor from whoever else wants it: training codes took
+    # twenty times as long beside another process.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import faiss
     except ImportError as error:
