@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from askagain.errors import InputError
 from tests.cli.conftest import refused
 from tests.search.conftest import small_encoder
 
@@ -269,3 +270,75 @@ def test_a_verb_whose_package_is_missing_says_what_to_install(index, tmp_path):
         )
         assert answer.returncode == 2 and "pip install -e '.[search]'" in answer.stderr, answer
         assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_files_of_the_users_are_not_replaced_and_inputs_not_lost(askagain, encoder, titles, index, tmp_path):
+    words = ("--encoder", encoder, "--threshold", 0.9)
+    found = tmp_path / "found"
+    assert askagain("duplicates", titles, *words, "-o", found).status == 0
+    (found / "notes.txt").write_text("mine")
+    assert "something else is in its place" in refused(
+        askagain("duplicates", titles, *words, "-o", found, "--overwrite")
+    )
+    (found / "notes.txt").rename(found / "titles.txt")
+    line = refused(askagain("duplicates", found / "titles.txt", *words, "-o", found))
+    assert "is read, and would be lost" in line and (found / "titles.txt").read_text() == "mine"
+    (index / "mine.txt").write_text("vim\n")
+    assert "something else" in refused(askagain("index", titles, "--encoder", encoder, "-o", index, "--overwrite"))
+    assert "name a folder" in refused(askagain("index", titles, "--encoder", encoder, "-o", "."))
+    (tmp_path / "plain.txt").write_text("quit vim\n")
+    export = ("export", encoder, "--format", "word2vec", "-o", tmp_path / "plain.txt", "--overwrite")
+    assert "holds no word vectors" in refused(askagain(*export))
+    with pytest.raises(InputError, match="holds something else than an encoder"):
+        small_encoder().save(found)
+
+
+def test_pairs_are_used_again_for_the_same_reading_of_the_same_file_only(askagain, encoder, titles, tmp_path):
+    words = ("--encoder", encoder, "--threshold", 0.9, "-o", tmp_path / "found")
+    assert askagain("duplicates", titles, *words).status == 0
+    table = tmp_path / "titles.csv"
+    table.write_text("title\n" + titles.read_text())
+    assert "is there already" in refused(askagain("duplicates", table, *words))
+    low = ("duplicates", titles, "--encoder", encoder, "-o", tmp_path / "low")
+    pairs = [askagain(*low, "--threshold", 0.01).out, askagain(*low, "--threshold", 0.01).out]
+    assert "used again" not in pairs[0] and "used again" in pairs[1]
+    for wrong in (("--keep-from", "nan"), ("--threshold", "nan")):
+        refused(askagain(*low, "--threshold", 0.9, *wrong))
+    refused(
+        askagain("index", titles, "--encoder", encoder, "--hybrid", "bm25", "--weight", "nan", "-o", tmp_path / "x")
+    )
+
+
+def test_what_was_compared_is_explained_and_signs_that_a_terminal_obeys_are_not_printed(askagain, encoder, tmp_path):
+    table = tmp_path / "posts.jsonl"
+    table.write_text('{"id": 1, "title": "strange \\u001b[31mthing", "body": "mount the usb disk"}\n')
+    askagain("index", table, "--text", "title,body", "--encoder", encoder, "-o", tmp_path / "index")
+    shown = askagain("search", tmp_path / "index", "mount usb", "--explain").out
+    assert "mount" in shown.splitlines()[1] and "usb" in shown.splitlines()[1] and "\x1b" not in shown
+
+
+def test_more_mistakes_are_told_in_one_line(askagain, encoder, index, titles, data, tmp_path):
+    build = ("--encoder", encoder, "-o", tmp_path / "out")
+    for name, content, said in (
+        ("half.jsonl", '{"title": "foo \\ud83d bar"}\n', "half of a character"),
+        ("none.json", "[[]]", "its first record is empty"),
+        (
+            "later.jsonl",
+            '{"title": "a"}\n{"title": "b", "id": 77}\n',
+            "line 2: has an id, which the first record lacks",
+        ),
+        ("typo.jsonl", '{"title": "a"}\n{"titel": "b"}\n', "line 2: no column title"),
+    ):
+        (tmp_path / name).write_text(content)
+        assert said in refused(askagain("index", tmp_path / name, *build)), name
+    (tmp_path / "ids.csv").write_text("id\n1\n")
+    assert "the id id is not in the index" in refused(askagain("remove", index, "--ids-from", tmp_path / "ids.csv"))
+    (tmp_path / "blank.txt").write_text("\n\n")
+    assert "no question in it" in refused(askagain("search", index, "--questions", tmp_path / "blank.txt"))
+    (tmp_path / "empty_id.csv").write_text("id,title\n,vim\n")
+    assert askagain("search", index, "--questions", tmp_path / "empty_id.csv").status == 0
+    assert "--text is the column" in refused(askagain("search", index, "vim", "--text", "title"))
+    figure = askagain("threshold", "--encoder", encoder, "--data", data, "--figure", tmp_path / "x.bmp")
+    assert "should end in" in refused(figure) and not (encoder / "encoder" / "threshold.json").exists()
+    (data / "validation.tsv").write_text("quit vim\tleave vim\tnano\tusb\n")
+    assert "1 labelled groups are too few" in refused(askagain("threshold", "--encoder", encoder, "--data", data))

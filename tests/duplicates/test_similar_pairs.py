@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from askagain.duplicates import similar_pairs as module
-from askagain.duplicates.groups import make_groups
+from askagain.duplicates.groups import count_pairs, make_groups
 from askagain.duplicates.similar_pairs import SimilarPairs, similar_pairs
 from askagain.errors import InputError
 from askagain.models.bag_encoder import unit_vectors
@@ -109,3 +109,18 @@ def test_groups_of_many_pairs_hold_what_the_kept_text_pairs_with_and_no_text_twi
         assert (cosines[group.kept, group.members] >= FLOOR - 1e-6).all()
         np.testing.assert_allclose(group.scores, cosines[group.kept, group.members], atol=1e-4)
     assert make_groups(pairs.at_least(1.1)) == []
+
+
+def test_equal_texts_go_where_the_first_of_them_goes_and_all_their_pairs_are_counted():
+    vectors = unit_vectors(np.array([[1, 0.3], [1, 0], [1, 0], [0, 1], [1, -0.3], [1, 0.3], [0, 1]]))
+    pairs = similar_pairs(vectors, 0.9)
+    (first, second) = make_groups(pairs)
+    assert {first.kept, *first.members} == {0, 1, 2, 4, 5} and {second.kept, *second.members} == {3, 6}
+    cosines = vectors @ vectors.T
+    np.testing.assert_allclose(first.scores, cosines[first.kept, first.members], atol=1e-4)
+    assert count_pairs(pairs) == len(by_loop(vectors, 0.9)[0])
+    whole = similar_pairs(VECTORS, FLOOR)
+    assert count_pairs(whole) == len(by_loop(VECTORS, FLOOR)[0])
+    found = {row for group in make_groups(whole) for row in (group.kept, *group.members)}
+    for copy, original in zip(range(700, 710), range(30, 40), strict=True):
+        assert copy in found and original in found

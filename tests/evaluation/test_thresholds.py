@@ -12,6 +12,7 @@ from askagain.evaluation.thresholds import (
     learn_thresholds,
     reliability,
 )
+from askagain.files.json_files import SEAL, write_sealed_json
 from askagain.models.bag_encoder import unit_vectors
 from tests.search.conftest import small_encoder
 
@@ -105,9 +106,12 @@ def test_what_was_learned_is_kept_beside_the_encoder(tmp_path):
         {"format": 9}, {"threshold": 2}, {"scores": [0.1]}, {"scores": [], "probabilities": []},
         {"probabilities": ["a"] * len(whole["scores"])}, {"threshold": None}, {"more": 1},
     ):  # fmt: skip
-        (tmp_path / FILE).write_text(json.dumps(whole | change))
+        write_sealed_json(tmp_path / FILE, {name: part for name, part in whole.items() if name != SEAL} | change)
         with pytest.raises(InputError, match=r"threshold\.json: damaged .*; run askagain threshold again"):
             Thresholds.load(tmp_path)
+    (tmp_path / FILE).write_text(json.dumps(whole | {"threshold": 0.1}))
+    with pytest.raises(InputError, match="is not what was written"):
+        Thresholds.load(tmp_path)
     (tmp_path / FILE).write_text("[]")
     with pytest.raises(InputError, match="damaged"):
         Thresholds.load(tmp_path)
@@ -116,12 +120,14 @@ def test_what_was_learned_is_kept_beside_the_encoder(tmp_path):
 def test_labelled_pairs_come_from_the_rows_of_a_corpus_and_rows_that_share_a_text_are_one_group(tmp_path):
     (tmp_path / "validation.tsv").write_text(
         "quit vim\tleave vim\tmount disk\texit nano\nquit vim\texit vim\tmount usb\tundo merge\nundo\tundo\tvim\tnano\n"
+        "merge branch\tbranch merge\tvim\tnano\n"
     )
     (tmp_path / "train.tsv").write_text("mount disk\tmount usb disk\n")
     (tmp_path / "corpus.txt").write_text("list branch\nlist usb\n")
     counts, tested = labelled_counts(small_encoder(), tmp_path)
-    assert tested is None and len(counts) == 1 and counts.members.tolist() == [3]
-    assert counts.collection == 13 and counts.duplicates.sum() == 3 and counts.others.sum() == 3 * 10
+    assert tested is None and len(counts) == 2 and counts.members.tolist() == [3, 2]
+    assert counts.collection == 15 and counts.duplicates.sum() == 3 + 1
+    assert counts.others.sum(axis=1).tolist() == [3 * 12, 2 * 13]
     (tmp_path / "test.tsv").write_text("undo commit\tundo the commit\tvim\tnano\n")
     assert len(labelled_counts(small_encoder(), tmp_path)[1]) == 1
     (tmp_path / "validation.tsv").write_text("undo\tundo\tvim\tnano\n")

@@ -64,3 +64,8 @@ def test_wins_and_losses_are_counted_and_a_clear_difference_is_not_chance():
     assert found.difference == pytest.approx((first - second).mean())
     assert found.p == pytest.approx(1 / 500)  # none of 999 random swaps, in either direction
     assert compare(second, second, 999, SEED).p == 1
+
+
+def test_a_single_query_tells_nothing():
+    found = compare(np.array([0.5]), np.array([0.25]), 1000, 0)
+    assert (found.wins, found.losses, found.ties, found.difference, found.p) == (1, 0, 0, 0.25, 1.0)

@@ -231,3 +231,77 @@ def test_words_of_questions_that_were_asked_are_not_kept(encoder, tmp_path):
     for number in range(5):
         index.search([f"vim unheard{number} never{number}"], 3, hybrid=True)
     assert len(index._lexical()._columns) == index._lexical().fitted_terms > 5
+
+
+def test_an_index_is_not_lost_where_it_is_replaced_while_a_writer_waits(encoder, tmp_path):
+    IndexWriter.create(tmp_path / "index", encoder, some_questions(20))
+    writer, begun = IndexWriter(tmp_path / "index"), threading.Event()
+
+    def slow_questions():
+        yield from some_questions(10, seed=3)
+        begun.set()
+        time.sleep(0.5)
+        yield from some_questions(10, seed=4)
+
+    replaced = threading.Thread(
+        target=IndexWriter.create, args=(tmp_path / "index", small_encoder(1), slow_questions()), daemon=True
+    )
+    replaced.start()
+    begun.wait()
+    writer.add(some_questions(5, seed=7))  # into the old one, which is replaced as a whole
+    replaced.join()
+    writer.add(some_questions(5, seed=8))
+    index = Index(tmp_path / "index")
+    assert {one.id[:2] for one in index.questions()} == {"q3", "q4", "q8"} and len(index) == 25
+    assert len(index.search(["vim"], 25)[0]) == 25
+
+
+def test_an_index_that_was_emptied_answers_nothing_and_is_filled_again(encoder, tmp_path):
+    questions = some_questions(30)
+    writer = IndexWriter.create(tmp_path / "index", encoder, questions, hybrid=Hybrid("bm25", 0.1))
+    writer.remove([question.id for question in questions])
+    for hybrid in (False, True):
+        assert Index(tmp_path / "index").search(["vim"], 3, hybrid) == [[]]
+    writer.add(questions[:3])
+    assert len(Index(tmp_path / "index").search(["vim"], 5, hybrid=True)[0]) == 3
+
+
+@pytest.mark.parametrize("kind", ["pq", "ivf", "hnsw"])
+def test_few_questions_are_indexed_added_and_removed_whatever_the_kind(encoder, tmp_path, kind):
+    random = np.random.default_rng(0)
+    questions = some_questions(14)
+    writer = IndexWriter.create(tmp_path / "index", encoder, questions, kind=kind)
+    writer.add([Question(f"n{place}", "quit vim", "quit vim") for place in range(20)])
+    writer.remove([questions[place].id for place in random.permutation(14)[:9].tolist()])
+    assert len(Index(tmp_path / "index").search(["vim"], 50)[0]) == 25
+
+
+def test_a_reader_keeps_its_terms_and_moments_when_segments_are_joined(encoder, tmp_path):
+    questions = some_questions(60)
+    writer = IndexWriter.create(tmp_path / "index", encoder, questions, hybrid=Hybrid("bm25", 0.3))
+    reader = Index(tmp_path / "index")
+    expected = Index(tmp_path / "index").search(["quit vim"], 5, hybrid=True)
+    writer.remove([question.id for question in questions[:40]])
+    assert reader.search(["quit vim"], 5, hybrid=True) == expected
+
+
+def test_the_same_id_twice_is_refused_and_a_single_string_is_no_list(encoder, tmp_path):
+    twice = [Question("5", "vim", "vim"), Question("5", "nano", "nano")]
+    with pytest.raises(InputError, match="two questions have the id 5"):
+        IndexWriter.create(tmp_path / "index", encoder, twice)
+    writer = IndexWriter.create(tmp_path / "index", encoder, twice[:1])
+    with pytest.raises(InputError, match="two questions have the id 5"):
+        writer.add(twice)
+    with pytest.raises(TypeError, match="give a list of questions"):
+        writer.index.search("vim")
+
+
+def test_damage_to_what_was_removed_and_to_terms_is_seen(encoder, tmp_path):
+    for name in ("removed", "terms.json", "texts_with.npy", "index.json"):
+        folder = tmp_path / name
+        writer = IndexWriter.create(folder, encoder, some_questions(60), hybrid=Hybrid("bm25", 0.3))
+        writer.remove(["q0-0"])
+        (path,) = list(folder.rglob(f"{name}*"))
+        flipped(path)
+        with pytest.raises(InputError):
+            Index(folder).search(["vim"], 3, hybrid=True)

@@ -1,6 +1,5 @@
 """`askagain convert`: a corpus folder for `train.py` from the files that people have."""
 
-import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from askagain.cli.corpus_folder import origin_of, report, split_settings
-from askagain.cli.options import options
+from askagain.cli.options import number, options
 
 PATH = click.Path(path_type=Path)
 CC_BY_SA = "CC BY-SA, the Stack Exchange network; name its users and link to the questions where you show them"
@@ -27,13 +26,6 @@ def convert() -> None:
     """
 
 
-def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    """The value of an option, which a range does not tell from `nan`."""
-    if math.isnan(value):
-        raise click.BadParameter("nan is no number.")
-    return value
-
-
 out = options(
     click.option("-o", "--out", "folder", type=PATH, required=True, help="The folder to write."),
     click.option("--overwrite", is_flag=True, help="Replace a folder that was made in this way."),
@@ -43,7 +35,7 @@ drawn = options(
     click.option(
         "--guard",
         type=click.FloatRange(0, 1, min_open=True),
-        callback=_number,
+        callback=number,
         default=0.8,
         show_default=True,
         help="Leave out candidates that share this much of their words with a duplicate.",

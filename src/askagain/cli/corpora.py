@@ -1,6 +1,6 @@
 """What the verbs that read questions share: options for their columns, and reading with the encoder's fields."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +48,18 @@ def questions_of(
     return list(read_questions(path, chosen, encoder.preprocessor.fields))
 
 
-def check_new(path: Path, overwrite: bool, is_ours: Callable[[Path], bool]) -> None:
-    """Raises InputError where something is in the place of what is to be written, unless it may be replaced."""
+def check_new(path: Path, overwrite: bool, is_ours: Callable[[Path], bool], sources: Sequence[Path]) -> None:
+    """Raises InputError where something is in the place of what is to be written, unless it may be replaced.
+
+    `sources`: what is read, which must not lie in there.
+    """
     from askagain.errors import InputError
+
+    if not path.name:
+        raise InputError(f"{path}: name a folder that is to be made")
+    inside = [source for source in sources if path.resolve() in (source.resolve(), *source.resolve().parents)]
+    if inside:
+        raise InputError(f"{path}: {inside[0]} is read, and would be lost; name another folder")
 
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from askagain.cli.corpora import PATH, check_new, columns, encoder_path, load, questions_of
+from askagain.cli.options import number
 
 if TYPE_CHECKING:
     from askagain.duplicates.groups import Group
@@ -29,7 +30,12 @@ CELL = 60  # characters of a text that is shown
 )
 @columns
 @click.option("--against", type=PATH, metavar="OTHER", help="Find what CORPUS shares with this file instead.")
-@click.option("--keep-from", type=click.FloatRange(0.01, 1), help="Keep pairs from this cosine on for later runs.")
+@click.option(
+    "--keep-from",
+    type=click.FloatRange(0.01, 1),
+    callback=number,
+    help="Keep pairs from this cosine on for later runs.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the duplicates of another corpus or encoder in the folder.")
 @click.option("--ray", "address", metavar="ADDRESS", help="Embed and compare on a Ray cluster: its address, or local.")
 def duplicates(
@@ -57,6 +63,7 @@ def duplicates(
       askagain duplicates posts.jsonl --id post_id --text title --encoder runs/mine -o duplicates
       askagain duplicates train.txt --against test.txt --encoder runs/mine --threshold 0.9 -o shared
     """
+    from askagain.duplicates.groups import count_pairs
     from askagain.duplicates.run import (
         Sources,
         digest,
@@ -83,9 +90,8 @@ def duplicates(
             None if against is None else digest(against, id_column, text_columns),
             fingerprint(Path(scratch) / "encoder"),
         )
-        found = kept_pairs(folder, sources, wanted)
-        if found is None:
-            check_new(folder, overwrite, is_ours)
+        found = kept_pairs(folder, sources, wanted) if keep_from is None else None
+        check_new(folder, overwrite or found is not None, is_ours, [corpus, encoder, *([against] if against else [])])
         questions = questions_of(corpus, loaded, id_column, text_columns)
         click.echo(f"read {corpus}: {len(questions):,} questions")
         split_at = None
@@ -106,7 +112,7 @@ def duplicates(
         recall = "all were compared" if found.pairs.recall == 1 else f"recall {found.pairs.recall:.3f}, on a sample"
         if split_at is None:
             groups, pairs = write_duplicates(folder, found, wanted, sources, questions)
-            click.echo(f"{len(pairs.first):,} pairs with a cosine of {wanted:g} or more ({recall})")
+            click.echo(f"{count_pairs(pairs):,} pairs with a cosine of {wanted:g} or more ({recall})")
             members = sum(1 + len(group.members) for group in groups)
             largest = max((1 + len(group.members) for group in groups), default=0)
             click.echo(f"{len(groups):,} groups of {members:,} questions, the largest of {largest:,}")

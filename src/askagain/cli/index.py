@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askagain.cli.corpora import PATH, check_new, columns, encoder_path, load, questions_of
+from askagain.cli.options import number
 
 if TYPE_CHECKING:
     from askagain.models.bag_encoder import BagEncoder
@@ -29,7 +30,9 @@ COPIED = ("threshold.json",)  # from beside the encoder
 @click.option(
     "--hybrid", type=click.Choice(["bm25", "letters"]), help="A ranker that counts terms, for search --hybrid."
 )
-@click.option("--weight", type=click.FloatRange(0), help="Of that ranker's z-scores [tuned on --data, else 0.1].")
+@click.option(
+    "--weight", type=click.FloatRange(0), callback=number, help="Of that ranker's z-scores [tuned on --data, else 0.1]."
+)
 @click.option("--data", type=PATH, metavar="DIR", help="A corpus folder, whose validation.tsv tunes --weight.")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "int8"]), help="Of the encoder's table in the index.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there.")
@@ -65,7 +68,7 @@ def index(
 
     if hybrid is None and (weight is not None or data is not None):
         raise InputError("--weight and --data are for --hybrid; name its ranker, such as --hybrid bm25")
-    check_new(folder, overwrite, is_index)
+    check_new(folder, overwrite, is_index, [corpus, encoder])
     loaded = load(encoder)
     if dtype is not None:
         loaded = loaded.with_table(loaded.table.as_type(dtype))
@@ -142,11 +145,11 @@ def remove(folder: Path, ids: str | None, ids_from: Path | None) -> None:
     """
     from askagain.errors import InputError
     from askagain.search.index import IndexWriter
-    from askagain.search.questions import read_texts
+    from askagain.search.questions import read_lines
 
     wanted = [part.strip() for part in (ids or "").split(",") if part.strip()]
     if ids_from is not None:
-        wanted += read_texts(ids_from)
+        wanted += read_lines(ids_from)
     if not wanted:
         raise InputError("--ids: no id was given; name some, or a file of them with --ids-from")
     writer = IndexWriter(folder)

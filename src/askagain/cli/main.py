@@ -59,7 +59,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # blocks that clean up do so
     try:
         status = askagain.main(prog_name="askagain", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = USAGE_ERROR
@@ -89,6 +90,8 @@ def _one_line(error: BaseException) -> str | None:
     """What the user is told of an error, or None for a defect of ours."""
     if isinstance(error, InputError):
         return " ".join(str(error).split())
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[error.start]!a} cannot be printed in {error.encoding}; set PYTHONIOENCODING=utf-8"
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in EXTRAS:
         package = str(error.name).partition(".")[0]
         return str(missing_package(package, EXTRAS[package]))

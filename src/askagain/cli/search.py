@@ -1,5 +1,6 @@
 """`askagain search`: the questions of an index that are closest to a new one."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from askagain.search.index import Hit, Index
 
 PARTS = 3  # of an explanation
+CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")  # a terminal would obey them
 BATCH = 256  # questions of a file that are searched together
 
 
@@ -54,6 +56,10 @@ def search(
 
     if (question is None) == (questions is None):
         raise InputError("give a question, or a file of them with --questions")
+    if column is not None and (questions is None or str(questions) == "-"):
+        raise InputError("--text is the column of a table; give the table with --questions")
+    if question is not None and not question.isprintable() and not is_utf8(question):
+        raise InputError("the question is not UTF-8; convert it")
     opened = Index(folder)
     asked = [question] if question is not None else _asked(questions, column)
     answer = _Answers(opened, k, hybrid, rerank, explain)
@@ -98,12 +104,21 @@ class _Answers:
             record["probability"] = round(float(self._thresholds.probability(np.array([hit.score]))[0]), 4)
         record |= {"id": hit.id, "text": hit.text}
         if self._explain:
-            parts = self._index.encoder.explain(question, hit.text)[:PARTS]
+            parts = self._index.encoder.explain(question, hit.encoded)[:PARTS]
             record["because"] = [
                 {"question": part.question_feature, "text": part.candidate_feature, "score": round(part.score, 4)}
                 for part in parts
             ]
         return record
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text has no halves of characters, as words of a command line may."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _asked(path: Path | None, column: str | None) -> list[str]:
@@ -135,7 +150,7 @@ def _print_table(question: str, hits: list[dict[str, Any]], show_question: bool)
 
     console = Console(highlight=False)
     if show_question:
-        console.print(Text(question, style="bold"))
+        console.print(Text(CONTROLS.sub(" ", question), style="bold"))
     if not hits:
         console.print("  nothing found", markup=False)
         return
@@ -145,7 +160,7 @@ def _print_table(question: str, hits: list[dict[str, Any]], show_question: bool)
         cells = [f"{hit[name]:.4f}" if isinstance(hit[name], float) else hit[name] for name in names]
         if "because" in hit:
             cells.append(", ".join(_said(part) for part in hit["because"]))
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(CONTROLS.sub(" ", cell)) for cell in cells))
     console.print(table)
 
 

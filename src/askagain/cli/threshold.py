@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askagain.cli.corpora import PATH, load
+from askagain.cli.options import number
 
 if TYPE_CHECKING:
     from askagain.evaluation.thresholds import Reliability, ThresholdRow, Thresholds
@@ -18,7 +19,9 @@ EVERY = 5  # hundredths between the rows that are printed
 @click.option("--encoder", type=PATH, required=True, metavar="PATH", help="A run folder or an encoder folder.")
 @click.option("--data", type=PATH, required=True, metavar="DIR", help="A corpus folder with validation.tsv.")
 @click.option("--others", type=click.IntRange(1), default=1000, show_default=True, help="Texts beside the duplicate.")
-@click.option("--precision", type=click.FloatRange(0, 1, min_open=True), help="Wanted of the threshold [0.7].")
+@click.option(
+    "--precision", type=click.FloatRange(0, 1, min_open=True), callback=number, help="Wanted of the threshold [0.7]."
+)
 @click.option("--figure", type=PATH, help="Draw precision, recall and reliability into this file (.png, .svg, .pdf).")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def threshold(
@@ -43,6 +46,10 @@ def threshold(
     from askagain.evaluation.thresholds import cross_fitted_reliability, learn_thresholds, reliability
     from askagain.models.folder import encoder_folder
 
+    if figure is not None:
+        from askagain.evaluation.threshold_figure import check_figure
+
+        check_figure(figure)
     if encoder.suffix == ".ckpt":
         raise InputError(f"{encoder}: a checkpoint has no folder to keep a threshold in; give the run folder")
     kept_in = encoder_folder(encoder)

@@ -195,14 +195,19 @@ def _checked(path: Path, line: int, record: Any) -> dict[str, Any] | list[Any]:
 
 def _folder(folder: Path) -> Iterator[Record]:
     """All tables of a data set on disk, without what `datasets` has cached beside them."""
-    paths = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in COLUMNAR and not path.name.startswith(("cache-", "tmp"))
-    ]
+    paths = columnar_files(folder)
     if not paths:
         raise InputError(f"{folder}: no .parquet or .arrow files in it; name the file")
     yield from _columnar(paths)
+
+
+def columnar_files(folder: Path) -> list[Path]:
+    """The tables of a data set on disk, in order."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in COLUMNAR and not path.name.startswith(("cache-", "tmp"))
+    ]
 
 
 def _columnar(paths: list[Path]) -> Iterator[Record]:
@@ -218,8 +223,10 @@ def _columnar(paths: list[Path]) -> Iterator[Record]:
 
 
 def _frame(path: Path) -> pl.DataFrame:
+    if path.suffix.lower() == ".gz":
+        raise InputError(f"{path}: such files are compressed within; unpack it")
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             return pl.read_parquet(path)
         try:
             return pl.read_ipc_stream(path)  # as `datasets` writes it

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from askagain.convert.tables import columnar_files, table_suffix
 from askagain.duplicates.groups import Group, make_groups
 from askagain.duplicates.similar_pairs import SimilarPairs, Spread, on_this_machine, similar_pairs
 from askagain.errors import InputError
@@ -76,7 +77,7 @@ def find_pairs(
     spread: Spread = on_this_machine,
 ) -> Found:
     """Compares unit vectors; pairs somewhat below the threshold are found as well (`floor`: from where on)."""
-    floor = max(LOWEST, threshold - KEPT_BELOW) if floor is None else min(floor, threshold)
+    floor = min(threshold, max(LOWEST, threshold - KEPT_BELOW) if floor is None else floor)
     return Found(similar_pairs(vectors, floor, split_at, spread=spread), floor, False)
 
 
@@ -138,15 +139,17 @@ def write_shared(
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder was written here."""
-    return (folder / SETTINGS).is_file()
+    """Whether a folder was written here, and holds nothing else."""
+    names = {PAIRS, SETTINGS, GROUPS_TSV, GROUPS_JSON, SHARED_TSV, SHARED_JSON}
+    return (folder / SETTINGS).is_file() and {path.name for path in folder.iterdir()} <= names
 
 
 def digest(path: Path, *columns: str | None) -> str:
     """A digest of a file or of the files of a folder, and of the columns that are read of them."""
-    total = hashlib.sha256("\0".join(name or "" for name in columns).encode())
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    for one in files:
+    # The name of a file says how it is read.
+    total = hashlib.sha256("\0".join([table_suffix(path), *(name or "" for name in columns)]).encode())
+    for one in columnar_files(path) if path.is_dir() else [path]:
+        total.update(one.name.encode(errors="surrogateescape") + b"\0")
         try:
             with one.open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())

@@ -17,6 +17,7 @@ from askagain.text.bags import Bags
 BINS = 1_000  # from a cosine of 0, and all below it, to 1
 TEXTS_PER_BLOCK = 1 << 14
 ASKED_PER_BLOCK = 512
+FEWEST_GROUPS = 2  # to learn from one and to look at another
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,8 @@ def labelled_counts(encoder: BagEncoder, data: Path) -> tuple[PairCounts, PairCo
         found.append(count_pairs(vectors, groups) if groups else None)
     if found[0] is None:
         raise InputError(f"{files.validation}: no row has a question and a duplicate that differ")
+    if len(found[0]) < FEWEST_GROUPS:
+        raise InputError(f"{files.validation}: {len(found[0])} labelled groups are too few; {FEWEST_GROUPS} are needed")
     return found[0], found[1]
 
 

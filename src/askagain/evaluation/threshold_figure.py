@@ -1,5 +1,6 @@
 """Draws precision and recall by threshold, and the reliability of probabilities."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from askagain.errors import InputError
@@ -9,14 +10,18 @@ from askagain.files.writing import atomic_write
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def draw(learned: Thresholds, rows: list[ThresholdRow], checked: Reliability, path: Path) -> None:
-    """Writes the figure; raises InputError without matplotlib, and for an unknown format."""
+def check_figure(path: Path) -> None:
+    """Raises InputError where matplotlib is not installed, and for an unknown format."""
     if path.suffix not in FORMATS:
         raise InputError(f"--figure {path}: its name should end in {', '.join(FORMATS)}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("--figure needs matplotlib: pip install matplotlib") from error
+    if find_spec("matplotlib") is None:
+        raise InputError("--figure needs matplotlib: pip install matplotlib")
+
+
+def draw(learned: Thresholds, rows: list[ThresholdRow], checked: Reliability, path: Path) -> None:
+    """Writes the figure; see `check_figure`."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     curves, diagram = figure.subplots(1, 2)
     thresholds = [row.threshold for row in rows]

@@ -5,7 +5,6 @@ for a question, its duplicate and so many `others`, as the rows of a ranking set
 labelled count as false alarms: precision and probabilities are rather too low than too high.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from askagain.errors import InputError
 from askagain.evaluation.pair_scores import BINS, PairCounts
-from askagain.files.json_files import write_json
+from askagain.files.json_files import read_sealed_json, write_sealed_json
 
 FILE = "threshold.json"  # in an encoder folder
 FORMAT = 1
@@ -69,7 +68,7 @@ class Thresholds:
 
     def save(self, folder: Path) -> Path:
         """Writes `threshold.json` into an encoder folder, and returns its path."""
-        write_json(folder / FILE, {"format": FORMAT, **asdict(self)})
+        write_sealed_json(folder / FILE, {"format": FORMAT, **asdict(self)})
         return folder / FILE
 
     @classmethod
@@ -78,7 +77,7 @@ class Thresholds:
         if not (folder / FILE).is_file():
             return None
         try:
-            content = json.loads((folder / FILE).read_bytes())
+            content = read_sealed_json(folder / FILE)
             if content.pop("format") != FORMAT:
                 raise ValueError("another format")
             learned = cls(**content)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -36,8 +37,17 @@ def check_destination(path: Path, overwrite: bool, suffixes: Sequence[str], sour
         raise InputError(f"{path}: the export reads from there; choose another name with -o")
     if suffixes and not (path.is_file() and not path.is_symlink()):
         raise InputError(f"{path}: is no file; choose another name with -o")
+    if suffixes and not _begins_like_vectors(path):
+        raise InputError(f"{path}: holds no word vectors; choose another name with -o")
     if not suffixes and (path.is_symlink() or not is_export(path)):
         raise InputError(f"{path}: is not an export of askagain ({MARKER} is missing); choose another name with -o")
+
+
+def _begins_like_vectors(path: Path) -> bool:
+    """Whether a file begins as word vectors do: with two numbers, or as gensim's saves."""
+    with path.open("rb") as file:
+        begun = file.read(64)
+    return not begun or begun.startswith(b"\x80") or re.match(rb"\d+ \d+\r?\n", begun) is not None
 
 
 def is_export(folder: Path) -> bool:

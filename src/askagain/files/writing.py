@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from askagain.errors import InputError
+
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{32}\.(?P<end>part|old)")
 WORKING_FOLDER, EXCHANGE = -100, 2  # arguments of Linux's renameat2
 
@@ -35,6 +37,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     An existing folder is exchanged for the new one in one step where the system can do so, else it is renamed aside and
     removed at the end. What killed processes have left in the same folder is removed first.
     """
+    if not path.name:
+        raise InputError(f"{path}: name a file or folder that is to be written")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     unique = f"{HOST}-{os.getpid()}-{uuid.uuid4().hex}"

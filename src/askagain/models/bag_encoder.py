@@ -128,7 +128,7 @@ class BagEncoder:
         if isinstance(texts, str):
             raise TypeError("texts is one string; give a list of texts")
         fields = self.preprocessor.fields or Fields(["title"])
-        return self._tokenizer([text if isinstance(text, str) else fields.compose(text) for text in texts])
+        return self._tokenizer([text if isinstance(text, str) else _composed(text, fields) for text in texts])
 
     def embed(self, bags: Bags) -> np.ndarray:
         """The vectors of tokenized texts: [len(bags), dim] float32."""
@@ -268,6 +268,12 @@ class BagEncoder:
         if self.pooling == "mean":
             vectors /= np.maximum(bags.lengths, 1).astype(np.float32)[:, np.newaxis]
         return _scaled(vectors) if normalize else vectors
+
+
+def _composed(record: Any, fields: Fields) -> str:
+    if not isinstance(record, Mapping):
+        raise TypeError(f"{record!r:.40} is neither a text nor a dictionary of fields")
+    return fields.compose(record)
 
 
 def check_pooling(pooling: str) -> None:

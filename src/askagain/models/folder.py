@@ -33,6 +33,8 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
     """Writes `encoder.json`, `table.safetensors` and the files of `Features.save`; replaces `folder` in one step."""
     from safetensors.numpy import save_file
 
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
+        raise InputError(f"{folder}: holds something else than an encoder; name another folder")
     with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_parts(encoder, temporary)
@@ -63,8 +65,12 @@ def load_encoder(path: str | Path, dim: int | None = None, memory_map: bool = Fa
 
 def encoder_folder(path: str | Path) -> Path:
     """The encoder folder that a path is or has in it; raises InputError where there is none."""
-    folder = Path(path) if (Path(path) / SETTINGS).is_file() else Path(path) / "encoder"
-    if not (folder / SETTINGS).is_file():
+    try:
+        folder = Path(path) if (Path(path) / SETTINGS).is_file() else Path(path) / "encoder"
+        is_there = (folder / SETTINGS).is_file()
+    except (OSError, ValueError):  # a name that is too long
+        is_there = False
+    if not is_there:
         raise InputError(f"{path}: no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file")
     return folder
 

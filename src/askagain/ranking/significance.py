@@ -75,6 +75,9 @@ def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) ->
     from scipy.stats import permutation_test  # takes long to import
 
     queries = len(first)
+    if queries == 1:  # swapping its values tells nothing
+        wins, losses = int(first[0] > second[0]), int(first[0] < second[0])
+        return Comparison(wins, losses, 1 - wins - losses, float(first[0] - second[0]), 1.0)
     result = permutation_test(
         (first, second),
         lambda one, other, axis: (one - other).mean(axis=axis),

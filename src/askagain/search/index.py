@@ -6,14 +6,14 @@ the earlier list go on with its files, which stay open.
 """
 
 import hashlib
-import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -21,16 +21,27 @@ import numpy as np
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.checksums import CHECKSUMS
-from askagain.files.json_files import write_json
+from askagain.files.json_files import read_sealed_json, write_sealed_json
 from askagain.files.writing import atomic_write
 from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.models.folder import load_encoder
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.fusion import z_scores
-from askagain.search.lexical_terms import load_ranker, make_ranker, question_terms, save_ranker, term_scores
+from askagain.search.lexical_terms import (
+    COUNTS,
+    NAMES,
+    load_ranker,
+    make_ranker,
+    question_terms,
+    save_ranker,
+    term_scores,
+)
 from askagain.search.nearest import KINDS
 from askagain.search.questions import Question, blocks
 from askagain.search.segment import Segment, write_segment
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 FORMAT = 1
 LIST, ENCODER, TERMS, LOCK = "index.json", "encoder", "terms", ".lock"
@@ -55,7 +66,11 @@ class Hybrid:
 
 @dataclass(frozen=True)
 class _List:
-    """The content of `index.json`. `removed`: a file of [n, 2] int64, segment and row of each removed question."""
+    """The content of `index.json`.
+
+    `removed`: a file of [n, 2] int64, segment and row of each removed question. `digests`: of that file and of those of
+    the terms, by name.
+    """
 
     encoder: str
     kind: str
@@ -63,14 +78,19 @@ class _List:
     next: int
     removed: str | None = None
     hybrid: Hybrid | None = None
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 class Hit(NamedTuple):
-    """A question of an index that answers a search. `score`: the cosine, or what fused rankers give."""
+    """A question of an index that answers a search.
+
+    `score`: the cosine, or what fused rankers give. `encoded`: what the encoder read, where that is not the text alone.
+    """
 
     id: str
     text: str
     score: float
+    encoded: str
 
 
 class Index:
@@ -116,9 +136,10 @@ class Index:
         }
         removed = {name: np.zeros(len(segment), dtype=bool) for name, segment in opened.items()}
         try:
-            rows = (
-                np.zeros((0, 2), dtype=np.int64) if listed.removed is None else load_array(self.folder / listed.removed)
-            )
+            rows = np.zeros((0, 2), dtype=np.int64)
+            if listed.removed is not None:
+                _check_digest(self.folder, listed.removed, listed)
+                rows = load_array(self.folder / listed.removed)
             for place, name in enumerate(listed.segments):
                 removed[name][rows[rows[:, 0] == place, 1]] = True
         except (OSError, ValueError, IndexError) as error:
@@ -164,6 +185,8 @@ class Index:
         With `hybrid` the score is that of the encoder fused with the ranker that the index was built with. Raises
         InputError for `k` below 1, and where the index has no such ranker.
         """
+        if isinstance(questions, str):
+            raise TypeError("questions is one string; give a list of questions")
         if k < 1:
             raise InputError(f"k={k}: must be at least 1")
         vectors = self.encoder.encode(list(questions), normalize=True)
@@ -186,8 +209,8 @@ class Index:
         return hits
 
     def _hit(self, name: str, row: int, score: float) -> Hit:
-        question_id, text, _ = self._segments[name].questions.row(row)
-        return Hit(question_id, text, score)
+        question_id, text, encoded = self._segments[name].questions.row(row)
+        return Hit(question_id, text, score, encoded)
 
     def _hybrid(self, question: str, vector: np.ndarray, k: int) -> list[Hit]:
         """The best questions by the sum of both rankers' z-scores over all questions of the index.
@@ -198,6 +221,8 @@ class Index:
         hybrid = self.hybrid
         if hybrid is None:
             raise InputError(f"{self.folder}: built without --hybrid; build it again with --hybrid bm25")
+        if not len(self):
+            return []
         ranker = self._lexical()
         terms, weights = question_terms(ranker, question)
         scores = {name: _term_sums(segment, terms, weights) for name, segment in self._segments.items()}
@@ -222,6 +247,8 @@ class Index:
         if self._ranker is None:
             assert self.hybrid is not None
             try:
+                for name in (NAMES, COUNTS):
+                    _check_digest(self.folder / TERMS, name, self._listed)
                 self._ranker = load_ranker(
                     self.hybrid.name, self.encoder.preprocessor, self.folder / TERMS, self.hybrid.rest
                 )
@@ -286,6 +313,7 @@ class IndexWriter:
             questions = list(questions)
             ranker = make_ranker(hybrid.name, encoder.preprocessor)
             ranker.fit([question.encoded for question in questions])
+        held: FileLock | None = None
         with atomic_write(Path(folder)) as temporary:
             temporary.mkdir()
             encoder.save(temporary / ENCODER)
@@ -295,9 +323,15 @@ class IndexWriter:
             if hybrid is not None and ranker is not None:
                 (temporary / TERMS).mkdir()
                 listed = replace(listed, hybrid=replace(hybrid, rest=save_ranker(ranker, temporary / TERMS)))
-            for block in blocks(questions, segment_rows):
-                listed = _with_segment(temporary, listed, encoder, block, ranker, embed)
+                listed = replace(listed, digests={name: _digest(temporary / TERMS / name) for name in (NAMES, COUNTS)})
+            for block in blocks(_distinct(questions), segment_rows):
+                listed = _with_segment(temporary, listed, encoder, block, ranker, embed, kind)
             _write_list(temporary, listed)
+            if is_index(Path(folder)):
+                held = _locked(Path(folder))  # no writer goes on with the index that is replaced
+                held.acquire()
+        if held is not None:
+            held.release()
         return cls(folder)
 
     def add(self, questions: Iterable[Question], replaces: bool = False) -> int:
@@ -305,7 +339,7 @@ class IndexWriter:
 
         Raises InputError where an id is in the index already, unless the new question `replaces` the earlier one.
         """
-        new = list(questions)
+        new = list(_distinct(questions))
         with self._locked():
             earlier = self._rows_of([question.id for question in new])
             if earlier and not replaces:
@@ -332,14 +366,12 @@ class IndexWriter:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
+        lock = _locked(self.folder)
         try:
-            with FileLock(self.folder / LOCK, timeout=SECONDS):
-                self.index.refresh()
-                yield
-        except Timeout as error:
-            raise InputError(f"{self.folder}: another process has been writing to it for {SECONDS} s; wait") from error
+            self.index.refresh()
+            yield
+        finally:
+            lock.release()
 
     def _ranker(self) -> LexicalRanker | None:
         return None if self.index.hybrid is None else self.index._lexical()
@@ -366,10 +398,19 @@ class IndexWriter:
             for place, name in enumerate(listed.segments)
             for row in np.flatnonzero(self.index._removed[name])
         ]
-        name = f"removed-{listed.next}.npy"
+        return self._with_removed(listed, sorted([*removed, *rows]))
+
+    def _with_removed(self, listed: _List, rows: Sequence[tuple[int, int]]) -> _List:
+        """Writes the removed rows, and returns the list that names them."""
+        digests = {name: digest for name, digest in listed.digests.items() if name != listed.removed}
+        if not rows:
+            return replace(listed, removed=None, digests=digests)
+        name = f"removed-{listed.next}-{uuid4().hex[:8]}.npy"
         with atomic_write(self.folder / name) as temporary, temporary.open("wb") as file:
-            np.save(file, np.array(sorted([*removed, *rows]), dtype=np.int64))
-        return replace(listed, removed=name, next=listed.next + 1)
+            np.save(file, np.array(rows, dtype=np.int64))
+        return replace(
+            listed, removed=name, next=listed.next + 1, digests=digests | {name: _digest(self.folder / name)}
+        )
 
     def _write(self, listed: _List) -> None:
         """Makes a list the one that holds, joins small segments, and removes what nothing names any more."""
@@ -402,11 +443,7 @@ class IndexWriter:
         removed = [
             (place, int(row)) for place, name in enumerate(remaining) for row in np.flatnonzero(index._removed[name])
         ]
-        file = f"removed-{listed.next}.npy" if removed else None
-        if file is not None:
-            with atomic_write(self.folder / file) as temporary, temporary.open("wb") as opened:
-                np.save(opened, np.array(removed, dtype=np.int64))
-        listed = replace(listed, segments=remaining, removed=file, next=listed.next + 1)
+        listed = self._with_removed(replace(listed, segments=remaining), removed)
         if questions:
             known = np.concatenate(vectors)
             listed = _with_segment(self.folder, listed, index.encoder, questions, self._ranker(), lambda _: known)
@@ -431,8 +468,53 @@ def fingerprint(folder: Path) -> str:
 
 
 def is_index(folder: Path) -> bool:
-    """Whether a folder is an index."""
-    return (folder / LIST).is_file()
+    """Whether a folder is an index, and holds nothing else."""
+    own = (LIST, ENCODER, TERMS, LOCK)
+    return (folder / LIST).is_file() and all(
+        path.name in own or path.name.startswith(("segment-", "removed-", ".")) for path in folder.iterdir()
+    )
+
+
+def _locked(folder: Path) -> "FileLock":
+    """The lock of an index that is there, held; raises InputError where another process keeps it."""
+    from filelock import FileLock, Timeout
+
+    deadline = time.monotonic() + SECONDS
+    try:
+        while True:
+            lock = FileLock(folder / LOCK, timeout=max(0.0, deadline - time.monotonic()))
+            lock.acquire()
+            # The folder may have been replaced while this process waited; then its lock is another file.
+            probe = FileLock(folder / LOCK, timeout=0)
+            try:
+                probe.acquire()
+            except Timeout:
+                return lock
+            probe.release()
+            lock.release()
+    except Timeout as error:
+        raise InputError(f"{folder}: another process has been writing to it for {SECONDS} s; wait") from error
+
+
+def _distinct(questions: Iterable[Question]) -> Iterator[Question]:
+    """The questions; raises InputError where two have one id."""
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise InputError(f"two questions have the id {question.id}; give each its own")
+        seen.add(question.id)
+        yield question
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_digest(folder: Path, name: str, listed: _List) -> None:
+    """Raises ValueError where a file is not what was written."""
+    if _digest(folder / name) != listed.digests.get(name):
+        raise ValueError(f"{name} is not what was written")
 
 
 def _with_segment(
@@ -442,13 +524,15 @@ def _with_segment(
     questions: Sequence[Question],
     ranker: LexicalRanker | None,
     embed: Callable[[Sequence[str]], np.ndarray] | None = None,
+    kind: str | None = None,
 ) -> _List:
-    """Writes a segment, and returns the list that names it."""
+    """Writes a segment, of the kind of the index or of another one, and returns the list that names it."""
+    kind = kind or ("auto" if listed.kind == "hnsw" else listed.kind)  # what is added may repeat vectors
     texts = [question.encoded for question in questions]
     vectors = unit_vectors(encoder.encode(texts, show_progress=True) if embed is None else embed(texts))
     terms = None if ranker is None else term_scores(ranker, texts)
     name = f"segment-{listed.next:06}-{uuid4().hex[:8]}"  # another index in the same place has other names
-    write_segment(folder / name, questions, vectors, listed.encoder, listed.kind, terms)
+    write_segment(folder / name, questions, vectors, listed.encoder, kind, terms)
     return replace(listed, segments=[*listed.segments, name], next=listed.next + 1)
 
 
@@ -466,7 +550,7 @@ def _term_sums(segment: Segment, terms: np.ndarray, weights: np.ndarray) -> np.n
 
 def _read_list(folder: Path) -> _List:
     try:
-        content = json.loads((folder / LIST).read_bytes())
+        content = read_sealed_json(folder / LIST)
         if content.pop("format") != FORMAT:
             raise ValueError("it has another format than this version reads")
         hybrid = content.pop("hybrid")
@@ -476,4 +560,4 @@ def _read_list(folder: Path) -> _List:
 
 
 def _write_list(folder: Path, listed: _List) -> None:
-    write_json(folder / LIST, {"format": FORMAT, **asdict(listed)}, indent=2)
+    write_sealed_json(folder / LIST, {"format": FORMAT, **asdict(listed)})

@@ -23,6 +23,7 @@ from askagain.errors import InputError, missing_package
 
 KINDS = ("auto", "flat", "pq", "ivf", "hnsw")
 FLAT_UP_TO = 20_000  # vectors
+FEWEST = 256  # vectors of another kind than flat
 WANTED_RECALL = 0.98
 AIMED_RECALL = 0.985  # on the sample, so that others are not below what is wanted
 NEAREST = 10  # of recall@10
@@ -81,7 +82,7 @@ class NearestVectors:
             raise InputError(f"kind={kind}: not one of {', '.join(KINDS)}")
         flat = faiss().IndexFlatIP(vectors.shape[1])
         flat.add(vectors)
-        if kind == "flat" or (kind == "auto" and len(vectors) <= flat_up_to) or len(vectors) <= NEAREST:
+        if kind == "flat" or (kind == "auto" and len(vectors) <= flat_up_to) or len(vectors) < FEWEST:
             return cls(flat)
         kind = "pq" if kind == "auto" else kind
         approximate = _approximate(vectors, kind)

@@ -14,6 +14,7 @@ from askagain.files.opened import opened_with_progress, refuse_unreadable
 from askagain.text.fields import Fields
 
 BODIES = ("body", "description", "details")
+NO_ID = "none"  # in place of a column
 WHITE_SPACE = re.compile(r"\s+")
 
 Item = TypeVar("Item")
@@ -61,9 +62,17 @@ def read_questions(path: Path, columns: QuestionColumns, fields: Fields | None =
 
 
 def read_texts(path: Path, column: str | None = None) -> list[str]:
-    """The texts of a file; see `read_questions`."""
-    columns = QuestionColumns((column,) if column else ())
-    return [question.text for _, question in _read(path, columns, None)]
+    """The texts of a file, which need no ids; see `read_questions`."""
+    columns = QuestionColumns((column,) if column else (), NO_ID if table_suffix(path) not in (".txt", "") else None)
+    texts = [question.text for _, question in _read(path, columns, None)]
+    if not texts:
+        raise InputError(f"{path}: there is no question in it")
+    return texts
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, whatever its name, without empty ones."""
+    return [question.text for _, question in _lines(path)]
 
 
 def blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -85,7 +94,7 @@ def _read(path: Path, columns: QuestionColumns, fields: Fields | None) -> Iterat
         else:
             cells = {str(number): cell for number, cell in enumerate(record.cells, start=1)}
         found = found or _found(path, list(cells), columns, fields, isinstance(record.cells, dict))
-        question = _question(path, record, cells, found, fields)
+        question = _question(path, record, cells, found, fields, columns.id == NO_ID)
         if question is not None:
             yield record.line, question
 
@@ -112,6 +121,8 @@ def _found(
         for name in columns.texts:
             wanted_column(path, names, name, (), "text")
         return QuestionColumns(columns.texts, own_id)
+    if not names:
+        raise InputError(f"{path}: its first record is empty; take it out")
     if not is_named:
         return QuestionColumns((next(name for name in names if name != own_id),), own_id)
     if fields is not None and fields.names[0] in names:
@@ -123,8 +134,20 @@ def _found(
 
 
 def _question(
-    path: Path, record: Record, cells: Mapping[str, Any], columns: QuestionColumns, fields: Fields | None
+    path: Path,
+    record: Record,
+    cells: Mapping[str, Any],
+    columns: QuestionColumns,
+    fields: Fields | None,
+    ignores_ids: bool,
 ) -> Question | None:
+    if columns.texts[0] not in cells:
+        raise InputError(f"{path}, line {record.line}: no column {columns.texts[0]}; it has {', '.join(cells)}")
+    is_without = columns.id is None and isinstance(record.cells, dict)
+    if is_without and not ignores_ids and column_named(list(cells), IDS) is not None:
+        raise InputError(
+            f"{path}, line {record.line}: has an id, which the first record lacks; give every question one"
+        )
     try:
         shown = WHITE_SPACE.sub(" ", as_text(cells.get(columns.texts[0]))).strip()
         if fields is not None and set(columns.texts) <= set(fields.names):
@@ -135,8 +158,13 @@ def _question(
         else:
             encoded = shown
         own_id = str(record.line) if columns.id is None else as_text(cells.get(columns.id)).strip()
+        f"{own_id}{shown}{encoded}".encode()
     except CellError as error:
         raise InputError(f"{path}, line {record.line}: {error}; name another column with --text or --id") from error
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}, line {record.line}: has half of a character (a lone surrogate); repair it"
+        ) from error
     if not shown and not encoded:
         return None
     if not own_id:

@@ -28,7 +28,9 @@ TERMS = ("term_values", "term_rows", "term_offsets")
 class Segment:
     """Questions of an index in a folder of their own.
 
-    `encoder`: the fingerprint of the encoder that gave the vectors.
+    `encoder`: the fingerprint of the encoder that gave the vectors. `moments`: the sum of all vectors, and below it the
+    sum of their outer products, [1 + dim, dim] float64. `terms`: what each term adds to the score of each question,
+    [questions, terms] float32; None where none are kept.
     """
 
     def __init__(self, folder: Path, encoder: str) -> None:
@@ -44,6 +46,9 @@ class Segment:
             chosen = settings["approximation"]
             self.nearest = NearestVectors.load(folder, None if chosen is None else Approximation(**chosen))
             self.questions = _read_questions(folder / QUESTIONS)
+            # Opened at once: a writer may remove the folder, and what is open stays.
+            self.moments = load_array(folder / MOMENTS)
+            self.terms = self._read_terms()
             if len(self.nearest) != len(self.questions):
                 raise ValueError("there are not as many vectors as questions")
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -67,13 +72,7 @@ class Segment:
         """Its questions, in order."""
         return [Question(*row) for row in self.questions.select("id", "text", "encoded").iter_rows()]
 
-    @cached_property
-    def moments(self) -> np.ndarray:
-        """The sum of all vectors, and below it the sum of their outer products, [1 + dim, dim] float64."""
-        return load_array(self.folder / MOMENTS)
-
-    @cached_property
-    def terms(self) -> "csc_array | None":
+    def _read_terms(self) -> "csc_array | None":
         """What each term adds to the score of each question, [questions, terms] float32; None where none are kept."""
         from scipy.sparse import csc_array
 
