@@ -305,3 +305,24 @@ def test_damage_to_what_was_removed_and_to_terms_is_seen(encoder, tmp_path):
         flipped(path)
         with pytest.raises(InputError):
             Index(folder).search(["vim"], 3, hybrid=True)
+
+
+def test_an_index_is_not_replaced_while_a_writer_is_in_the_middle_of_adding(encoder, tmp_path, monkeypatch):
+    IndexWriter.create(tmp_path / "index", encoder, some_questions(20))
+    writer, begun = IndexWriter(tmp_path / "index"), threading.Event()
+    write = index_module.write_segment
+
+    def slow_in_place(folder, *rest):
+        if folder.parent == tmp_path / "index":
+            begun.set()
+            time.sleep(1)
+        write(folder, *rest)
+
+    monkeypatch.setattr(index_module, "write_segment", slow_in_place)
+    adding = threading.Thread(target=writer.add, args=(some_questions(5, seed=7),))
+    adding.start()
+    begun.wait()
+    IndexWriter.create(tmp_path / "index", small_encoder(1), some_questions(30, seed=3))
+    adding.join()
+    assert {one.id[:2] for one in Index(tmp_path / "index").questions()} == {"q3"}
+    assert len(Index(tmp_path / "index").search(["vim"], 50)[0]) == 30

@@ -6,11 +6,10 @@ the earlier list go on with its files, which stay open.
 """
 
 import hashlib
-import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,8 +51,6 @@ FUSED = 100  # questions that each of two rankers suggests
 ATTEMPTS = 5  # to open an index that is being changed
 SECONDS = 60  # that a writer waits for another
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Hybrid:
@@ -84,7 +81,7 @@ class _List:
 class Hit(NamedTuple):
     """A question of an index that answers a search.
 
-    `score`: the cosine, or what fused rankers give. `encoded`: what the encoder read, where that is not the text alone.
+    `text`: what is shown. `score`: the cosine, or what fused rankers give. `encoded`: what the encoder read.
     """
 
     id: str
@@ -305,16 +302,22 @@ class IndexWriter:
             beside: Files that are kept beside the encoder's, such as its thresholds.
             embed: Gives the vectors of texts in place of the encoder, from other machines for example.
             segment_rows: Questions in a segment; bounds the memory.
+
+        Raises:
+            InputError: Another kind, two questions with one id, or a folder that holds something else than an index.
         """
         if kind not in KINDS:
             raise InputError(f"kind={kind}: not one of {', '.join(KINDS)}")
+        folder = Path(folder)
+        replaces = is_index(folder)
+        if folder.is_dir() and any(folder.iterdir()) and not replaces:
+            raise InputError(f"{folder}: holds something else than an index; name another folder")
         ranker = None
         if hybrid is not None:
             questions = list(questions)
             ranker = make_ranker(hybrid.name, encoder.preprocessor)
             ranker.fit([question.encoded for question in questions])
-        held: FileLock | None = None
-        with atomic_write(Path(folder)) as temporary:
+        with ExitStack() as after_replacing, atomic_write(folder) as temporary:
             temporary.mkdir()
             encoder.save(temporary / ENCODER)
             for path in beside:
@@ -327,11 +330,8 @@ class IndexWriter:
             for block in blocks(_distinct(questions), segment_rows):
                 listed = _with_segment(temporary, listed, encoder, block, ranker, embed, kind)
             _write_list(temporary, listed)
-            if is_index(Path(folder)):
-                held = _locked(Path(folder))  # no writer goes on with the index that is replaced
-                held.acquire()
-        if held is not None:
-            held.release()
+            if replaces:  # no writer goes on with the index that is replaced
+                after_replacing.callback(_locked(folder).release)
         return cls(folder)
 
     def add(self, questions: Iterable[Question], replaces: bool = False) -> int:

@@ -17,7 +17,7 @@ def rerank(index: Index, model: Reranker, questions: Sequence[str], k: int, hybr
     for question, hits in zip(questions, found, strict=True):
         first, rest = hits[:RERANKED], hits[RERANKED:]
         if first:
-            given = model.scores(question, [hit.text for hit in first])
+            given = model.scores(question, [hit.encoded for hit in first])
             first = [
                 hit._replace(score=float(score) + KEPT * hit.score) for hit, score in zip(first, given, strict=True)
             ]

@@ -64,10 +64,6 @@ class Segment:
         """The id of each question."""
         return self.questions["id"]
 
-    def texts(self, rows: Sequence[int] | np.ndarray, column: str = "text") -> list[str]:
-        """The texts at `rows` as they are shown; with `column="encoded"` as the encoder reads them."""
-        return self.questions[column].gather(np.asarray(rows, dtype=np.int64)).to_list()
-
     def all_questions(self) -> list[Question]:
         """Its questions, in order."""
         return [Question(*row) for row in self.questions.select("id", "text", "encoded").iter_rows()]
