@@ -11,7 +11,10 @@ from askagain.errors import InputError
 from askagain.ranking.fusion import fused
 from askagain.ranking.products import products
 from askagain.search import index as index_module
-from askagain.search.index import Hybrid, Index, IndexWriter
+from askagain.search import index_writer as writer_module
+from askagain.search.index import Index
+from askagain.search.index_list import Hybrid
+from askagain.search.index_writer import IndexWriter
 from askagain.search.lexical_terms import make_ranker
 from askagain.search.questions import Question
 from tests.search.conftest import small_encoder, some_questions
@@ -73,7 +76,7 @@ def test_many_small_segments_are_joined_and_answers_stay_the_same(encoder, tmp_p
         writer.add(more)
         everything += more
     folders = [path.name for path in (tmp_path / "index").iterdir() if path.name.startswith("segment-")]
-    assert sorted(folders) == sorted(writer.index._segments) and len(folders) <= index_module.MOST_SMALL + 1
+    assert sorted(folders) == sorted(writer.index._segments) and len(folders) <= writer_module.MOST_SMALL + 1
     new = IndexWriter.create(tmp_path / "new", encoder, everything).index
     assert [one.id for one in writer.index.questions()] != [] and len(writer.index) == len(everything)
     for query in ("quit vim", "undo merge"):
@@ -108,7 +111,8 @@ def test_readers_are_served_while_writers_write(encoder, tmp_path):
     reader = threading.Thread(target=read)
     reader.start()
     program = (
-        "import sys; from askagain.search.index import IndexWriter; from tests.search.conftest import some_questions\n"
+        "import sys; from askagain.search.index_writer import IndexWriter\n"
+        "from tests.search.conftest import some_questions\n"
         "for seed in range(int(sys.argv[2]), int(sys.argv[2]) + 6):\n"
         "    writer = IndexWriter(sys.argv[1]); new = some_questions(4, seed); writer.add(new)\n"
         "    writer.remove([new[0].id])\n"
@@ -310,7 +314,7 @@ def test_damage_to_what_was_removed_and_to_terms_is_seen(encoder, tmp_path):
 def test_an_index_is_not_replaced_while_a_writer_is_in_the_middle_of_adding(encoder, tmp_path, monkeypatch):
     IndexWriter.create(tmp_path / "index", encoder, some_questions(20))
     writer, begun = IndexWriter(tmp_path / "index"), threading.Event()
-    write = index_module.write_segment
+    write = writer_module.write_segment
 
     def slow_in_place(folder, *rest):
         if folder.parent == tmp_path / "index":
@@ -318,7 +322,7 @@ def test_an_index_is_not_replaced_while_a_writer_is_in_the_middle_of_adding(enco
             time.sleep(1)
         write(folder, *rest)
 
-    monkeypatch.setattr(index_module, "write_segment", slow_in_place)
+    monkeypatch.setattr(writer_module, "write_segment", slow_in_place)
     adding = threading.Thread(target=writer.add, args=(some_questions(5, seed=7),))
     adding.start()
     begun.wait()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from askagain.errors import InputError
-from askagain.search.index import IndexWriter
+from askagain.search.index_writer import IndexWriter
 from askagain.search.questions import Question
 from askagain.search.reranking import rerank
 from tests.search.conftest import some_questions

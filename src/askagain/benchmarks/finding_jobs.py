@@ -32,7 +32,7 @@ def search(encoder: str, texts: str, questions: str, k: int, out: str) -> dict[s
     import numpy as np
 
     from askagain.models.folder import load_encoder
-    from askagain.search.index import IndexWriter
+    from askagain.search.index_writer import IndexWriter
     from askagain.search.nearest import faiss
     from askagain.search.questions import composed
 

@@ -75,7 +75,7 @@ def duplicates(
         write_shared,
     )
     from askagain.files.opened import refuse_unreadable
-    from askagain.search.index import fingerprint
+    from askagain.search.index_list import fingerprint
 
     wanted = _threshold(threshold, encoder)
     for path in filter(None, (corpus, against)):

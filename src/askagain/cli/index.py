@@ -10,7 +10,7 @@ from askagain.cli.options import number
 
 if TYPE_CHECKING:
     from askagain.models.bag_encoder import BagEncoder
-    from askagain.search.index import Hybrid
+    from askagain.search.index_list import Hybrid
 
 COPIED = ("threshold.json",)  # from beside the encoder
 
@@ -64,7 +64,8 @@ def index(
     """
     from askagain.errors import InputError
     from askagain.models.folder import encoder_folder
-    from askagain.search.index import IndexWriter, is_index
+    from askagain.search.index_list import is_index
+    from askagain.search.index_writer import IndexWriter
 
     if hybrid is None and (weight is not None or data is not None):
         raise InputError("--weight and --data are for --hybrid; name its ranker, such as --hybrid bm25")
@@ -92,7 +93,7 @@ def index(
 def _hybrid(name: str, weight: float | None, data: Path | None, encoder: "BagEncoder") -> "Hybrid":
     """The second ranker with its weight, tuned on the validation rows of a corpus folder if there is one."""
     from askagain.search.hybrid import DEFAULT_WEIGHT, tune
-    from askagain.search.index import Hybrid
+    from askagain.search.index_list import Hybrid
 
     if weight is not None or data is None:
         return Hybrid(name, DEFAULT_WEIGHT if weight is None else weight)
@@ -121,7 +122,8 @@ def add(
     """
     from askagain.errors import InputError
     from askagain.models.folder import encoder_folder
-    from askagain.search.index import ENCODER, IndexWriter, fingerprint
+    from askagain.search.index_list import ENCODER, fingerprint
+    from askagain.search.index_writer import IndexWriter
 
     writer = IndexWriter(folder)
     if encoder is not None and fingerprint(encoder_folder(encoder)) != fingerprint(folder / ENCODER):
@@ -144,7 +146,7 @@ def remove(folder: Path, ids: str | None, ids_from: Path | None) -> None:
       askagain remove index --ids-from deleted.txt
     """
     from askagain.errors import InputError
-    from askagain.search.index import IndexWriter
+    from askagain.search.index_writer import IndexWriter
     from askagain.search.questions import read_lines
 
     wanted = [part.strip() for part in (ids or "").split(",") if part.strip()]

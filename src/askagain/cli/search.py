@@ -77,7 +77,7 @@ class _Answers:
 
     def __init__(self, index: "Index", k: int, hybrid: bool, rerank: str | None, explain: bool) -> None:
         from askagain.evaluation.thresholds import Thresholds
-        from askagain.search.index import ENCODER
+        from askagain.search.index_list import ENCODER
 
         self._index, self._k, self._hybrid, self._explain = index, k, hybrid, explain
         self._thresholds: Thresholds | None = Thresholds.load(index.folder / ENCODER)
