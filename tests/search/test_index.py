@@ -10,8 +10,8 @@ import pytest
 from askagain.errors import InputError
 from askagain.ranking.fusion import fused
 from askagain.ranking.products import products
-from askagain.search import index as index_module
 from askagain.search import index_writer as writer_module
+from askagain.search import snapshot as snapshot_module
 from askagain.search.index import Index
 from askagain.search.index_list import Hybrid
 from askagain.search.index_writer import IndexWriter
@@ -76,7 +76,7 @@ def test_many_small_segments_are_joined_and_answers_stay_the_same(encoder, tmp_p
         writer.add(more)
         everything += more
     folders = [path.name for path in (tmp_path / "index").iterdir() if path.name.startswith("segment-")]
-    assert sorted(folders) == sorted(writer.index._segments) and len(folders) <= writer_module.MOST_SMALL + 1
+    assert sorted(folders) == sorted(writer.index.snapshot.segments) and len(folders) <= 2 * writer_module.MOST_ALIKE
     new = IndexWriter.create(tmp_path / "new", encoder, everything).index
     assert [one.id for one in writer.index.questions()] != [] and len(writer.index) == len(everything)
     for query in ("quit vim", "undo merge"):
@@ -133,7 +133,7 @@ def test_readers_are_served_while_writers_write(encoder, tmp_path):
 def test_hybrid_scores_are_those_of_all_questions_ranked_as_one_row(encoder, tmp_path, name, monkeypatch):
     questions = some_questions(200)
     writer = IndexWriter.create(tmp_path / "index", encoder, questions, hybrid=Hybrid(name, 0.4), segment_rows=70)
-    monkeypatch.setattr(index_module, "FUSED", 200)
+    monkeypatch.setattr(snapshot_module, "FUSED", 200)
     texts = [question.text for question in questions]
     ranker = make_ranker(name, encoder.preprocessor)
     ranker.fit(texts)
@@ -234,7 +234,7 @@ def test_words_of_questions_that_were_asked_are_not_kept(encoder, tmp_path):
     index = IndexWriter.create(tmp_path / "index", encoder, some_questions(20), hybrid=Hybrid("bm25", 0.1)).index
     for number in range(5):
         index.search([f"vim unheard{number} never{number}"], 3, hybrid=True)
-    assert len(index._lexical()._columns) == index._lexical().fitted_terms > 5
+    assert len(index.snapshot.lexical()._columns) == index.snapshot.lexical().fitted_terms > 5
 
 
 def test_an_index_is_not_lost_where_it_is_replaced_while_a_writer_waits(encoder, tmp_path):

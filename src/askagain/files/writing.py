@@ -31,11 +31,12 @@ HOST = _host()
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, durable: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path`; the file or folder written there replaces `path` if the block succeeds.
 
     An existing folder is exchanged for the new one in one step where the system can do so, else it is renamed aside and
-    removed at the end. What killed processes have left in the same folder is removed first.
+    removed at the end. What killed processes have left in the same folder is removed first. With `durable` all of it
+    is flushed to the disk, so that a power failure after the block leaves the new content.
     """
     if not path.name:
         raise InputError(f"{path}: name a file or folder that is to be written")
@@ -45,11 +46,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary, aside = (path.with_name(f".{path.name}.{unique}.{end}") for end in ("part", "old"))
     try:
         yield temporary
+        if durable:
+            for part in [*temporary.rglob("*"), temporary]:
+                flush(part)
         if temporary.is_dir() and path.is_dir():
             if _exchange(temporary, path):
                 return
             path.rename(aside)
         temporary.replace(path)
+        if durable:
+            flush(path.parent)
     finally:
         if aside.is_dir() and not path.exists():  # the replacement failed
             aside.rename(path)
@@ -74,6 +80,15 @@ def write_text(path: Path, parts: Iterable[str]) -> None:
     """Writes the parts of a UTF-8 text one after the other; the file appears whole or not at all."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(parts)
+
+
+def flush(path: Path) -> None:
+    """Waits until what was written to a file, or the entries of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 from askagain.errors import InputError
 from askagain.files.checksums import CHECKSUMS
 from askagain.files.json_files import read_sealed_json, write_sealed_json
+from askagain.files.writing import atomic_write
 
-FORMAT = 1
+FORMAT = 2
+READ_FORMATS = (1, FORMAT)  # the first one had no journal
 LIST, ENCODER, TERMS, LOCK = "index.json", "encoder", "terms", ".lock"
 
 
@@ -27,7 +29,7 @@ class IndexList:
     """The content of `index.json`.
 
     `removed`: a file of [n, 2] int64, segment and row of each removed question. `digests`: of that file and of those of
-    the terms, by name.
+    the terms, by name. `journal`: the file of later changes, in `askagain.search.journal`'s format.
     """
 
     encoder: str
@@ -37,6 +39,7 @@ class IndexList:
     removed: str | None = None
     hybrid: Hybrid | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    journal: str | None = None
 
 
 def fingerprint(folder: Path) -> str:
@@ -51,7 +54,7 @@ def is_index(folder: Path) -> bool:
     """Whether a folder is an index, and holds nothing else."""
     own = (LIST, ENCODER, TERMS, LOCK)
     return (folder / LIST).is_file() and all(
-        path.name in own or path.name.startswith(("segment-", "removed-", ".")) for path in folder.iterdir()
+        path.name in own or path.name.startswith(("segment-", "removed-", "journal-", ".")) for path in folder.iterdir()
     )
 
 
@@ -71,7 +74,7 @@ def read_list(folder: Path) -> IndexList:
     """The list of an index; raises InputError where it is damaged."""
     try:
         content = read_sealed_json(folder / LIST)
-        if content.pop("format") != FORMAT:
+        if content.pop("format") not in READ_FORMATS:
             raise ValueError("it has another format than this version reads")
         hybrid = content.pop("hybrid")
         return IndexList(**content, hybrid=None if hybrid is None else Hybrid(**hybrid))
@@ -80,5 +83,6 @@ def read_list(folder: Path) -> IndexList:
 
 
 def write_list(folder: Path, listed: IndexList) -> None:
-    """Makes a list the one that holds."""
-    write_sealed_json(folder / LIST, {"format": FORMAT, **asdict(listed)})
+    """Makes a list the one that holds, on the disk too: the files that it no longer names may be removed then."""
+    with atomic_write(folder / LIST, durable=True) as temporary:
+        write_sealed_json(temporary, {"format": FORMAT, **asdict(listed)})

@@ -13,6 +13,7 @@ Source of the codes: André et al., "Quicker ADC: Unlocking the hidden potential
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -146,18 +147,24 @@ class NearestVectors:
             # Most of what was found is left out, or is in clusters that are not searched.
             index = self._flat if wanted == len(self) else index
             wanted *= 4
-        return self._exact(queries, np.where(is_wanted, rows, -1), k)
+        return best_by_exact_vectors(self.vectors, queries, np.where(is_wanted, rows, -1), k)
 
-    def _exact(self, queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The best `k` of the rows that were found for each query, by their exact vectors."""
-        scores = np.full(rows.shape, -np.inf, dtype=np.float32)
-        for place, (query, candidates) in enumerate(zip(queries, rows, strict=True)):
-            is_row = candidates >= 0
-            exact = self.vectors(candidates[is_row]).astype(np.float64) @ query.astype(np.float64)
-            scores[place, is_row] = np.round(exact, 6)  # sums of equal numbers in another order differ by less
-        order = np.lexsort((rows, -scores), axis=1)[:, :k]
-        rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
-        return np.where(np.isfinite(scores), rows, -1), scores
+
+def best_by_exact_vectors(
+    vectors_of: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, rows: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best `k` of the rows that were found for each query, by their exact vectors; see `NearestVectors.search`.
+
+    `vectors_of`: gives the vectors of rows. `rows`: [queries, found], -1 where there is none.
+    """
+    scores = np.full(rows.shape, -np.inf, dtype=np.float32)
+    for place, (query, candidates) in enumerate(zip(queries, rows, strict=True)):
+        is_row = candidates >= 0
+        exact = vectors_of(candidates[is_row]).astype(np.float64) @ query.astype(np.float64)
+        scores[place, is_row] = np.round(exact, 6)  # sums of equal numbers in another order differ by less
+    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+    rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    return np.where(np.isfinite(scores), rows, -1), scores
 
 
 def _approximate(vectors: np.ndarray, kind: str) -> Any:

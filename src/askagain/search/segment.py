@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import polars as pl
     from scipy.sparse import csc_array
 
+    from askagain.models.lexical import LexicalRanker
+
 SETTINGS, QUESTIONS, MOMENTS = "segment.json", "questions.arrow", "moments.npy"
 TERMS = ("term_values", "term_rows", "term_offsets")
 
@@ -59,10 +61,34 @@ class Segment:
     def __len__(self) -> int:
         return len(self.questions)
 
+    def question(self, row: int) -> Question:
+        return Question(*self.questions.row(row))
+
+    def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
+        """The row of each of the ids that are here."""
+        import polars as pl
+
+        hashes, order = self._sorted_hashes
+        own = self.questions["id"]
+        wanted = pl.Series(ids, dtype=pl.String).hash().to_numpy()
+        starts, ends = np.searchsorted(hashes, wanted), np.searchsorted(hashes, wanted, side="right")
+        return {
+            one: row
+            for one, start, end in zip(ids, starts.tolist(), ends.tolist(), strict=True)
+            for row in order[start:end].tolist()
+            if own[row] == one
+        }
+
     @cached_property
-    def ids(self) -> "pl.Series":
-        """The id of each question."""
-        return self.questions["id"]
+    def _sorted_hashes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The hashes of all ids in rising order, and the row of each."""
+        hashes = self.questions["id"].hash().to_numpy()
+        order = np.argsort(hashes, kind="stable")
+        return hashes[order], order
+
+    def terms_of(self, _ranker: "LexicalRanker") -> "csc_array | None":
+        """`terms`, which are those of the ranker that the index was built with."""
+        return self.terms
 
     def all_questions(self) -> list[Question]:
         """Its questions, in order."""
@@ -99,7 +125,7 @@ def write_segment(
     import polars as pl
 
     nearest = NearestVectors.build(vectors, kind)
-    with atomic_write(folder) as temporary:
+    with atomic_write(folder, durable=True) as temporary:
         temporary.mkdir()
         nearest.save(temporary)
         columns = zip(*questions, strict=True) if questions else ((), (), ())
