@@ -26,6 +26,7 @@ ROOMS = (
     "search",
     "duplicates",
     "export",
+    "serving",
     "training.losses",
     "training.optim",
     "training.lightning_overhead",

@@ -18,6 +18,7 @@ from askagain.cli.export import export
 from askagain.cli.fetch import fetch
 from askagain.cli.index import add, index, info, remove
 from askagain.cli.search import search
+from askagain.cli.serve import serve
 from askagain.cli.threshold import threshold
 from askagain.errors import InputError, missing_package, shortage
 from askagain.files.writing import TEMPORARY
@@ -29,6 +30,7 @@ EXTRAS = {
     **dict.fromkeys(("filelock", "lxml", "requests"), "data"),
     **dict.fromkeys(("hydra", "omegaconf", "pydantic", "pytorch_lightning", "torch"), "train"),
     "gensim": "vectors",
+    **dict.fromkeys(("httptools", "prometheus_client", "starlette", "uvicorn"), "server"),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -50,7 +52,7 @@ def askagain() -> None:
     """
 
 
-for verb in (convert, fetch, describe, index, add, remove, info, search, duplicates, threshold, export):
+for verb in (convert, fetch, describe, index, add, remove, info, search, duplicates, threshold, export, serve):
     askagain.add_command(verb)
 
 

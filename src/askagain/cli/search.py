@@ -12,7 +12,6 @@ from askagain.cli.corpora import PATH
 if TYPE_CHECKING:
     from askagain.search.index import Hit, Index
 
-PARTS = 3  # of an explanation
 CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")  # a terminal would obey them
 BATCH = 256  # questions of a file that are searched together
 
@@ -97,18 +96,12 @@ class _Answers:
         return [[self._record(question, hit) for hit in hits] for question, hits in zip(questions, found, strict=True)]
 
     def _record(self, question: str, hit: "Hit") -> dict[str, Any]:
-        record: dict[str, Any] = {"score": round(hit.score, 4)}
-        if self._thresholds is not None and not self._hybrid and self._reranker is None:
-            import numpy as np
+        from askagain.search.answers import because, hit_record
 
-            record["probability"] = round(float(self._thresholds.probability(np.array([hit.score]))[0]), 4)
-        record |= {"id": hit.id, "text": hit.text}
+        is_cosine = not self._hybrid and self._reranker is None
+        record = hit_record(hit, self._thresholds if is_cosine else None)
         if self._explain:
-            parts = self._index.encoder.explain(question, hit.encoded)[:PARTS]
-            record["because"] = [
-                {"question": part.question_feature, "text": part.candidate_feature, "score": round(part.score, 4)}
-                for part in parts
-            ]
+            record["because"] = because(self._index.encoder, question, hit)
         return record
 
 

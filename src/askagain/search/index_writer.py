@@ -50,9 +50,19 @@ JOINING_LOCK, JOINED = ".joining.lock", ".joined-"
 class IdTakenError(InputError):
     """A question is to be added whose id is in the index."""
 
+    def __init__(self, folder: Path, question_id: str) -> None:
+        super().__init__(
+            f"{folder}: the id {question_id} is in the index already; remove it first, or add with --replace"
+        )
+        self.question_id = question_id
+
 
 class IdMissingError(InputError):
     """A question is to be removed whose id is not in the index."""
+
+    def __init__(self, folder: Path, question_id: str) -> None:
+        super().__init__(f"{folder}: the id {question_id} is not in the index; nothing was removed")
+        self.question_id = question_id
 
 
 class IndexWriter:
@@ -134,7 +144,7 @@ class IndexWriter:
             self._fold()
             earlier = self.index.snapshot.rows_of([question.id for question in new])
             if earlier and not replaces:
-                raise self._id_taken(next(iter(earlier)))
+                raise IdTakenError(self.folder, next(iter(earlier)))
             listed = self._with_removed(self.index.snapshot.listed, earlier.values())
             for block in blocks(new, SEGMENT_ROWS):
                 listed = _with_segment(self.folder, listed, self.index.encoder, block, self._ranker())
@@ -150,7 +160,7 @@ class IndexWriter:
             rows = self.index.snapshot.rows_of(wanted)
             missing = [one for one in wanted if one not in rows]
             if missing:
-                raise self._id_missing(missing[0])
+                raise IdMissingError(self.folder, missing[0])
             self._write(self._with_removed(self.index.snapshot.listed, rows.values()))
         self._join_segments()
         return len(rows)
@@ -196,19 +206,11 @@ class IndexWriter:
         rows = self.index.snapshot.rows_of([*new_ids, *change.remove])
         missing = [one for one in change.remove if not known.get(one, one in rows)]
         if missing:
-            return self._id_missing(missing[0])
+            return IdMissingError(self.folder, missing[0])
         if len(set(new_ids)) < len(new_ids):
             return InputError("two questions have the same id; give each its own")
         taken = [one for one in new_ids if known.get(one, one in rows)]
-        return self._id_taken(taken[0]) if taken and not change.replaces else None
-
-    def _id_taken(self, one: str) -> InputError:
-        return IdTakenError(
-            f"{self.folder}: the id {one} is in the index already; remove it first, or add with --replace"
-        )
-
-    def _id_missing(self, one: str) -> InputError:
-        return IdMissingError(f"{self.folder}: the id {one} is not in the index; nothing was removed")
+        return IdTakenError(self.folder, taken[0]) if taken and not change.replaces else None
 
     def _journal(self) -> Path:
         """The journal, which is made where there is none."""

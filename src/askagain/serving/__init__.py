@@ -1,0 +1,1 @@
+"""A server of indexes over HTTP: search, embeddings, duplicates, new questions, and a page to try them."""
