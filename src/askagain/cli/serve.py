@@ -59,8 +59,7 @@ def serve(
     from askagain.serving.app import build_app
     from askagain.serving.limits import Limits
     from askagain.serving.metrics import ServerMetrics
-    from askagain.serving.run import bind
-    from askagain.serving.run import serve as run_server
+    from askagain.serving.run import bind, make_server
 
     token = None if token_file is None else read_token(token_file)
     at_loopback = is_loopback(host)
@@ -85,7 +84,7 @@ def serve(
             rule = "the token adds and removes questions" if token is not None else "read only: no --token-file"
             click.echo(f"{address} answers ({rule}; Ctrl-C ends it)")
 
-        run_server(app, [listening], limits, metrics, ready)
+        make_server(app, limits, metrics, ready).run(sockets=[listening])
     click.echo("ended")
 
 

@@ -198,7 +198,8 @@ def validated(message: Any, values: dict[str, Any] | bytes) -> Any:
         return message.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        # Of a choice between types, pydantic also names the one that was tried.
+        place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part.isidentifier())
         text = first["msg"].removeprefix("Value error, ")
         raise ApiError(400, f"{place}: {text}" if place else f"the body is not what is wanted: {text}") from error
 

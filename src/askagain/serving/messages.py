@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 100_000  # of a text
 MOST_TEXTS = 2_048  # of a request
@@ -15,6 +15,16 @@ def _utf8(text: str) -> str:
     except UnicodeEncodeError as error:
         raise ValueError("has half of a character, a lone surrogate") from error
     return text
+
+
+def _in_list(value: Any) -> Any:
+    """A text alone as a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _digits(value: Any) -> Any:
+    """A whole number as text."""
+    return str(value) if type(value) is int else value
 
 
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(_utf8)]
@@ -72,7 +82,7 @@ class NewQuestion(Message):
     """A question to add; without an id it gets one."""
 
     text: Text | dict[str, Any] = Field(description="The text, or an object of the fields that the encoder reads.")
-    id: Id | Annotated[int, Field(strict=True)] | None = None
+    id: Annotated[Id | None, BeforeValidator(_digits)] = Field(None, description="A text, or a whole number.")
 
 
 class AddRequest(Message):
@@ -136,7 +146,9 @@ class EmbeddingsRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=MOST_TEXTS)]
+    input: Annotated[list[Text], Field(min_length=1, max_length=MOST_TEXTS), BeforeValidator(_in_list)] = Field(
+        description="A text, or a list of texts."
+    )
     model: str | None = Field(None, description="The name of an index, whose encoder is used; any other: the first.")
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1, strict=True)] | None = Field(

@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -32,10 +32,11 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(
-    app: ASGIApp, listening: Sequence[socket.socket], limits: Limits, metrics: ServerMetrics, ready: Callable[[], None]
-) -> None:
-    """Answers until SIGTERM or Ctrl-C, and then finishes what has begun; `ready` is called when it answers."""
+def make_server(app: ASGIApp, limits: Limits, metrics: ServerMetrics, ready: Callable[[], None]) -> uvicorn.Server:
+    """A server whose `run(sockets=[...])` answers until SIGTERM or Ctrl-C, and then finishes what has begun.
+
+    `ready` is called when it answers.
+    """
     protocol = guarded(limits.seconds, limits.connections, lambda reason: metrics.ended.labels(reason).inc())
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
@@ -50,7 +51,7 @@ def serve(
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,
     )
-    _Server(config, ready).run(sockets=list(listening))
+    return _Server(config, ready)
 
 
 class _Server(uvicorn.Server):

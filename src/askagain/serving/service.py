@@ -127,7 +127,7 @@ class ServedIndex:
     def embeddings(self, request: EmbeddingsRequest) -> bytes:
         """An `EmbeddingsAnswer` as JSON; raises InputError for more dimensions than there are."""
         encoder = self.index.encoder
-        texts = [request.input] if isinstance(request.input, str) else request.input
+        texts = request.input
         if request.dimensions is not None and request.dimensions > encoder.dim:
             raise InputError(f"dimensions: must be at most {encoder.dim}, the length of the encoder's vectors")
         tokens, data = 0, []
@@ -144,7 +144,7 @@ class ServedIndex:
     def question(self, new: NewQuestion) -> Question:
         """A question as it is kept; raises InputError for no text, and for fields that the encoder does not read."""
         fields: Fields | None = self.index.encoder.preprocessor.fields
-        own_id = uuid4().hex if new.id is None else str(new.id)
+        own_id = new.id or uuid4().hex
         if isinstance(new.text, str):
             text = WHITE_SPACE.sub(" ", new.text).strip()
             encoded = text if fields is None else fields.compose({fields.names[0]: text})
