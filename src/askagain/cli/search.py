@@ -93,16 +93,17 @@ class _Answers:
             found = self._index.search(questions, self._k, self._hybrid)
         else:
             found = rerank(self._index, self._reranker, questions, self._k, self._hybrid)
-        return [[self._record(question, hit) for hit in hits] for question, hits in zip(questions, found, strict=True)]
+        return [self._records(question, hits) for question, hits in zip(questions, found, strict=True)]
 
-    def _record(self, question: str, hit: "Hit") -> dict[str, Any]:
+    def _records(self, question: str, hits: "list[Hit]") -> list[dict[str, Any]]:
         from askagain.search.answers import because, hit_record
 
         is_cosine = not self._hybrid and self._reranker is None
-        record = hit_record(hit, self._thresholds if is_cosine else None)
+        records = [hit_record(hit, self._thresholds if is_cosine else None) for hit in hits]
         if self._explain:
-            record["because"] = because(self._index.encoder, question, hit)
-        return record
+            for record, parts in zip(records, because(self._index.encoder, question, hits), strict=True):
+                record["because"] = parts
+        return records
 
 
 def is_utf8(text: str) -> bool:

@@ -200,21 +200,34 @@ class BagEncoder:
         The cosine of two sums of table rows is the sum, over pairs of features, of the product of their rows divided by
         both lengths; means have the same cosine. A feature that a text has twice counts twice.
         """
-        bags = self.tokenize([question, text])
-        names, rows = [], []
+        return self.explain_all(question, [text])[0]
+
+    def explain_all(self, question: str, texts: Sequence[str], most: int | None = None) -> list[list[ScorePart]]:
+        """What `explain` says of each text, the `most` largest parts only (None: all)."""
+        bags = self.tokenize([question, *texts])
+        asked, asked_rows = self._explained(bags.bag(0))
+        explanations = []
+        for place in range(len(texts)):
+            features, rows = self._explained(bags.bag(1 + place))
+            products = (asked_rows @ rows.T).ravel()  # [features of the question * features of the text]
+            best = np.argsort(-products, kind="stable")[:most]
+            explanations.append(
+                [
+                    ScorePart(self._feature_name(asked[i]), self._feature_name(features[j]), float(products[part]))
+                    for part, (i, j) in zip(best, (divmod(part, len(features)) for part in best.tolist()), strict=True)
+                ]
+            )
+        return explanations
+
+    def _explained(self, bag: np.ndarray) -> tuple[list[int], np.ndarray]:
+        """The different features of a text, and what each adds to its vector of length 1: [features, dim] float64."""
+        features, counts = np.unique(bag, return_counts=True)
+        added = self.table.take(features).astype(np.float64) * counts[:, np.newaxis]
+        return features.tolist(), added / max(float(np.linalg.norm(added.sum(axis=0))), SHORTEST)
+
+    def _feature_name(self, feature: int) -> str:
         fields = self.preprocessor.fields or Fields(["title"])
-        for place in range(2):
-            features, counts = np.unique(bags.bag(place), return_counts=True)
-            added = self.table.take(features).astype(np.float64) * counts[:, np.newaxis]  # [features, dim]
-            names.append([fields.named(self.features.name(feature)) for feature in features.tolist()])
-            rows.append(added / max(float(np.linalg.norm(added.sum(axis=0))), SHORTEST))
-        products = rows[0] @ rows[1].T  # [features of the question, features of the text]
-        parts = [
-            ScorePart(one, other, float(products[i, j]))
-            for i, one in enumerate(names[0])
-            for j, other in enumerate(names[1])
-        ]
-        return sorted(parts, key=lambda part: -part.score)
+        return fields.named(self.features.name(feature))
 
     def save(self, path: str | Path, dtype: str | None = None) -> None:
         """Writes an encoder folder that `askagain.load` reads; replaces `path` in one step.

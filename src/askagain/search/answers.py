@@ -22,12 +22,15 @@ def hit_record(hit: Hit, thresholds: Thresholds | None) -> dict[str, Any]:
     return record | {"id": hit.id, "text": hit.text}
 
 
-def because(encoder: BagEncoder, question: str, hit: Hit) -> list[dict[str, Any]]:
-    """The pairs of features that carried a hit, largest first."""
-    parts = encoder.explain(question, hit.encoded)[:EXPLAINED]
+def because(encoder: BagEncoder, question: str, hits: Sequence[Hit]) -> list[list[dict[str, Any]]]:
+    """The pairs of features that carried each hit, largest first."""
+    explanations = encoder.explain_all(question, [hit.encoded for hit in hits], EXPLAINED)
     return [
-        {"question": part.question_feature, "text": part.candidate_feature, "score": round(part.score, 4)}
-        for part in parts
+        [
+            {"question": part.question_feature, "text": part.candidate_feature, "score": round(part.score, 4)}
+            for part in parts
+        ]
+        for parts in explanations
     ]
 
 

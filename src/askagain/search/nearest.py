@@ -133,21 +133,30 @@ class NearestVectors:
         """
         if not len(self) or not len(queries):
             return np.full((len(queries), 0), -1), np.zeros((len(queries), 0), dtype=np.float32)
+        kept = np.ones(len(self), dtype=bool) if left_out is None else ~left_out
+        k = min(k, int(kept.sum()))
+        rows = np.full((len(queries), k), -1)
+        scores = np.zeros((len(queries), k), dtype=np.float32)
+        is_zero = ~queries.any(axis=1)  # all vectors have the same product with it, of which codes know nothing
+        rows[is_zero] = np.flatnonzero(kept)[:k]
         index = self._flat if self._approximate is None else self._approximate
-        available = len(self) - (0 if left_out is None else int(left_out.sum()))
-        k = min(k, available)
         refined = 0 if self.approximation is None else self.approximation.refined * max(k, NEAREST)
         wanted = max(k, refined) + MORE
-        while True:
+        waiting = np.flatnonzero(~is_zero)
+        while len(waiting):
             wanted = min(wanted, len(self))
-            _, rows = index.search(queries, wanted)
-            is_wanted = rows >= 0 if left_out is None else (rows >= 0) & ~left_out[rows]
-            if is_wanted.sum(axis=1).min() >= k:
-                break
-            # Most of what was found is left out, or is in clusters that are not searched.
+            _, found = index.search(queries[waiting], wanted)
+            is_wanted = (found >= 0) & kept[found]
+            enough = is_wanted.sum(axis=1) >= k
+            if enough.any():
+                candidates = np.where(is_wanted, found, -1)[enough]
+                ready = waiting[enough]
+                rows[ready], scores[ready] = best_by_exact_vectors(self.vectors, queries[ready], candidates, k)
+            # Of the others most of what was found is left out, or is in clusters that are not searched.
+            waiting = waiting[~enough]
             index = self._flat if wanted == len(self) else index
             wanted *= 4
-        return best_by_exact_vectors(self.vectors, queries, np.where(is_wanted, rows, -1), k)
+        return rows, scores
 
 
 def best_by_exact_vectors(

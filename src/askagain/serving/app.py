@@ -40,7 +40,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 REFRESHED_EVERY = 0.2  # seconds between looks for changes of other processes
-UPKEEP_AGAIN = 60.0  # seconds after one that failed
+UPKEEP_AGAIN, UPKEEP_AFTER_FAILURE = 5.0, 60.0  # seconds from one to the next
 PATH = "askagain.path"  # of the operation, in a request's scope
 
 log = logging.getLogger(__name__)
@@ -78,12 +78,14 @@ def build_app(
     if origins:
         allowed: dict[str, Any] = {"allow_methods": ["GET", "POST", "DELETE"], "allow_headers": ["authorization"]}
         middleware.insert(0, Middleware(CORSMiddleware, allow_origins=list(origins), **allowed))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=middleware,
         lifespan=_lifespan(api, indexes),
         exception_handlers={HTTPException: _http_error, Exception: _defect},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _endpoint(operation: Operation, access: Access, limits: Limits) -> Callable[[Request], Awaitable[Response]]:
@@ -239,4 +241,5 @@ async def _keep_up(index: ServedIndex) -> None:
         if process.returncode:
             lines = said.decode("utf-8", "replace").strip().splitlines()
             log.error("%s: upkeep failed: %s", index.name, lines[-1] if lines else process.returncode)
-            await asyncio.sleep(UPKEEP_AGAIN)
+            await asyncio.sleep(UPKEEP_AFTER_FAILURE)
+        await asyncio.sleep(UPKEEP_AGAIN)

@@ -6,10 +6,13 @@ request ends.
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEADER_BYTES = 1 << 16
 
@@ -27,6 +30,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._header_bytes, self._in_body = 0, False
+        self._running: RequestResponseCycle | None = None  # of several that a client asks for, the one at work
         self._await_request()
         if len(self.connections) > self.most_connections:
             longest = next(iter(self.waiting))
@@ -68,9 +72,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._end("not_reading")
         else:
             super().timeout_keep_alive_handler()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._got_request()
@@ -91,10 +99,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def _end(self, reason: str, gently: bool = False) -> None:
         self._got_request()
         self.on_ended(reason)
+        for cycle in [self._running, self.cycle, *(cycle for cycle, _ in self.pipeline)]:
+            if cycle is not None:  # so that nothing more is written
+                cycle.disconnected = True
+                cycle.message_event.set()
         if gently:
             self.transport.close()
-        else:
-            self.transport.abort()
+            return
+        connected = self.transport.get_extra_info("socket")
+        with suppress(OSError):  # else the system would keep what the client does not read
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 def guarded(seconds: float, most_connections: int, on_ended: Callable[[str], None]) -> type[GuardedProtocol]:

@@ -90,10 +90,10 @@ class ServedIndex:
         thresholds = None if request.hybrid else self.thresholds
         records = [hit_record(hit, thresholds) for hit in hits]
         if request.explain:
+            parts = because(self._encoder, request.question, hits)
             words = self._word_shares(request.question, hits)
-            for record, hit, shares in zip(records, hits, words, strict=True):
-                record["because"] = because(self._encoder, request.question, hit)
-                record["words"] = shares
+            for record, explanation, shares in zip(records, parts, words, strict=True):
+                record |= {"because": explanation, "words": shares}
         return {"question": request.question, "index": self.name, "hits": records}
 
     def duplicates(self, request: DuplicatesRequest) -> bytes:

@@ -1,0 +1,116 @@
+"""Puts `askagain serve` under load and through faults, and counts what came of it.
+
+`python scripts/serve_trials.py load --titles titles.txt --encoder RUN` indexes the titles, lets 50 people type while a
+writer adds 100 questions a second, and prints how long answers took and how many questions were lost. `soak` is a long
+load in which as many questions are removed as are added. `kill` kills the server again and again while questions are
+added. `abuse` opens slow, endless and malformed connections while people type. Status 1 if something was lost, or an
+answer failed.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import askagain
+from askagain.benchmarks.serving import Load, LoadResult, lost, put_under_load, server_process
+from askagain.errors import InputError
+from askagain.search.index_writer import IndexWriter
+from askagain.search.questions import QuestionColumns, read_questions
+from askagain.torture.server import abused, killed
+
+HELD_OUT = 500  # questions that people type
+
+
+def main() -> int:
+    """Runs what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trial", choices=list(TRIALS))
+    parser.add_argument("--titles", type=Path, required=True, help="a file of questions, one a line")
+    parser.add_argument("--encoder", type=Path, required=True, help="a run folder or an encoder folder")
+    parser.add_argument("--people", type=int, default=50, help="who type at the same time [50]")
+    parser.add_argument("--added", type=float, default=100, help="questions a second that are added [100]")
+    parser.add_argument("--seconds", type=float, default=60, help="that the load lasts [60]")
+    parser.add_argument("--kills", type=int, default=20, help="of the trial kill [20]")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return TRIALS[arguments.trial](arguments, Path(folder))
+
+
+def _index(arguments: argparse.Namespace, folder: Path) -> tuple[Path, list[str]]:
+    """An index of the titles but some, which people type."""
+    questions = list(read_questions(arguments.titles, QuestionColumns()))
+    order = np.random.default_rng(0).permutation(len(questions))
+    held_out = set(order[: min(HELD_OUT, len(questions) // 2)].tolist())
+    kept = [question for place, question in enumerate(questions) if place not in held_out]
+    IndexWriter.create(folder / "index", askagain.load(arguments.encoder), kept)
+    print(f"index: {len(kept):,} questions of {arguments.titles}")
+    return folder / "index", [questions[place].text for place in sorted(held_out)]
+
+
+def _load(arguments: argparse.Namespace, folder: Path, keeps: int | None = None) -> int:
+    index, typed = _index(arguments, folder)
+    with server_process([index], folder / "token") as server:
+        print(f"answers after {server.seconds:.1f} s")
+        load = Load(arguments.people, arguments.seconds, typed, arguments.added, keeps)
+        result = put_under_load(server.port, load)
+    return _report(arguments, index, result)
+
+
+def _soak(arguments: argparse.Namespace, folder: Path) -> int:
+    return _load(arguments, folder, keeps=2_000)
+
+
+def _kill(arguments: argparse.Namespace, folder: Path) -> int:
+    index, typed = _index(arguments, folder)
+    result = killed(index, folder / "token", typed, arguments.kills, arguments.added)
+    print(f"killed {arguments.kills} times while {arguments.added:g} questions a second were added")
+    return _report(arguments, index, result, may_fail=True)
+
+
+def _abuse(arguments: argparse.Namespace, folder: Path) -> int:
+    index, typed = _index(arguments, folder)
+    with server_process([index], folder / "token") as server:
+        load = Load(arguments.people, arguments.seconds, typed, arguments.added)
+        result, opened = abused(server.port, load)
+    print(f"{opened:,} slow, endless and malformed connections meanwhile")
+    return _report(arguments, index, result)
+
+
+def _report(arguments: argparse.Namespace, index: Path, result: LoadResult, may_fail: bool = False) -> int:
+    missing = lost(index, result)
+    if result.latencies:
+        shown = ", ".join(f"{percent} % within {result.percentile(percent):.1f} ms" for percent in (50, 95, 99, 100))
+        rate = len(result.latencies) / arguments.seconds
+        print(f"{arguments.people} people typing: {len(result.latencies):,} answers ({rate:.0f}/s), {shown}")
+    if result.write_latencies:
+        shown = ", ".join(f"{percent} % within {result.percentile(percent, True):.1f} ms" for percent in (50, 95, 100))
+        print(f"added: {len(result.write_latencies):,} questions, {shown}; removed again: {result.removed:,}")
+    if result.memory:
+        first, last = (np.median([size for _, size in part]) / 2**20 for part in _ends(result.memory))
+        print(f"memory: {first:.0f} MiB in the first tenth, {last:.0f} MiB in the last")
+    print(f"failures: {result.failures or 'none'}; lost: {len(missing)}")
+    return int(bool(missing) or (bool(result.failures) and not may_fail))
+
+
+def _ends(memory: list[tuple[float, int]]) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:
+    size = max(1, len(memory) // 10)
+    return memory[:size], memory[-size:]
+
+
+TRIALS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
+    "load": _load,
+    "soak": _soak,
+    "kill": _kill,
+    "abuse": _abuse,
+}
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
