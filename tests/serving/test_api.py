@@ -37,7 +37,7 @@ def test_a_search_answers_like_the_index(serve, index):
 
 def test_what_carried_a_match_adds_up_to_its_score(serve, index):
     server = serve(index)
-    for hit in server.post("/search", {"question": "quit the vim list", "explain": True}).json()["hits"]:
+    for hit in server.post("/search", {"question": "quit the vim list", "explain": True, "words": True}).json()["hits"]:
         assert "".join(piece for piece, _ in hit["words"]) == hit["text"]
         assert sum(share for _, share in hit["words"]) == pytest.approx(hit["score"], abs=1e-3)
         assert hit["because"][0]["score"] >= hit["because"][-1]["score"]
@@ -320,7 +320,7 @@ def test_an_index_that_another_process_changes_or_replaces_is_taken_up(serve, in
 def test_an_empty_index_answers(serve, encoder, tmp_path):
     IndexWriter.create(tmp_path / "empty", encoder, [])
     server = serve(tmp_path / "empty")
-    assert server.post("/search", {"question": "vim", "explain": True}).json()["hits"] == []
+    assert server.post("/search", {"question": "vim", "explain": True, "words": True}).json()["hits"] == []
     assert server.post("/duplicates", {"questions": ["vim"], "threshold": 0.5}).json()["results"][0]["duplicates"] == []
     server.post("/questions", {"questions": [{"id": "first", "text": "vim"}]})
     assert [hit["id"] for hit in server.post("/search", {"question": "vim"}).json()["hits"]] == ["first"]

@@ -39,6 +39,7 @@ def server_process(words: Sequence[str | Path], token_file: Path | None, seconds
     command = [sys.executable, "-m", "askagain.cli.main", "serve", *map(str, words), "--port", "0"]
     if token_file is not None:
         token_file.write_text(TOKEN, encoding="ascii")
+        token_file.chmod(0o600)
         command += ["--token-file", str(token_file)]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -130,7 +131,7 @@ async def _person(port: int, load: Load, random_: random.Random, end: float, res
                 break
             began = time.monotonic()
             try:
-                answer = await client("POST", "/search", {"question": question[:length], "explain": True})
+                answer = await client("POST", "/search", {"question": question[:length], "words": True})
                 if answer.status == 200:
                     result.latencies.append(answer.seconds)
                 else:

@@ -96,10 +96,10 @@ class _Answers:
         return [self._records(question, hits) for question, hits in zip(questions, found, strict=True)]
 
     def _records(self, question: str, hits: "list[Hit]") -> list[dict[str, Any]]:
-        from askagain.search.answers import because, hit_record
+        from askagain.search.answers import because, hit_records
 
         is_cosine = not self._hybrid and self._reranker is None
-        records = [hit_record(hit, self._thresholds if is_cosine else None) for hit in hits]
+        records = hit_records(hits, self._thresholds if is_cosine else None)
         if self._explain:
             for record, parts in zip(records, because(self._index.encoder, question, hits), strict=True):
                 record["because"] = parts

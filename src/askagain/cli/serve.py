@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from askagain.serving.service import ServedIndex
 
 COPIED = ("threshold.json",)  # from beside the encoder
+OTHERS_MAY_READ = 0o004
 
 
 @click.command()
@@ -62,6 +63,8 @@ def serve(
     from askagain.serving.run import bind, make_server
 
     token = None if token_file is None else read_token(token_file)
+    if token_file is not None and token_file.stat().st_mode & OTHERS_MAY_READ:
+        click.echo(f"others on this machine may read {token_file}; chmod 600 {token_file}", err=True)
     at_loopback = is_loopback(host)
     if token is None and not at_loopback:
         raise InputError(f"--host {host}: others can reach it there; give a token with --token-file")
@@ -100,7 +103,7 @@ def _indexes(
 
     runs = [folder for folder in folders if not is_index(folder)]
     if runs and corpus is None:
-        remedy = "make one with askagain index, or give its questions with --corpus"
+        remedy = "make one with askagain index, or give a run's questions with --corpus FILE"
         raise InputError(f"{runs[0]}: no index; {remedy}")
     if not runs and corpus is not None:
         raise InputError("--corpus is for a run; an index has its questions already")

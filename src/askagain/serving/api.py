@@ -86,6 +86,7 @@ class Api:
                     Parameter("k", "query", "How many to find.", {"type": "integer", "default": 10}),
                     INDEX_OF_QUERY,
                     Parameter("explain", "query", "1: also give what carried each match.", {"type": "boolean"}),
+                    Parameter("words", "query", "1: also give what each word adds.", {"type": "boolean"}),
                     Parameter("hybrid", "query", "1: fuse with the second ranker.", {"type": "boolean"}),
                 ),
                 errors=(429,),
@@ -123,7 +124,7 @@ class Api:
         k = query.pop("k", "10")
         if not (k.isascii() and k.isdigit()):
             raise ApiError(400, "k: must be a number")
-        for name in ("explain", "hybrid"):
+        for name in ("explain", "words", "hybrid"):
             value = query.pop(name, "").lower()
             if value not in FLAGS:
                 raise ApiError(400, f"{name}: must be 1 or 0")

@@ -45,7 +45,8 @@ class SearchRequest(Message):
     question: Text
     k: Count = 10
     index: IndexName = None
-    explain: bool = Field(False, description="Also give what carried each match: pairs of features, and words.")
+    explain: bool = Field(False, description="Also give the pairs of features that carried each match.")
+    words: bool = Field(False, description="Also give what each word of a match adds to its cosine.")
     hybrid: bool = Field(False, description="Fuse with the ranker that the index was built with.")
 
 

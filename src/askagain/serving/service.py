@@ -12,7 +12,7 @@ import numpy as np
 
 from askagain.errors import DISK_FULL, InputError
 from askagain.evaluation.thresholds import Thresholds
-from askagain.search.answers import WordShares, because, hit_record
+from askagain.search.answers import WordShares, because, hit_records
 from askagain.search.index import Index
 from askagain.search.index_list import ENCODER
 from askagain.search.index_writer import IndexWriter
@@ -85,16 +85,24 @@ class ServedIndex:
         if request.hybrid and self.index.hybrid is None:
             raise InputError(f"hybrid: the index {self.name} was built without a second ranker")
 
-    def answer(self, request: SearchRequest, hits: Sequence[Hit]) -> dict[str, Any]:
-        """See `SearchAnswer`."""
-        thresholds = None if request.hybrid else self.thresholds
-        records = [hit_record(hit, thresholds) for hit in hits]
-        if request.explain:
-            parts = because(self._encoder, request.question, hits)
-            words = self._word_shares(request.question, hits)
-            for record, explanation, shares in zip(records, parts, words, strict=True):
-                record |= {"because": explanation, "words": shares}
-        return {"question": request.question, "index": self.name, "hits": records}
+    def answers(self, requests: Sequence[SearchRequest], found: Sequence[Sequence[Hit]]) -> list[dict[str, Any]]:
+        """A `SearchAnswer` for each search and its hits."""
+        answers: list[dict[str, Any]] = []
+        for request, hits in zip(requests, found, strict=True):
+            records = hit_records(hits, None if request.hybrid else self.thresholds)
+            if request.explain:
+                for record, parts in zip(records, because(self._encoder, request.question, hits), strict=True):
+                    record["because"] = parts
+            answers.append({"question": request.question, "index": self.name, "hits": records})
+        marked = [place for place, request in enumerate(requests) if request.words]
+        if marked:
+            shares = self._word_shares(
+                [requests[place].question for place in marked], [found[place] for place in marked]
+            )
+            for place, texts in zip(marked, shares, strict=True):
+                for record, pieces in zip(answers[place]["hits"], texts, strict=True):
+                    record["words"] = pieces
+        return answers
 
     def duplicates(self, request: DuplicatesRequest) -> bytes:
         """A `DuplicatesAnswer` as JSON; raises InputError where no threshold was given or learned."""
@@ -115,7 +123,7 @@ class ServedIndex:
                 results.append(
                     {
                         "question": block[place],
-                        "duplicates": [hit_record(hit, thresholds) for hit in hits if hit.score >= threshold],
+                        "duplicates": hit_records([hit for hit in hits if hit.score >= threshold], thresholds),
                         "same_batch": [
                             {"position": other, "score": round(float(cosines[place, other]), 4)}
                             for other in others.tolist()
@@ -168,10 +176,10 @@ def search_together(searches: Sequence[Search]) -> list[dict[str, Any] | BaseExc
     for places in alike.values():
         served, request = searches[places[0]]
         try:
-            questions = [searches[place].request.question for place in places]
-            found = served.snapshot.search(questions, request.k, request.hybrid)
-            for place, hits in zip(places, found, strict=True):
-                answers[place] = served.answer(searches[place].request, hits)
+            requests = [searches[place].request for place in places]
+            found = served.snapshot.search([one.question for one in requests], request.k, request.hybrid)
+            for place, answer in zip(places, served.answers(requests, found), strict=True):
+                answers[place] = answer
         except Exception as error:
             for place in places:
                 answers[place] = error
