@@ -41,13 +41,13 @@ from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
 from askagain.evaluation.worst_ranked import as_table, worst_ranked
 from askagain.files.memory import free_memory
+from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
-from askagain.training.callbacks.progress_bar import logs_above_bar
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
@@ -199,8 +199,7 @@ def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: Re
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:
     """Trains; exits with status 130 or 143 and a line where Ctrl-C or SIGTERM ends it."""
     try:
-        with logs_above_bar(trainer.callbacks):  # type: ignore[attr-defined]
-            trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+        trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     except InputError as error:  # the best checkpoint's monitor is typed as metric.name
@@ -276,12 +275,12 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     callbacks = sorted(build_all(cfg, "callbacks"), key=lambda callback: not isinstance(callback, HitsAtK))
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
-    on_terminal = sys.stderr.isatty()
-    if not on_terminal:  # HitsAtK logs a line an epoch
+    if not draws_bars():  # HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-    settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
+    settings: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False}
     settings |= {"plugins": [AtomicCheckpointIO()], "strategy": "auto"}
     settings["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
+    settings["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
     if any(isinstance(callback, ModelSummary) for callback in callbacks):
         settings["enable_model_summary"] = True
     environment = cluster_environment()
