@@ -45,6 +45,7 @@ def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: st
             "",
             *(Column(name, justify="right") for name in names),
             box=SIMPLE_HEAD,
+            show_edge=False,
             pad_edge=False,
             collapse_padding=True,
         )

@@ -25,6 +25,7 @@ from askagain.apps.build import (
     import_modules,
 )
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
+from askagain.apps.next_steps import ENCODER, print_next_steps
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_config, print_counts, print_metrics, write_metrics
@@ -32,7 +33,7 @@ from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
 from askagain.apps.sweep import group_in_wandb
 from askagain.apps.variants import variants
-from askagain.apps.verdict import Outcome, published_lines, verdict
+from askagain.apps.verdict import Outcome, baseline, published_lines, verdict
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
@@ -98,6 +99,7 @@ def train(cfg: DictConfig) -> float:
                 metrics = _train(cfg, corpus)
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
+    print_next_steps(cfg, corpus)  # here, a report that is written is named
     write_metrics(Path(cfg.paths.run_dir), metrics)
     return _chosen(cfg, metrics)
 
@@ -137,12 +139,12 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     raw = encoder.with_preprocessor(build(cfg, "raw"))
     own = build_own_metrics(cfg)
     columns: dict[str, Metrics] = {}
+    kept_ranks: dict[str, Ranks] = {}
     metrics = prefixed("data", counts)
     for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
         for split in _splits(corpus):
             column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            if split == "validation":
-                kept_ranks = ranks  # in the end, those on preprocessed text
+            kept_ranks[split] = ranks  # in the end, those on preprocessed text
             columns[f"{PREFIXES[split]}, {heading}"] = column
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
@@ -233,6 +235,7 @@ def _report(
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
     columns: dict[str, Metrics] = {}
+    kept_ranks: dict[str, Ranks] = {}
     metrics: Metrics = {}
     start = None
     for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
@@ -254,8 +257,7 @@ def _report(
         column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
         columns[f"{PREFIXES[split]}, {kept}"] = column
         metrics |= prefixed(PREFIXES[split], column)
-        if split == "validation":
-            kept_ranks = ranks
+        kept_ranks[split] = ranks
         if split == "validation" and trainer.loggers:
             wanted = cfg.worst_ranked
             worst = worst_ranked(encoder, corpus.ranking(split), ranks, wanted.rows, wanted.candidates)
@@ -311,17 +313,21 @@ def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
 
 def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outcome: Outcome) -> None:
     title = f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}"
-    print_metrics(title, columns, cfg.metric.name, cfg.ties)
-    for line in verdict(cfg, corpus, outcome):
-        print(line)
     kept = [metrics for name, metrics in columns.items() if name.startswith("val")][-1]
+    compared = baseline(cfg, corpus, list(outcome.kept))
+    rows = dict(columns)
+    if compared is not None:
+        rows |= {f"{PREFIXES[split]}, {compared.name}": metrics for split, metrics in compared.metrics.items()}
+    order = sorted(rows, key=lambda name: name.startswith("test"))
+    print_metrics(title, {name: rows[name] for name in order}, cfg.metric.name, cfg.ties)
+    for line in verdict(cfg, outcome, compared):
+        print(line)
     for line in published_lines(corpus.ranking("validation").path.parent, kept):
         print(line)
-    print(f"encoder: {_encoder_folder(cfg)}")
 
 
 def _encoder_folder(cfg: DictConfig) -> Path:
-    return Path(cfg.paths.run_dir) / "encoder"
+    return Path(cfg.paths.run_dir) / ENCODER
 
 
 def _loggable(cfg: DictConfig, counts: Metrics, corpus: Corpus) -> dict[str, Any]:

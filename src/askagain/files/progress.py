@@ -135,7 +135,7 @@ class Bar:
 
     def __init__(self, display: Progress, in_bytes: bool, delay: float) -> None:
         self._display = display
-        self._fields = {"in_bytes": in_bytes, "delay": delay, "rate": None, "note": ""}
+        self._fields: dict[str, Any] = {"in_bytes": in_bytes, "delay": delay, "rate": None, "note": ""}
         self._tasks: list[TaskID] = []
 
     def add_task(self, description: str, total: float | None = None, completed: int = 0) -> TaskID:
