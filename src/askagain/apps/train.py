@@ -252,7 +252,8 @@ def _report(
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
             column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            columns[f"{PREFIXES[split]}, {variant.heading}"] = column
+            if split == "validation":  # those of the test set are in metrics.json
+                columns[f"{PREFIXES[split]}, {variant.heading}"] = column
             metrics |= prefixed(variant.prefix + PREFIXES[split], column)
         column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
         columns[f"{PREFIXES[split]}, {kept}"] = column

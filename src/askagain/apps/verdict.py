@@ -139,6 +139,6 @@ def published_lines(folder: Path, metrics: Mapping[str, float]) -> list[str]:
     lines = []
     for name, reached in published.items():
         if name in metrics:
-            others = ", ".join(f"{value:.4f} {what}" for what, value in reached.items())
+            others = "; ".join(f"{value:.4f} {what}" for what, value in reached.items())
             lines.append(f"{name}: {metrics[name]:.4f}; published: {others}")
     return lines
