@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.files.progress import counted_progress
 from askagain.text.fields import readable
 
+TEXTS_AT_A_TIME = 4_096  # so that a progress bar moves
 INSTALL_SENTENCE_TRANSFORMERS = "pip install -r requirements-teacher.txt"
 
 
@@ -30,7 +32,10 @@ class _PackageEncoder(ABC):
         numbers = [places.setdefault(text, len(places)) for text in texts]
         if not numbers:
             return np.zeros((0, self.dim), dtype=np.float32)
-        return np.asarray(self._encode(list(map(readable, places))), dtype=np.float32)[numbers]
+        distinct = list(map(readable, places))
+        starts = counted_progress(range(0, len(distinct), TEXTS_AT_A_TIME), len(distinct), TEXTS_AT_A_TIME, "encoding")
+        parts = [np.asarray(self._encode(distinct[start : start + TEXTS_AT_A_TIME])) for start in starts]
+        return np.concatenate(parts).astype(np.float32, copy=False)[numbers]
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> np.ndarray:
