@@ -203,7 +203,8 @@ def test_settings_of_the_machine_are_read_from_a_file(tmp_path):
 VERDICTS = {
     "better": (
         (),
-        r"mrr on 40 validation rows: 0\.\d{4}\n  clearly better than before training: \+0\.\d{4} from 0\.\d{4}, p",
+        r"mrr on 40 validation rows: 0\.\d{4}, 95 % interval 0\.\d{4} to [01]\.\d{4}\n"
+        r"  clearly better than before training: \+0\.\d{4} from 0\.\d{4}, p",
     ),
     "a loss that decides": (
         ("metric.name=val/loss", "metric.mode=min"),

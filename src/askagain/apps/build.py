@@ -17,6 +17,7 @@ from askagain.corpus.drawn_rows import drawn_rows
 from askagain.corpus.field_table import FieldTable
 from askagain.corpus.files import QUESTIONS, CorpusFiles
 from askagain.errors import InputError
+from askagain.files.progress import with_progress
 from askagain.synthetic.sample import generator_digest, write_sample
 from askagain.text.fields import Fields
 
@@ -148,7 +149,8 @@ def training_texts(corpus: Corpus) -> list[Sequence[str]]:
 def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker") -> "LexicalRanker | RowRanker":
     """The ranker of a section, fitted to the texts of `train.tsv` and `corpus.txt`."""
     ranker: LexicalRanker | RowRanker = build(cfg, section)
-    ranker.fit(dict.fromkeys(text for texts in training_texts(corpus) for text in texts))
+    texts = dict.fromkeys(text for texts in training_texts(corpus) for text in texts)
+    ranker.fit(with_progress(texts, len(texts), "counting words"))
     return ranker
 
 

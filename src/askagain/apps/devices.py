@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from askagain.apps.command import heavy_imports, one_line
 from askagain.distributed.launch import cluster_environment, is_lost_connection, receive_config, run_ranks
 from askagain.errors import InputError, RankError
+from askagain.files.progress import hide_bars
 
 
 def device_type(cfg: DictConfig) -> str:
@@ -98,6 +99,7 @@ def follow_first_rank(rank: int) -> int:
 
 
 def _be_quiet(rank: int) -> None:
-    """Leaves warnings and all but errors to rank 0."""
+    """Leaves progress bars, warnings and all but errors to rank 0."""
+    hide_bars()
     logging.basicConfig(level=logging.ERROR, format=f"rank {rank}: %(message)s")
     warnings.simplefilter("ignore")

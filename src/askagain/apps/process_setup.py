@@ -9,6 +9,9 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from askagain.files.progress import hide_bars
+
+ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 # Arguments of glibc's mallopt: the largest block taken from the heap, and how much may lie free at its end.
 MMAP_THRESHOLD, LARGEST_HEAP_BLOCK = -3, 32 << 20
 TRIM_THRESHOLD, KEPT_FREE = -1, 512 << 20
@@ -41,9 +44,12 @@ def set_up_process() -> None:
 def use_launchers_threads() -> None:
     """Uses the number of processor threads that submitit's `cpus_per_task` gives to a run of a sweep.
 
-    joblib and Ray set OMP_NUM_THREADS for the processes that they start.
+    joblib and Ray set OMP_NUM_THREADS for the processes that they start. Runs side by side draw no progress bars.
     """
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        threads = HydraConfig.get().launcher.get("cpus_per_task")
+        launcher = HydraConfig.get().launcher
+        if launcher._target_ != ONE_BY_ONE:
+            hide_bars()
+        threads = launcher.get("cpus_per_task")
         if threads is not None:
             torch.set_num_threads(threads)

@@ -45,6 +45,7 @@ def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: st
             "",
             *(Column(name, justify="right") for name in names),
             box=SIMPLE_HEAD,
+            show_edge=False,
             pad_edge=False,
             collapse_padding=True,
         )
@@ -52,7 +53,7 @@ def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: st
             cells = (f"{metrics[name]:.1f}" if name == "mean_rank" else f"{metrics[name]:.4f}" for name in names)
             table.add_row(Text(heading), *cells)
     wide_console(WIDTH).print(table)
-    if first.get("ties"):
+    if any(metrics.get("ties") for metrics in rows.values()):
         print(f"ties: share of rows where a candidate scores just as the duplicate ({ties})")
 
 

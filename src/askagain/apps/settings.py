@@ -158,7 +158,6 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "Adam.eps": NotNegative,
     "Adam.lr": NotNegative,
     "Adam.weight_decay": NotNegative,
-    "ClearedProgressBar.refresh_rate": WholeNumber,
     "StopEarly.check_on_train_epoch_end": bool,
     "StopEarly.min_delta": NotNegative,
     "StopEarly.patience": Positive,

@@ -25,6 +25,7 @@ from askagain.apps.build import (
     import_modules,
 )
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
+from askagain.apps.next_steps import ENCODER, print_next_steps
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import PREFIXES, prefixed, print_config, print_counts, print_metrics, write_metrics
@@ -32,7 +33,7 @@ from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
 from askagain.apps.sweep import group_in_wandb
 from askagain.apps.variants import variants
-from askagain.apps.verdict import Outcome, published_lines, verdict
+from askagain.apps.verdict import Outcome, baseline, published_lines, verdict
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
@@ -41,13 +42,13 @@ from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
 from askagain.evaluation.worst_ranked import as_table, worst_ranked
 from askagain.files.memory import free_memory
+from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
-from askagain.training.callbacks.progress_bar import logs_above_bar
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
@@ -98,6 +99,7 @@ def train(cfg: DictConfig) -> float:
                 metrics = _train(cfg, corpus)
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
+    print_next_steps(cfg, corpus)  # here, a report that is written is named
     write_metrics(Path(cfg.paths.run_dir), metrics)
     return _chosen(cfg, metrics)
 
@@ -137,12 +139,12 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     raw = encoder.with_preprocessor(build(cfg, "raw"))
     own = build_own_metrics(cfg)
     columns: dict[str, Metrics] = {}
+    kept_ranks: dict[str, Ranks] = {}
     metrics = prefixed("data", counts)
     for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
         for split in _splits(corpus):
             column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            if split == "validation":
-                kept_ranks = ranks  # in the end, those on preprocessed text
+            kept_ranks[split] = ranks  # in the end, those on preprocessed text
             columns[f"{PREFIXES[split]}, {heading}"] = column
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
@@ -199,8 +201,7 @@ def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: Re
 def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datamodule: BagDataModule) -> None:
     """Trains; exits with status 130 or 143 and a line where Ctrl-C or SIGTERM ends it."""
     try:
-        with logs_above_bar(trainer.callbacks):  # type: ignore[attr-defined]
-            trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+        trainer.fit(module, datamodule=datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
     except MisconfigurationException as error:
         raise InputError(f"trainer: {error}") from error
     except InputError as error:  # the best checkpoint's monitor is typed as metric.name
@@ -234,6 +235,7 @@ def _report(
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
     columns: dict[str, Metrics] = {}
+    kept_ranks: dict[str, Ranks] = {}
     metrics: Metrics = {}
     start = None
     for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
@@ -250,13 +252,13 @@ def _report(
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
             column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            columns[f"{PREFIXES[split]}, {variant.heading}"] = column
+            if split == "validation":  # those of the test set are in metrics.json
+                columns[f"{PREFIXES[split]}, {variant.heading}"] = column
             metrics |= prefixed(variant.prefix + PREFIXES[split], column)
         column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
         columns[f"{PREFIXES[split]}, {kept}"] = column
         metrics |= prefixed(PREFIXES[split], column)
-        if split == "validation":
-            kept_ranks = ranks
+        kept_ranks[split] = ranks
         if split == "validation" and trainer.loggers:
             wanted = cfg.worst_ranked
             worst = worst_ranked(encoder, corpus.ranking(split), ranks, wanted.rows, wanted.candidates)
@@ -276,12 +278,12 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     callbacks = sorted(build_all(cfg, "callbacks"), key=lambda callback: not isinstance(callback, HitsAtK))
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
-    on_terminal = sys.stderr.isatty()
-    if not on_terminal:  # HitsAtK logs a line an epoch
+    if not draws_bars():  # HitsAtK logs a line an epoch
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-    settings = {"callbacks": callbacks, "logger": loggers or False, "enable_progress_bar": on_terminal}
+    settings: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False}
     settings |= {"plugins": [AtomicCheckpointIO()], "strategy": "auto"}
     settings["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
+    settings["enable_progress_bar"] = any(isinstance(callback, ProgressBar) for callback in callbacks)
     if any(isinstance(callback, ModelSummary) for callback in callbacks):
         settings["enable_model_summary"] = True
     environment = cluster_environment()
@@ -312,17 +314,21 @@ def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
 
 def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outcome: Outcome) -> None:
     title = f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}"
-    print_metrics(title, columns, cfg.metric.name, cfg.ties)
-    for line in verdict(cfg, corpus, outcome):
-        print(line)
     kept = [metrics for name, metrics in columns.items() if name.startswith("val")][-1]
+    compared = baseline(cfg, corpus, list(outcome.kept))
+    rows = dict(columns)
+    if compared is not None:
+        rows |= {f"{PREFIXES[split]}, {compared.name}": metrics for split, metrics in compared.metrics.items()}
+    order = sorted(rows, key=lambda name: name.startswith("test"))
+    print_metrics(title, {name: rows[name] for name in order}, cfg.metric.name, cfg.ties)
+    for line in verdict(cfg, outcome, compared):
+        print(line)
     for line in published_lines(corpus.ranking("validation").path.parent, kept):
         print(line)
-    print(f"encoder: {_encoder_folder(cfg)}")
 
 
 def _encoder_folder(cfg: DictConfig) -> Path:
-    return Path(cfg.paths.run_dir) / "encoder"
+    return Path(cfg.paths.run_dir) / ENCODER
 
 
 def _loggable(cfg: DictConfig, counts: Metrics, corpus: Corpus) -> dict[str, Any]:

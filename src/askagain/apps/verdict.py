@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
-from askagain.ranking.metrics import per_query_metrics
+from askagain.ranking.metrics import Metrics, per_query_metrics
 from askagain.ranking.ranks import Ranks
-from askagain.ranking.significance import compare
+from askagain.ranking.significance import compare, intervals
 
 FEW_STEPS = 10  # an epoch
 UNSURE = 0.05  # a difference with such a p or more may be chance
@@ -27,23 +27,70 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """The ranks of the validation rows by the encoder that was kept and, if it was trained, by what it started from.
+    """The ranks by the encoder that was kept and, if it was trained, by what it started from.
 
-    `steps_per_epoch`: of the optimizer.
+    `kept`: by ranking set, `validation` and `test`. `start`: of the validation rows. `steps_per_epoch`: of the
+    optimizer.
     """
 
-    kept: Ranks
+    kept: Mapping[str, Ranks]
     start: Ranks | None = None
     steps_per_epoch: float | None = None
 
 
-def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
-    """The lines that end a run."""
-    name, values = _per_query(cfg, outcome.kept)
+class Baseline(NamedTuple):
+    """The ranker that an encoder is compared with: its name, and its metrics and ranks by ranking set."""
+
+    name: str
+    metrics: Mapping[str, Metrics]
+    ranks: Mapping[str, Ranks]
+
+
+def baseline(cfg: DictConfig, corpus: Corpus, splits: Sequence[str]) -> Baseline | None:
+    """Ranks with the baseline; None where there is none, or where it would have to count too many texts."""
+    if cfg.get("baseline") is None:
+        return None
+    texts = training_texts(corpus)
+    if not texts:
+        return None
+    name = HydraConfig.get().runtime.choices["ranker@baseline"]
+    count, most = sum(map(len, texts)), cfg.comparison.max_texts
+    if count > most:
+        log.info("not compared with %s: %d texts are more than comparison.max_texts=%d", name, count, most)
+        return None
+    try:
+        ranker = build_ranker(cfg, corpus, "baseline")
+    except InputError as error:  # the figures of the training must not be lost for it
+        log.warning("not compared with %s: %s", name, error)
+        return None
+    own = build_own_metrics(cfg)
+    results = {split: evaluate_ranking(ranker, corpus.ranking(split), cfg.ks, cfg.ties, own=own) for split in splits}
+    return Baseline(
+        name,
+        {split: metrics for split, (metrics, _) in results.items()},
+        {split: ranks for split, (_, ranks) in results.items()},
+    )
+
+
+def verdict(cfg: DictConfig, outcome: Outcome, compared: Baseline | None) -> list[str]:
+    """Lines that say how good the encoder is on each ranking set, and whether it beats its start and the baseline."""
+    lines = [line for split in outcome.kept for line in _split_verdict(cfg, outcome, compared, split)]
+    steps = outcome.steps_per_epoch
+    if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
+        size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
+        lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
+    return lines
+
+
+def _split_verdict(cfg: DictConfig, outcome: Outcome, compared: Baseline | None, split: str) -> list[str]:
+    name, values = _per_query(cfg, outcome.kept[split])
     decides = name == cfg.metric.name.removeprefix("val/")
     sign = -1 if decides and cfg.metric.mode == "min" else 1  # another metric than MRR may be better if it is smaller
-    lines = [f"{name} on {len(values):,} validation rows: {values.mean():.4f}"]
-    for label, ranks in _others(cfg, corpus, outcome):
+    settings = cfg.comparison
+    low, high = intervals({name: values}, settings.confidence, settings.resamples, cfg.seed)[name]
+    interval = f"{100 * settings.confidence:g} % interval {low:.4f} to {high:.4f}"
+    lines = [f"{name} on {len(values):,} {split} rows: {values.mean():.4f}, {interval}"]
+    for label, ranks in _others(outcome, compared, split, cfg.ckpt_path is not None):
         others = _per_query(cfg, ranks)[1]
         comparison = compare(values, others, cfg.comparison.resamples, cfg.seed)
         gain = sign * comparison.difference
@@ -56,10 +103,6 @@ def verdict(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> list[str]:
         if ranks is outcome.start and is_trained and not (gain > 0 and comparison.p < UNSURE):
             start = "its start" if cfg.ckpt_path is None else "the checkpoint it went on from"
             lines.append(f"  training did not beat {start}; try more epochs or another optimizer.lr")
-    steps = outcome.steps_per_epoch
-    if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
-        size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
-        lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
     return lines
 
 
@@ -70,22 +113,12 @@ def _per_query(cfg: DictConfig, ranks: Ranks) -> tuple[str, np.ndarray]:
     return (name, values[name]) if name in values else ("mrr", values["mrr"])
 
 
-def _others(cfg: DictConfig, corpus: Corpus, outcome: Outcome) -> Iterator[tuple[str, Ranks]]:
-    """What the encoder is compared with."""
-    if outcome.start is not None:
-        yield "before training" if cfg.ckpt_path is None else "the checkpoint", outcome.start
-    if cfg.get("baseline") is None:
-        return
-    texts = training_texts(corpus)
-    if not texts or sum(map(len, texts)) > cfg.comparison.max_texts:
-        return
-    label = HydraConfig.get().runtime.choices["ranker@baseline"]
-    try:
-        ranker = build_ranker(cfg, corpus, "baseline")
-    except InputError as error:  # the figures of the training must not be lost for it
-        log.warning("not compared with %s: %s", label, error)
-        return
-    yield f"{label} on the same text", evaluate_ranking(ranker, corpus.ranking("validation"), cfg.ks, cfg.ties)[1]
+def _others(outcome: Outcome, compared: Baseline | None, split: str, is_resumed: bool) -> Iterator[tuple[str, Ranks]]:
+    """What the encoder is compared with on a ranking set."""
+    if outcome.start is not None and split == "validation":
+        yield "the checkpoint" if is_resumed else "before training", outcome.start
+    if compared is not None:
+        yield f"{compared.name} on the same text", compared.ranks[split]
 
 
 def published_lines(folder: Path, metrics: Mapping[str, float]) -> list[str]:
@@ -106,6 +139,6 @@ def published_lines(folder: Path, metrics: Mapping[str, float]) -> list[str]:
     lines = []
     for name, reached in published.items():
         if name in metrics:
-            lines.append(f"{name}: {metrics[name]:.4f}; published:")
-            lines += [f"  {value:.4f} {what}" for what, value in reached.items()]
+            others = "; ".join(f"{value:.4f} {what}" for what, value in reached.items())
+            lines.append(f"{name}: {metrics[name]:.4f}; published: {others}")
     return lines

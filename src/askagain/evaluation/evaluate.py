@@ -13,6 +13,7 @@ from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.evaluation.combined import RowRanker
 from askagain.evaluation.full_corpus import FullRanking
+from askagain.files.progress import with_progress
 from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.models.encoder import Encoder
 from askagain.models.lexical import LexicalRanker
@@ -76,7 +77,9 @@ def evaluate_ranking(
         ranks = rank_scores(ranker.row_scores(_strings(ranking, texts), rows))
     elif isinstance(ranker, LexicalRanker):
         strings = _strings(ranking, texts)
-        ranks = rank_sparse(ranker.questions(strings), ranker.candidates(strings), rows.ids, rows.offsets)
+        questions = ranker.questions(with_progress(strings, len(strings), "weighing words of questions"))
+        candidates = ranker.candidates(with_progress(strings, len(strings), "weighing words of candidates"))
+        ranks = rank_sparse(questions, candidates, rows.ids, rows.offsets)
     else:
         vectors = embed(ranker, ranking, texts)
         _check(vectors, ranker, len(ranking.texts) if texts is None else len(texts))

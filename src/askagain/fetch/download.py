@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from rich.progress import Progress, TaskID
+from rich.progress import TaskID
 
 from askagain.errors import InputError
 from askagain.fetch.catalogue import RemoteFile
-from askagain.files.progress import bytes_progress_bar
+from askagain.files.progress import Bar, bytes_progress_bar
 from askagain.files.writing import write_text
 
 CHUNK_BYTES = 1 << 16  # what a broken connection loses at most
@@ -168,6 +168,6 @@ def _forget(part: Path) -> None:
 
 
 @contextlib.contextmanager
-def _bar(file: RemoteFile) -> Iterator[tuple[Progress, TaskID]]:
+def _bar(file: RemoteFile) -> Iterator[tuple[Bar, TaskID]]:
     with bytes_progress_bar() as bar:
         yield bar, bar.add_task(f"fetching {file.name}", total=file.bytes)

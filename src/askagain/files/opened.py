@@ -67,7 +67,7 @@ def opened_with_progress(path: Path) -> Iterator[BinaryIO]:
     from askagain.files.progress import bytes_progress_bar  # rich is not needed to encode
 
     with bytes_progress_bar() as progress, path.open("rb") as file:
-        watched = progress.wrap_file(file, total=path.stat().st_size, description=f"reading {path.name}")
+        watched = progress.wrap_file(file, path.stat().st_size, f"reading {path.name}")
         with _decompressed(watched, path) as content:
             yield content
 

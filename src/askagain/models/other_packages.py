@@ -1,8 +1,9 @@
 """Encoders of other packages; a package is imported when its encoder is made."""
 
+import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.files.progress import counted_progress, draws_bars
 from askagain.text.fields import readable
 
+TEXTS_AT_A_TIME = 4_096  # so that a progress bar moves
 INSTALL_SENTENCE_TRANSFORMERS = "pip install -r requirements-teacher.txt"
 
 
@@ -30,7 +33,12 @@ class _PackageEncoder(ABC):
         numbers = [places.setdefault(text, len(places)) for text in texts]
         if not numbers:
             return np.zeros((0, self.dim), dtype=np.float32)
-        return np.asarray(self._encode(list(map(readable, places))), dtype=np.float32)[numbers]
+        distinct = list(map(readable, places))
+        starts: Iterable[int] = range(0, len(distinct), TEXTS_AT_A_TIME)
+        if len(distinct) > TEXTS_AT_A_TIME:
+            starts = counted_progress(starts, len(distinct), TEXTS_AT_A_TIME, "encoding")
+        parts = [np.asarray(self._encode(distinct[start : start + TEXTS_AT_A_TIME])) for start in starts]
+        return np.concatenate(parts).astype(np.float32, copy=False)[numbers]
 
     @abstractmethod
     def _encode(self, texts: list[str]) -> np.ndarray:
@@ -59,7 +67,7 @@ class SentenceTransformerEncoder(_PackageEncoder):
         revision: str | None = None,
         prompt: str | None = None,
     ) -> None:
-        package = imported("sentence_transformers", INSTALL_SENTENCE_TRANSFORMERS)
+        package = imported_sentence_transformers()
         load = partial(package.SentenceTransformer, device=device, revision=revision)
         self._model = loaded(path, "a sentence-transformers model", load)
         self.dim = self._model.get_embedding_dimension()
@@ -93,6 +101,16 @@ def imported(module: str, install: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise InputError(f"{module.replace('_', '-')} cannot be imported ({error}); {install}") from error
+
+
+def imported_sentence_transformers() -> Any:
+    """The package without its notes and bars of loading; downloads keep their bars where bars are drawn."""
+    package = imported("sentence_transformers", INSTALL_SENTENCE_TRANSFORMERS)
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    import_module("transformers.utils.logging").disable_progress_bar()
+    if draws_bars():
+        import_module("huggingface_hub.utils").enable_progress_bars()
+    return package
 
 
 def loaded(path: str, what: str, load: Callable[[str], Any]) -> Any:

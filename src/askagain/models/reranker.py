@@ -8,7 +8,7 @@ import numpy as np
 
 from askagain.errors import InputError
 from askagain.models.bag_encoder import unit_vectors
-from askagain.models.other_packages import INSTALL_SENTENCE_TRANSFORMERS, SentenceTransformerEncoder, imported, loaded
+from askagain.models.other_packages import SentenceTransformerEncoder, imported_sentence_transformers, loaded
 from askagain.text.fields import readable
 
 BATCH = 32  # texts, or pairs of them, that the model reads together
@@ -31,7 +31,7 @@ class Reranker:
         self._cross_encoder = None
         self._encoder = None
         if _is_cross_encoder(path):
-            package = imported("sentence_transformers", INSTALL_SENTENCE_TRANSFORMERS)
+            package = imported_sentence_transformers()
             self._cross_encoder = loaded(
                 path, "a cross-encoder", lambda name: package.CrossEncoder(name, device=device)
             )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from askagain.files.progress import counted_progress
 from askagain.ranking.products import Vectors, products
 from askagain.ranking.ranks import ROUNDING, Ranks, level_starts
 from askagain.text.bags import Bags
@@ -46,7 +47,7 @@ def rank_among_all(
         _, first, same = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
         own_scores = own_scores[first][same.ravel()]
     above, tied = _among_each_other(row, own_scores)
-    for start in range(0, count, texts_per_block):
+    for start in counted_progress(range(0, count, texts_per_block), count, texts_per_block, "ranking"):
         texts = np.arange(start, min(start + texts_per_block, count))
         block = as_candidates(texts)
         block_keys = _keys(block)

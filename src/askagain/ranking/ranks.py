@@ -8,6 +8,7 @@ import torch
 from scipy.sparse import csr_array
 from torch.nn.utils.rnn import pad_sequence
 
+from askagain.files.progress import counted_progress, with_progress
 from askagain.models.bag_encoder import unit_vectors
 from askagain.ranking.products import products
 
@@ -57,7 +58,8 @@ def rank_duplicates(
     above = np.zeros(len(lengths), dtype=np.int64)
     tied = np.zeros(len(lengths), dtype=np.int64)
     gathered = units.new_empty(int(lengths.max(initial=1)) - 1, units.shape[1])  # the candidates of one row
-    for start in range(0, len(lengths), rows_per_block):
+    starts = range(0, len(lengths), rows_per_block)
+    for start in counted_progress(starts, len(lengths), rows_per_block, "ranking"):
         block = slice(start, min(start + rows_per_block, len(lengths)))
         above[block], tied[block] = _rank_block(units, ids, offsets[start : block.stop + 1], gathered)
     return Ranks(above, tied)
@@ -70,7 +72,7 @@ def rank_sparse(questions: csr_array, candidates: csr_array, ids: np.ndarray, of
     """
     above = np.zeros(len(offsets) - 1, dtype=np.int64)
     tied = np.zeros(len(offsets) - 1, dtype=np.int64)
-    for row in range(len(above)):
+    for row in with_progress(range(len(above)), len(above), "ranking"):
         texts = ids[offsets[row] : offsets[row + 1]]
         (scores,) = products(questions[texts[:1]], candidates[texts[1:]])
         above[row], tied[row] = (scores[1:] > scores[0]).sum(), (scores[1:] == scores[0]).sum()

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
+from askagain.files.progress import counted_progress
 from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.training.data.batches import HardNegatives
 from askagain.training.data.duplicates import DuplicatesDataModule
@@ -125,7 +126,8 @@ def mine(
     text_groups = torch.from_numpy(groups)
     mined = np.full((shard.stop - shard.start, per_text), -1, dtype=np.int32)
     width = min(per_text, len(pool))
-    for start in range(shard.start, shard.stop, QUERIES_PER_BLOCK):
+    starts = range(shard.start, shard.stop, QUERIES_PER_BLOCK)
+    for start in counted_progress(starts, shard.stop, QUERIES_PER_BLOCK, "mining hard negatives"):
         block = slice(start, min(start + QUERIES_PER_BLOCK, shard.stop))
         scores = vectors[block] @ candidates.T
         scores.masked_fill_(text_groups[block, None] == text_groups[pool], -torch.inf)

@@ -31,7 +31,7 @@ class HitsAtK(Callback):
 
     `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
     `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` and
-    `start_ranks` are the metrics and ranks before the first epoch of this run. With
+    `start_ranks` are the metrics and ranks before the first epoch of this run, `latest` the newest metrics. With
     `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
     """
 
@@ -39,7 +39,8 @@ class HitsAtK(Callback):
         self.ks = list(ks)
         self.ties = ties
         self.own = dict(own or {})
-        self.start: dict[str, float] = {}
+        self.start: Metrics = {}
+        self.latest: Metrics = {}
         self.start_ranks: Ranks | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,6 +53,7 @@ class HitsAtK(Callback):
             remedy = "lower model.init_std" if trainer.ckpt_path is None else _earlier(Path(trainer.ckpt_path))
             raise InputError(f"at the start the encoder's weights are not finite or too large to rank with: {remedy}")
         self.start, self.start_ranks = self._rank(trainer, encoder, "validation")
+        self.latest = self.start
         _print("at the start", self.start)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -71,6 +73,7 @@ class HitsAtK(Callback):
         if not is_validated(trainer):
             return
         metrics, _ = self._rank(trainer, encoder, "validation")
+        self.latest = metrics
         losses = {"loss": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         _print(f"epoch {trainer.current_epoch}", losses | metrics)

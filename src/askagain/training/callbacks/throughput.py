@@ -23,6 +23,12 @@ class Throughput(Callback):
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
+        self._seconds, self._examples, self._steps = 0.0, 0, 0
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """Of the epoch so far; None before its first batch has ended."""
+        return self._examples / self._seconds if self._seconds else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # which Lightning leaves out where it resumes within an epoch

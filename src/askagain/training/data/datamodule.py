@@ -40,6 +40,7 @@ class BagDataModule(LeanDataModule, ABC):
         seed: fixes the split, the examples and their order.
     """
 
+    examples_are = "examples"  # what one of them is, in words
     resample = False  # whether every epoch draws examples of its own
     predict_split = "validation"
     predict_batch_size = 4_096

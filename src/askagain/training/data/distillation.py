@@ -32,6 +32,8 @@ class DistillationDataModule(BagDataModule):
 
     resample = True  # duplicates
 
+    examples_are = "texts"
+
     def __init__(
         self,
         corpus: Corpus,

@@ -32,6 +32,8 @@ class DuplicatesDataModule(BagDataModule):
         validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of pairs.
     """
 
+    examples_are = "pairs"
+
     def __init__(
         self,
         corpus: Corpus,

@@ -30,6 +30,8 @@ class WordVectorsDataModule(BagDataModule):
         validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of words.
     """
 
+    examples_are = "words"
+
     def __init__(
         self,
         corpus: Corpus,
