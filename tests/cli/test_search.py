@@ -342,3 +342,16 @@ def test_more_mistakes_are_told_in_one_line(askagain, encoder, index, titles, da
     assert "should end in" in refused(figure) and not (encoder / "encoder" / "threshold.json").exists()
     (data / "validation.tsv").write_text("quit vim\tleave vim\tnano\tusb\n")
     assert "1 labelled groups are too few" in refused(askagain("threshold", "--encoder", encoder, "--data", data))
+
+
+def test_the_texts_of_a_corpus_folder_are_indexed_once_each(askagain, encoder, data, tmp_path):
+    (data / "train.tsv").write_text("leave vim\texit vim\nexit nano\tleave vim\n")
+    assert askagain("index", data, "--encoder", encoder, "-o", tmp_path / "made").status == 0
+    from askagain.search.index import Index
+
+    texts = [question.text for question in Index(tmp_path / "made").questions()]
+    assert texts == ["leave vim", "exit vim", "exit nano", "branch", "merge nano", "leave disk"]
+    assert "has no columns" in refused(askagain("index", data, "--id", "1", "--encoder", encoder, "-o", tmp_path / "x"))
+    (tmp_path / "empty").mkdir()
+    refusal = refused(askagain("index", tmp_path / "empty", "--encoder", encoder, "-o", tmp_path / "x"))
+    assert "neither train.tsv nor corpus.txt" in refusal

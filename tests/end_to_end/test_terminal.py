@@ -51,7 +51,7 @@ def test_a_training_ends_with_its_figures_beside_bm25_a_verdict_and_commands_tha
     places = [f"encoder: {run / 'encoder'}", f"report: {run / REPORT}", "next:"]
     assert end[-6:-3] == places and end[-1] == f"metrics: {run / 'metrics.json'}"
 
-    assert shlex.split(end[-3]) == ["askagain", "serve", str(run), "--corpus", str(small / "corpus.txt")]
+    assert shlex.split(end[-3]) == ["askagain", "serve", str(run), "--corpus", str(small)]
     typed = shlex.split(end[-2])
     assert typed[:2] == ["python", "evaluate.py"] and "data.split=test" in typed
     evaluated = command("evaluate.py", *typed[2:])

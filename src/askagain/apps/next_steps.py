@@ -34,7 +34,7 @@ def print_next_steps(cfg: DictConfig, corpus: Corpus) -> None:
         print("  " + shlex.join([*_evaluation(run), "data=tsv", "data.dir=DIR"]))
         return
     print("next:")
-    searched = corpus.files.corpus or corpus.files.train
+    searched = cfg.data.dir or corpus.files.corpus
     if searched is not None:
         print("  " + shlex.join(["askagain", "serve", str(run), "--corpus", str(searched)]))
     split = [] if corpus.files.test is None else ["data.split=test"]

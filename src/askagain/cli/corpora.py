@@ -41,9 +41,14 @@ def load(path: Path) -> "BagEncoder":
 def questions_of(
     path: Path, encoder: "BagEncoder", id_column: str | None, text_columns: str | None
 ) -> "list[Question]":
-    """The questions of a file."""
-    from askagain.search.questions import QuestionColumns, read_questions
+    """The questions of a file, or of a corpus folder."""
+    from askagain.errors import InputError
+    from askagain.search.questions import QuestionColumns, read_corpus, read_questions
 
+    if path.is_dir():
+        if id_column is not None or text_columns is not None:
+            raise InputError(f"{path}: a corpus folder has no columns; leave --id and --text out")
+        return list(read_corpus(path))
     chosen = QuestionColumns(tuple(filter(None, (text_columns or "").split(","))), id_column)
     return list(read_questions(path, chosen, encoder.preprocessor.fields))
 

@@ -54,7 +54,8 @@ def index(
     """Make an index of the questions in a file.
 
     CORPUS is a text file of one question a line, TSV, CSV, JSON Lines or Parquet, plain or .gz. Questions keep their
-    own ids; without any, an id is the number of the line.
+    own ids; without any, an id is the number of the line. It may also be a corpus folder: then its train.tsv and its
+    corpus.txt are read.
 
     \b
     Examples:

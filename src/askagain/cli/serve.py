@@ -21,7 +21,12 @@ OTHERS_MAY_READ = 0o004
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 @click.option("--token-file", type=PATH, metavar="FILE", help="A token, which allows to add and remove questions.")
-@click.option("--corpus", type=PATH, metavar="FILE", help="Questions to index first, where a FOLDER is a run.")
+@click.option(
+    "--corpus",
+    type=PATH,
+    metavar="PATH",
+    help="Questions to index first, where a FOLDER is a run: a file, or a corpus folder.",
+)
 @columns
 @click.option(
     "-o", "--out", type=PATH, metavar="DIR", help="Keep the index of --corpus here [it is removed at the end]."

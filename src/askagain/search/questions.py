@@ -9,9 +9,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from askagain.convert.columns import IDS, TEXTS, column_named, wanted_column
 from askagain.convert.tables import CellError, Record, as_text, read_table, table_suffix
+from askagain.corpus.files import CorpusFiles
+from askagain.corpus.tsv import read_cells
 from askagain.errors import InputError
 from askagain.files.opened import opened_with_progress, refuse_unreadable
-from askagain.text.fields import Fields
+from askagain.text.fields import Fields, readable, title_of
 
 BODIES = ("body", "description", "details")
 NO_ID = "none"  # in place of a column
@@ -59,6 +61,23 @@ def read_questions(path: Path, columns: QuestionColumns, fields: Fields | None =
         yield question
     if is_empty:
         raise InputError(f"{path}: there is no question in it")
+
+
+def read_corpus(folder: Path) -> Iterator[Question]:
+    """The distinct texts of a corpus folder's train.tsv and corpus.txt; an id is the place of a text, from 1.
+
+    Raises InputError for a folder without these files.
+    """
+    files = CorpusFiles.locate(str(folder))
+    if files.train is None and files.corpus is None:
+        raise InputError(f"{folder}: neither train.tsv nor corpus.txt in it; name a file of questions")
+    seen: set[str] = set()
+    for path, separator in ((files.train, "\t"), (files.corpus, None)):
+        for row in () if path is None else read_cells(path, separator=separator):
+            for text in row:
+                if text not in seen:
+                    seen.add(text)
+                    yield Question(str(len(seen)), readable(title_of(text) or text), text)
 
 
 def read_texts(path: Path, column: str | None = None) -> list[str]:
