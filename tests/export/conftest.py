@@ -35,19 +35,22 @@ Make = Callable[..., BagEncoder]
 
 @pytest.fixture
 def make() -> Make:
-    """Makes an encoder of a kind, with a table of random numbers."""
+    """Makes an encoder of a kind."""
+    return make_encoder
 
-    def build(kind: str = "words_trigrams", pooling: str = "sum", normalize: bool = True, **settings: object):
-        tokenizer = NgramTokenizer.from_words(WORDS) if "trigrams" in kind else NgramTokenizer()
-        pairs = WordPairs.from_texts([Bags.from_lists([[0, 1], [2, 3], [4, 5]])]) if "pairs" in kind else None
-        words = [] if kind == "trigrams" else WORDS
-        features = Features(kind, WordVocabulary(words), tokenizer, pairs)
-        table = np.random.default_rng(SEED).standard_normal((features.size, 24)).astype(np.float32)
-        usual = {"characters": "?!,-:+.", "min_word_length": 2, "stopwords": ["the", "to", "how"]}
-        preprocessor = TextPreprocessor(**usual | {"protected_terms": ["c++", "r", "c"]} | settings)
-        return BagEncoder(preprocessor, features, table, pooling, normalize)
 
-    return build
+def make_encoder(
+    kind: str = "words_trigrams", pooling: str = "sum", normalize: bool = True, **settings: object
+) -> BagEncoder:
+    """An encoder with a table of random numbers."""
+    tokenizer = NgramTokenizer.from_words(WORDS) if "trigrams" in kind else NgramTokenizer()
+    pairs = WordPairs.from_texts([Bags.from_lists([[0, 1], [2, 3], [4, 5]])]) if "pairs" in kind else None
+    words = [] if kind == "trigrams" else WORDS
+    features = Features(kind, WordVocabulary(words), tokenizer, pairs)
+    table = np.random.default_rng(SEED).standard_normal((features.size, 24)).astype(np.float32)
+    usual = {"characters": "?!,-:+.", "min_word_length": 2, "stopwords": ["the", "to", "how"]}
+    preprocessor = TextPreprocessor(**usual | {"protected_terms": ["c++", "r", "c"]} | settings)
+    return BagEncoder(preprocessor, features, table, pooling, normalize)
 
 
 def titles(count: int, words: list[str] = WORDS) -> list[str]:
