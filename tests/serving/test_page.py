@@ -41,10 +41,10 @@ pytestmark = [
 ]
 
 LEAVE = ("quit", "leave", "exit")  # the same to the encoder
-WORDS = [*LEAVE, "vim", "nano", "undo", "commit", "merge", "branch", "mount", "disk", "usb", "script", "alert", "לצאת"]
-SCRIPT = "<script>alert(1)</script> in vim"
-IMAGE = "<img src=x onerror=alert(2)> & mount a disk"
-HEBREW = "איך לצאת מ־vim?"
+WORDS = [*LEAVE, "vim", "nano", "undo", "commit", "merge", "branch", "mount", "disk", "usb", "script", "לצאת"]
+SCRIPT = "<script>alert(1)</script> in a script"
+IMAGE = "<img src=x onerror=alert(2)> & usb"
+HEBREW = "איך לצאת vim"
 TITLES = [
     "How to quit vim", "Leave vim", "exit\u2028the\tnano", "undo a commit", "how to undo the commit", "merge a branch",
     "mount a usb disk", "merge branch " + "x" * 500, SCRIPT, IMAGE, HEBREW,
@@ -154,8 +154,10 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert not problems
 
 
-def ask(page: Page, question: str) -> None:
+def ask(page: Page, question: str, answered: bool = True) -> None:
     page.get_by_label("Was it asked already?").fill(question)
+    if answered:
+        expect(page.locator("#columns")).to_have_attribute("aria-busy", "false")
 
 
 def hits(page: Page, place: int = 0) -> Locator:
@@ -204,7 +206,7 @@ def test_an_older_answer_never_comes_over_a_newer_one_and_the_last_one_stays_mea
     held: list[Route] = []
     page.route("**/search", lambda route: held.append(route))
     for question in ("vim", "undo"):
-        ask(page, question)
+        ask(page, question, answered=False)
         deadline = time.monotonic() + 5
         while not any(question in (route.request.post_data or "") for route in held):
             assert time.monotonic() < deadline
@@ -239,7 +241,7 @@ def test_two_encoders_stand_side_by_side_and_what_both_found_is_linked(visit, tw
     page.get_by_label("Compare two encoders").uncheck()
     expect(page.get_by_role("region", name="Found in second")).to_be_hidden()
     expect(hits(page, 0).first).not_to_contain_text("the other")
-    page.get_by_label("Index").first.select_option("second")
+    page.get_by_label("Index", exact=True).first.select_option("second")
     expect(page.get_by_role("region", name="Found in second")).to_be_visible()
     assert texts(page, 0) == second
 
@@ -259,7 +261,7 @@ def test_the_second_ranker_is_offered_where_there_is_one(visit, one, two):
 def test_marks_are_downloaded_as_files_that_the_project_trains_on(visit, one, tmp_path):
     page = visit(one)
     for question, right, wrong in (
-        ("quit\n vim", ["How to quit vim", "Leave vim"], ["vim?"]),
+        ("quit\n vim", ["How to quit vim", "Leave vim"], ["לצאת"]),
         ("leave nano", ["the"], []),
         ("undo commit", ["undo a commit", "how to undo"], []),
         ("How to quit vim", ["How to quit vim"], []),  # of itself: no group of it
@@ -322,11 +324,11 @@ def test_an_empty_index_and_an_unknown_question_are_told(visit, indexes, one):
     with closing(Server(lambda: app_of(indexes / "empty"))) as server:
         page = visit(server.address)
         ask(page, "quit vim")
-        expect(page.get_by_text("The index has no questions yet")).to_be_visible()
+        expect(page.get_by_text("The index has no questions yet").first).to_be_visible()
         expect(page.get_by_role("status").first).to_have_text("0 questions found")
     page = visit(one)
     ask(page, "zyzzyva")
-    expect(page.get_by_text("Nothing like it was asked here")).to_be_visible()
+    expect(page.get_by_text("Nothing like it was asked here").first).to_be_visible()
     expect(hits(page)).to_have_count(0)
 
 
@@ -336,7 +338,7 @@ def test_long_questions_are_searched_for_and_longer_ones_than_the_limit_are_not_
     expect(hits(page).first).to_contain_text("vim")
     assert page.locator("#question").bounding_box()["height"] < 250
     ask(page, "😀" * 100_000)  # 200,000 to JavaScript, 100,000 to the server
-    expect(page.get_by_text("Nothing like it was asked here")).to_be_visible()
+    expect(page.get_by_text("Nothing like it was asked here").first).to_be_visible()
     sent = []
     page.on("request", lambda request: sent.append(request.url))
     ask(page, "x" * 100_001)
@@ -359,11 +361,11 @@ def test_right_to_left_texts_run_right_to_left(visit, one):
 
 def test_titles_are_text_whatever_they_hold(visit, one):
     page = visit(one)
-    for question, title in (("script alert", SCRIPT), ("mount disk alert", IMAGE)):
+    for question, title in (("script", SCRIPT), ("usb", IMAGE)):
         ask(page, question)
         expect(hits(page).filter(has_text=title)).to_have_count(1)
     assert page.locator("#columns").locator("script, img").count() == 0
-    ask(page, "<script>alert(3)</script>\ud83d")  # with half of an emoji
+    ask(page, "<script>alert(3)</script> script \ud83d")  # with half of an emoji
     expect(hits(page).first.locator(".text")).to_have_text(SCRIPT)
 
 
@@ -406,8 +408,8 @@ def test_the_page_asks_again_when_a_busy_server_says(visit, one, status):
 )
 def test_refusals_are_told(visit, one, status, said):
     page = visit(one, fails="Failed to load resource")
-    body = {"error": {"message": "too long"}} if status == 413 else None
-    page.route("**/search", lambda route: route.fulfill(status=status, body="<html>", json=body))
+    body = '{"error": {"message": "too long"}}' if status == 413 else "<html>"
+    page.route("**/search", lambda route: route.fulfill(status=status, body=body))
     ask(page, "undo commit")
     expect(page.get_by_role("alert")).to_contain_text(said)
 

@@ -29,8 +29,7 @@ async function searchNow() {
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Refusal)) throw error;
-    notify(error.message);
-    at("latency").textContent = "";
+    refuse(error.message);
     indexes = null; // when the server answers again, it may serve others
     if (error.retryAfter !== null) searchSoon(1000 * error.retryAfter);
   }
@@ -46,7 +45,7 @@ async function searchIn(signal) {
   const characters = question.length > MOST_CHARACTERS ? [...question].length : question.length;
   if (characters > MOST_CHARACTERS) {
     const most = number.format(MOST_CHARACTERS);
-    notify(`The question has ${number.format(characters)} characters; at most ${most} can be searched for.`);
+    refuse(`The question has ${number.format(characters)} characters; at most ${most} can be searched for.`);
     return;
   }
   const start = performance.now();
@@ -86,13 +85,20 @@ function show(answers) {
   }
   showMarks();
   notify("");
-  at("latency").textContent = "";
   const counts = visible.map((column) => column.hits.length);
   const plural = counts.at(-1) === 1 ? "question" : "questions";
   at("status").textContent = answers[0] === null ? "" : `${counts.join(" and ")} ${plural} found`;
 }
 
+/** Says why there is no answer; what was found last stays. */
+function refuse(message) {
+  notify(message);
+  at("status").textContent = "";
+}
+
 function notify(message) {
+  at("columns").setAttribute("aria-busy", false);
+  at("latency").textContent = "";
   at("notice").hidden = message === "";
   if (at("notice").textContent !== message) at("notice").textContent = message; // said once, not at each try
 }
@@ -184,6 +190,7 @@ at("columns").append(...columns.map((column) => column.element));
 columns[1].element.hidden = true;
 at("question").addEventListener("input", () => {
   grow();
+  at("columns").setAttribute("aria-busy", true); // the last answer stays until the next one
   searchSoon(PAUSE);
 });
 at("question").addEventListener("keydown", keyInQuestion);
