@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person sees, with the keyboard alone, on a phone, in the dark, without a server."""
+"""The page in a real browser: with the keyboard alone, on a phone, in the dark, without its server, and so on."""
 
 import re
 import shutil
@@ -36,6 +36,7 @@ from askagain.text.vocabulary import WordVocabulary
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium"),
     pytest.mark.xdist_group("page"),  # one browser
 ]
@@ -241,7 +242,7 @@ def test_two_encoders_stand_side_by_side_and_what_both_found_is_linked(visit, tw
     page.get_by_label("Compare two encoders").uncheck()
     expect(page.get_by_role("region", name="Found in second")).to_be_hidden()
     expect(hits(page, 0).first).not_to_contain_text("the other")
-    page.get_by_label("Index", exact=True).first.select_option("second")
+    page.get_by_role("combobox", name="Index").first.select_option("second")
     expect(page.get_by_role("region", name="Found in second")).to_be_visible()
     assert texts(page, 0) == second
 
