@@ -1,4 +1,4 @@
-"""Takes the pictures of the page that stand in the docs: `python scripts/screenshots.py ADDRESS` of a running server."""
+"""Takes the pictures of the page for the docs: `python scripts/screenshots.py ADDRESS` of a running server."""
 
 import shutil
 import sys
@@ -39,7 +39,7 @@ def _take(browser: Browser, address: str, path: Path, options: dict[str, Any]) -
         hits = page.locator(".column").first.locator(".hit")
         if options is WIDE:
             hits.nth(1).get_by_role("button", name="Duplicate", exact=True).click()
-            hits.nth(3).get_by_role("button", name="Not a duplicate").click()
+            hits.nth(2).get_by_role("button", name="Not a duplicate").click()
         page.get_by_label("Was it asked already?").focus()
         page.mouse.move(0, 0)
         page.evaluate("scrollTo(0, 0)")

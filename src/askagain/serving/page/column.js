@@ -79,7 +79,7 @@ export class Column {
       hit.twin = other.hits[place] ?? null;
       const said = hit.twin === null ? "only here" : `also no. ${place + 1} of the other`;
       const chip = make("span", hit.twin === null ? "chip" : "chip chip-twin", said);
-      hit.element.querySelector(".worth").append(chip);
+      hit.element.querySelector(".marking").append(chip);
     }
   }
 

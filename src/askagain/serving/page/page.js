@@ -181,8 +181,8 @@ function beside(column, place) {
 
 /** Outlines the same question in the other column. */
 function outline(event) {
-  for (const { element } of columns.flatMap((column) => column.hits)) element.classList.remove("outlined");
   const hits = columns.flatMap((column) => column.hits);
+  for (const { element } of hits) element.classList.remove("outlined");
   hits.find((hit) => hit.element.contains(event.target))?.twin?.element.classList.add("outlined");
 }
 
@@ -195,8 +195,8 @@ at("question").addEventListener("input", () => {
 });
 at("question").addEventListener("keydown", keyInQuestion);
 at("columns").addEventListener("keydown", keyInColumns);
-at("columns").addEventListener("focusin", outline);
-at("columns").addEventListener("mouseover", outline);
+document.addEventListener("focusin", outline);
+document.addEventListener("mouseover", outline);
 at("compare").addEventListener("change", searchNow);
 at("hybrid").addEventListener("change", searchNow);
 at("download-groups").addEventListener("click", () => download("train.tsv", marks.groupsFile()));
