@@ -32,7 +32,8 @@ from askagain.serving.openapi import openapi, openapi_page
 from askagain.serving.operations import Operation
 from askagain.serving.service import ServedIndex
 
-PAGE = {"": "index.html", "page.js": "page.js", "page.css": "page.css", "icon.svg": "icon.svg"}
+SCRIPTS = ("page.js", "column.js", "marks.js", "server.js")
+PAGE = {"": "index.html"} | {name: name for name in (*SCRIPTS, "page.css", "icon.svg")}
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

@@ -84,7 +84,8 @@ def openapi_page(document: dict[str, Any]) -> str:
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>askagain: API</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<link rel="stylesheet" href="page.css"></head><body class="api"><main><h1>API</h1>',
+        '<link rel="icon" href="icon.svg"><link rel="stylesheet" href="page.css"></head>',
+        '<body class="api"><main><h1>API</h1>',
         '<p>The same for programs: <a href="openapi.json">openapi.json</a>. <a href="./">Try it</a>.</p>',
     ]
     schemas = document["components"]["schemas"]
