@@ -19,7 +19,7 @@ export async function listIndexes(signal) {
 /** The answer to a search: its question, and hits with the share of each word. */
 export function search(request, signal) {
   const headers = { "content-type": "application/json" };
-  return ask("search", { method: "POST", headers, body: JSON.stringify({ ...request, explain: true }), signal });
+  return ask("search", { method: "POST", headers, body: JSON.stringify({ ...request, words: true }), signal });
 }
 
 async function ask(path, options) {
