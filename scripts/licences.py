@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = "askagain"
-EXTRAS = ("", "data", "search", "train", "vectors", "wandb")  # that requirements.txt installs
+EXTRAS = ("", "data", "report", "search", "train", "vectors", "wandb")  # that requirements.txt installs
 LONGEST = 60  # characters of a licence's name; some packages put its whole text there
 
 

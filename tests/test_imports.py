@@ -26,6 +26,7 @@ ROOMS = (
     "search",
     "duplicates",
     "export",
+    "reporting",
     "serving",
     "training.losses",
     "training.optim",

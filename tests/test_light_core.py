@@ -11,6 +11,7 @@ from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
+from tests.reporting.conftest import record  # noqa: F401
 
 NOT_NEEDED = [
     "gensim", "hydra", "lightning_fabric", "lxml", "nltk", "omegaconf", "polars", "pydantic", "pytorch_lightning",
@@ -79,3 +80,12 @@ def test_an_encoder_is_loaded_used_and_saved_without_what_training_needs(tmp_pat
         subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "encoder"), copy, how], check=True)
         assert np.array_equal(np.load(copy + ".npy"), expected)
         assert askagain.load(copy).table.dtype == "float16"
+
+
+def test_runs_are_compared_without_what_training_needs(record, tmp_path):  # noqa: F811
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        record.save(tmp_path / name)
+    words = ["report", str(tmp_path / "one"), str(tmp_path / "two"), "-o", str(tmp_path / "both.html")]
+    done = subprocess.run([sys.executable, "-c", EXPORT, *words], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "both.html").is_file(), done.stderr

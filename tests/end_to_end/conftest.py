@@ -13,7 +13,8 @@ from wandb.proto import wandb_internal_pb2
 from askagain.synthetic.sample import write_sample
 
 SMALL = {"seed": 3, "groups": 300, "rows": 40, "negatives": 60}
-QUICK = ("trainer.max_epochs=1", "model.dim=16", "data.batch_size=64", "trainer.accelerator=cpu")
+# A report takes longer than such a run; those of test_report.py have one.
+QUICK = ("trainer.max_epochs=1", "model.dim=16", "data.batch_size=64", "trainer.accelerator=cpu", "report=false")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from statistics import fmean
 
 import pytest
 from hydra import compose, initialize_config_dir
+from lxml import html
 
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, metrics_of, refused
@@ -32,6 +33,12 @@ def test_rankers_are_compared_on_the_same_rows(command, small, tmp_path):
     table = (tmp_path / "board" / "leaderboard.md").read_text()
     assert f"| BM25 | {bm25['metrics']['hits@1']:.4f} (" in table and "40 rows" in table
     assert (tmp_path / "board" / "leaderboard.png").read_bytes().startswith(b"\x89PNG")
+    page = html.parse(str(tmp_path / "board" / "leaderboard.html"))
+    shown = [
+        [cell.text_content().strip() for cell in row] for row in page.xpath("//table[@id='table-leaderboard']//tr")
+    ]
+    written = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    assert shown[1:] == written[2:] and page.xpath("//div[@data-chart='leaderboard']")
 
 
 BOARD = "lr=0.1, board"  # a folder whose name must be quoted where it is handed on

@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from askagain.ranking.significance import compare, intervals, with_intervals
+from askagain.ranking.significance import compare, interval_of_moments, intervals, with_intervals
 
 SEED = 3
 
@@ -69,3 +69,23 @@ def test_wins_and_losses_are_counted_and_a_clear_difference_is_not_chance():
 def test_a_single_query_tells_nothing():
     found = compare(np.array([0.5]), np.array([0.25]), 1000, 0)
     assert (found.wins, found.losses, found.ties, found.difference, found.p) == (1, 0, 0, 0.25, 1.0)
+
+
+@pytest.mark.parametrize(("mean", "count"), [(0.02, 50), (0.5, 30), (0.9, 200)])
+def test_an_interval_of_moments_holds_the_true_mean_about_as_often_as_it_says(mean, count):
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        values = rng.random(count) < mean
+        low, high = interval_of_moments(values.mean(), values.mean(), count, confidence=0.95)
+        held += low <= mean <= high
+    assert 0.93 < held / 2000 < 0.995
+
+
+def test_an_interval_of_moments_is_within_0_and_1_holds_the_mean_and_has_a_width():
+    for values in (np.zeros(3), np.ones(3), np.array([0.5]), np.array([0.1, 1.0, 0.3])):
+        low, high = interval_of_moments(values.mean(), (values**2).mean(), len(values), confidence=0.95)
+        assert 0 <= low <= values.mean() <= high <= 1 and high - low > 0.1
+    narrow = interval_of_moments(0.5, 0.25, 100, confidence=0.95)  # all values alike
+    wide = interval_of_moments(0.5, 0.5, 100, confidence=0.95)
+    assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 2

@@ -30,7 +30,7 @@ from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.launch import end_on_sigterm
-from askagain.errors import InputError
+from askagain.errors import InputError, missing_package
 from askagain.evaluation.combined import RowRanker
 from askagain.evaluation.evaluate import Ranker
 from askagain.files.arrays import load_array
@@ -39,6 +39,8 @@ from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.metrics import Metrics
 from askagain.ranking.significance import Comparison, compare, intervals, with_intervals
+from askagain.reporting.board_sections import board_sections
+from askagain.reporting.page import write_page
 
 ROWS = ".rows"  # in the folder of a leaderboard that is not finished
 OWN = ("rankers", "board", "seeds")  # keys of the leaderboard alone
@@ -83,8 +85,10 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
 
     Raises InputError for a mistake in the config, in the data or in a ranker, and where a training fails.
     """
-    if cfg.plot and find_spec("matplotlib") is None:
-        raise InputError("matplotlib is not installed; pip install matplotlib, or set plot=false")
+    for package in ("matplotlib", "altair", "jinja2", "vl_convert") if cfg.plot else ():
+        if find_spec(package) is None:
+            extra = "plot" if package == "matplotlib" else "report"
+            raise InputError(f"{missing_package(package, extra)}, or set plot=false")
     end_on_sigterm()
     import_modules(cfg)
     rankers, seeds = _rankers(cfg), list(cfg.seeds)
@@ -129,6 +133,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
         _write(entries, about, cfg, folder, is_whole=len(entries) == len(rankers))
     if cfg.plot:
         plot(entries, cfg.metric.name, folder / "leaderboard.png")
+        _write_page(entries, about, cfg, folder)
 
 
 def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
@@ -242,14 +247,38 @@ def _texts_per_second(ranker: Ranker, texts: Sequence[str]) -> float:
 
 
 def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path, is_whole: bool) -> None:
-    several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
-    headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
-    headings += ["wins, losses", "p", "texts/s", "ms/question"]
-    rows = [_cells(entry, cfg.columns, several) for entry in entries]
+    headings, rows = _table(entries, cfg)
     details = {"rankers": [asdict(entry) for entry in entries]}
     write_table(folder / "leaderboard", headings, rows, about, details, is_shown=is_whole)
     if is_whole:
         rmtree(folder / ROWS, ignore_errors=True)
+
+
+def _table(entries: Sequence[Entry], cfg: DictConfig) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows."""
+    several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
+    headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
+    headings += ["wins, losses", "p", "texts/s", "ms/question"]
+    return headings, [_cells(entry, cfg.columns, several) for entry in entries]
+
+
+def _write_page(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, folder: Path) -> None:
+    """Writes leaderboard.html: the table, and the plot to look into."""
+    metric = cfg.metric.name
+    drawn = [
+        {
+            "name": entry.name,
+            "speed": entry.texts_per_second,
+            "value": entry.metrics[metric],
+            "low": entry.metrics[f"{metric}{ENDS[0]}"],
+            "high": entry.metrics[f"{metric}{ENDS[1]}"],
+        }
+        for entry in entries
+    ]
+    sections = board_sections(*_table(entries, cfg), about, drawn, metric)
+    path = folder / "leaderboard.html"
+    write_page(path, "Leaderboard", [about["data"]], sections, Cache(Path(str(cfg.paths.cache_dir))))
+    print(f"page: {path}")
 
 
 def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:

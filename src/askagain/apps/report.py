@@ -101,10 +101,20 @@ def print_counts(title: str, counts: Metrics) -> None:
 
 def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
     """Writes metrics.json into `folder` and prints its path, as the last line on stdout."""
+    keep_metrics(folder, metrics)
+    say_metrics(folder)
+
+
+def keep_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """Writes metrics.json into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     content = json_text(dict(metrics), indent=2)
     write_checksums(folder, {METRICS: content.encode()})
     write_text(folder / METRICS, [content])  # last: a run that has it is done
+
+
+def say_metrics(folder: Path) -> None:
+    """Prints the path of metrics.json, as the last line on stdout."""
     print(f"metrics: {folder / METRICS}", flush=True)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 LOCK = ".lock"
+REPORT = ("report.html", "report.json")  # what a training shows and keeps of its figures
 SECONDS = "%S}"  # at the end of the time in a folder's name
 POLL_INTERVAL = 0.1  # seconds
 KEEPS_TRAININGS = ("evaluate", "leaderboard")  # commands that must not replace the figures of a training
@@ -64,4 +65,5 @@ def take_folder(cfg: DictConfig, mode: str) -> None:
 def forget_metrics(cfg: DictConfig) -> None:
     """Removes the figures of an earlier run from the folder of a run that starts."""
     if cfg.hydra.output_subdir is not None:
-        (Path(str(cfg.hydra.runtime.output_dir)) / METRICS).unlink(missing_ok=True)
+        for name in (METRICS, *REPORT):
+            (Path(str(cfg.hydra.runtime.output_dir)) / name).unlink(missing_ok=True)

@@ -113,7 +113,7 @@ Benchmark = Literal[
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
     (bool, "clean fold_marks join_groups split_unspaced"),
-    (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot sublinear test"),
+    (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot report sublinear test"),
     (bool | None, "print_config"),
     (str, "dataset_name kind monitor name optimized_metric package"),
     (str | None, "device pattern prompt revision"),
@@ -139,6 +139,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
     (Positive, "dump_megabytes plain_steps questions rounds rows scored_rows searched_texts speed_texts steps texts"),
     (Positive, "validation_rows vocabulary"),
+    (Positive, "compared_texts described_texts listed_words mapped_words nearest_among others report_parts.features"),
     (Positive, "validation_candidates max_texts min_pair_count NearestWords.words size.words"),
     (Positive | None, "checkpoint_every_n_steps every_n_steps limit load_encoder.dim make_sample.rows max_pairs"),
     (Positive | None, "max_pairs_per_group max_trigrams max_words MineHardNegatives.pool ngram_buckets"),

@@ -28,12 +28,21 @@ from askagain.apps.devices import check_devices, device_count, device_type, trai
 from askagain.apps.next_steps import ENCODER, print_next_steps
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
-from askagain.apps.report import PREFIXES, prefixed, print_config, print_counts, print_metrics, write_metrics
+from askagain.apps.report import (
+    PREFIXES,
+    keep_metrics,
+    prefixed,
+    print_config,
+    print_counts,
+    print_metrics,
+    say_metrics,
+)
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
 from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
+from askagain.apps.run_report import Result, leave_report
 from askagain.apps.sweep import group_in_wandb
 from askagain.apps.variants import variants
-from askagain.apps.verdict import Outcome, baseline, published_lines, verdict
+from askagain.apps.verdict import Compared, Outcome, baseline, compared_with, published_lines, verdict
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
@@ -100,7 +109,7 @@ def train(cfg: DictConfig) -> float:
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
     print_next_steps(cfg, corpus)  # here, a report that is written is named
-    write_metrics(Path(cfg.paths.run_dir), metrics)
+    say_metrics(Path(cfg.paths.run_dir))
     return _chosen(cfg, metrics)
 
 
@@ -139,23 +148,25 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     raw = encoder.with_preprocessor(build(cfg, "raw"))
     own = build_own_metrics(cfg)
     columns: dict[str, Metrics] = {}
-    kept_ranks: dict[str, Ranks] = {}
     metrics = prefixed("data", counts)
+    all_ranks: dict[str, Ranks] = {}  # in the end, those on preprocessed text
     for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
         for split in _splits(corpus):
-            column, ranks = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            kept_ranks[split] = ranks  # in the end, those on preprocessed text
+            column, all_ranks[split] = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             columns[f"{PREFIXES[split]}, {heading}"] = column
             metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
     loggers = build_all(cfg, "logger")
     config = _loggable(cfg, counts, corpus)
     log_config(loggers, config)
     log_results(loggers, config, metrics, _chosen(cfg, metrics), step=0)
+    save_encoder(encoder, _encoder_folder(cfg))
+    compared = _show(cfg, corpus, columns, Outcome(all_ranks))
+    keep_metrics(Path(cfg.paths.run_dir), metrics)
+    worst = worst_ranked(encoder, corpus.ranking("validation"), all_ranks["validation"], **cfg.worst_ranked)
+    leave_report(cfg, corpus, Result(encoder, cfg.name, all_ranks, compared, worst), metrics, config, loggers, step=0)
     for logger in loggers:
         logger.finalize("success")
     finish(loggers, exit_code=0)
-    save_encoder(encoder, _encoder_folder(cfg))
-    _show(cfg, corpus, columns, Outcome(kept_ranks))
     return metrics
 
 
@@ -170,7 +181,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     trainer = _trainer(cfg)
     exit_code = 1
     try:
-        config = _loggable(cfg, counts, corpus) if trainer.is_global_zero and trainer.loggers else {}
+        config = _loggable(cfg, counts, corpus) if trainer.is_global_zero else {}
         log_config(trainer.loggers, config)
         if trainer.is_global_zero:
             note_logs(cfg, trainer.loggers)
@@ -178,7 +189,12 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
         metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
         if trainer.is_global_zero:
-            metrics |= _report(cfg, corpus, trainer, module, config)
+            of_ranking, result = _report(cfg, corpus, trainer, module, config)
+            metrics |= of_ranking
+            keep_metrics(Path(cfg.paths.run_dir), metrics)
+            leave_report(cfg, corpus, result, metrics, config, trainer.loggers, trainer.global_step)
+            for logger in trainer.loggers:
+                logger.finalize("success")
         exit_code = 0
         return metrics
     finally:
@@ -226,7 +242,7 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
 
 def _report(
     cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule, config: dict[str, Any]
-) -> Metrics:
+) -> tuple[Metrics, Result]:
     """Ranks with the encoder that was kept, prints its metrics beside those of the start, and returns both."""
     folder = _encoder_folder(cfg)
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
@@ -235,41 +251,36 @@ def _report(
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
     columns: dict[str, Metrics] = {}
-    kept_ranks: dict[str, Ranks] = {}
     metrics: Metrics = {}
-    start = None
+    start, epochs = None, []
     for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
-        start = hits_at_k.start_ranks
+        start, epochs = hits_at_k.start_ranks, hits_at_k.epochs
         columns["val, before training" if cfg.ckpt_path is None else "val, resumed"] = hits_at_k.start
         metrics = prefixed("start", hits_at_k.start)
-    kept = "trained" if trainer.global_step else "untrained"
+    kept, kept_after = "trained" if trainer.global_step else "untrained", None
     for checkpoint in best:
-        kept = f"best epoch ({checkpoint.best_epoch})"
+        kept, kept_after = f"best epoch ({checkpoint.best_epoch})", checkpoint.best_epoch + 1  # type: ignore[operator]
         metrics |= _epoch_metrics(checkpoint.metrics)
         metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
     metrics.pop(RATE, None)  # the run's rate is that of its last epoch
     own = build_own_metrics(cfg)
+    all_ranks: dict[str, Ranks] = {}
     for split in _splits(corpus):
         for variant in variants(cfg, encoder):
             column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
             if split == "validation":  # those of the test set are in metrics.json
                 columns[f"{PREFIXES[split]}, {variant.heading}"] = column
             metrics |= prefixed(variant.prefix + PREFIXES[split], column)
-        column, ranks = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
+        column, all_ranks[split] = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
         columns[f"{PREFIXES[split]}, {kept}"] = column
         metrics |= prefixed(PREFIXES[split], column)
-        kept_ranks[split] = ranks
-        if split == "validation" and trainer.loggers:
-            wanted = cfg.worst_ranked
-            worst = worst_ranked(encoder, corpus.ranking(split), ranks, wanted.rows, wanted.candidates)
-            log_worst_ranked(trainer.loggers, as_table(worst), trainer.global_step)
+    worst = worst_ranked(encoder, corpus.ranking("validation"), all_ranks["validation"], **cfg.worst_ranked)
+    log_worst_ranked(trainer.loggers, as_table(worst), trainer.global_step)
     encoder_metrics = {name: value for name, value in metrics.items() if not name.startswith("start/")}
     chosen = metrics.get(cfg.optimized_metric, math.nan)
     log_results(trainer.loggers, config, prefixed("best", encoder_metrics), chosen, trainer.global_step)
-    for logger in trainer.loggers:
-        logger.finalize("success")
-    _show(cfg, corpus, columns, Outcome(kept_ranks, start, trainer.num_training_batches))
-    return metrics
+    compared = _show(cfg, corpus, columns, Outcome(all_ranks, start, trainer.num_training_batches))
+    return metrics, Result(encoder, kept, all_ranks, compared, worst, epochs, kept_after)
 
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:
@@ -312,19 +323,22 @@ def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
     return {name: float(value) for name, value in logged.items() if name.startswith(("train/", "val/"))}
 
 
-def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outcome: Outcome) -> None:
+def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outcome: Outcome) -> list[Compared]:
+    """Prints what came of a run; returns what it was compared with on the validation rows."""
     title = f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}"
     kept = [metrics for name, metrics in columns.items() if name.startswith("val")][-1]
-    compared = baseline(cfg, corpus, list(outcome.kept))
+    beside = baseline(cfg, corpus, list(outcome.kept))
     rows = dict(columns)
-    if compared is not None:
-        rows |= {f"{PREFIXES[split]}, {compared.name}": metrics for split, metrics in compared.metrics.items()}
+    if beside is not None:
+        rows |= {f"{PREFIXES[split]}, {beside.name}": metrics for split, metrics in beside.metrics.items()}
     order = sorted(rows, key=lambda name: name.startswith("test"))
     print_metrics(title, {name: rows[name] for name in order}, cfg.metric.name, cfg.ties)
+    compared = compared_with(cfg, outcome, beside)
     for line in verdict(cfg, outcome, compared):
         print(line)
     for line in published_lines(corpus.ranking("validation").path.parent, kept):
         print(line)
+    return compared["validation"]
 
 
 def _encoder_folder(cfg: DictConfig) -> Path:

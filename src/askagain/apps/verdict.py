@@ -17,7 +17,7 @@ from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.ranking.metrics import Metrics, per_query_metrics
 from askagain.ranking.ranks import Ranks
-from askagain.ranking.significance import compare, intervals
+from askagain.ranking.significance import Comparison, compare, intervals
 
 FEW_STEPS = 10  # an epoch
 UNSURE = 0.05  # a difference with such a p or more may be chance
@@ -72,9 +72,29 @@ def baseline(cfg: DictConfig, corpus: Corpus, splits: Sequence[str]) -> Baseline
     )
 
 
-def verdict(cfg: DictConfig, outcome: Outcome, compared: Baseline | None) -> list[str]:
+class Compared(NamedTuple):
+    """What the encoder is compared with on a ranking set: its ranks, and the paired `test` of the encoder."""
+
+    name: str
+    ranks: Ranks
+    test: Comparison
+
+
+def compared_with(cfg: DictConfig, outcome: Outcome, beside: Baseline | None) -> dict[str, list[Compared]]:
+    """Compares the encoder on each ranking set with its start and with the baseline, where there are such."""
+    compared: dict[str, list[Compared]] = {}
+    for split, kept in outcome.kept.items():
+        values = _per_query(cfg, kept)[1]
+        compared[split] = [
+            Compared(name, ranks, compare(values, _per_query(cfg, ranks)[1], cfg.comparison.resamples, cfg.seed))
+            for name, ranks in _others(outcome, beside, split, cfg.ckpt_path is not None)
+        ]
+    return compared
+
+
+def verdict(cfg: DictConfig, outcome: Outcome, compared: Mapping[str, Sequence[Compared]]) -> list[str]:
     """Lines that say how good the encoder is on each ranking set, and whether it beats its start and the baseline."""
-    lines = [line for split in outcome.kept for line in _split_verdict(cfg, outcome, compared, split)]
+    lines = [line for split, others in compared.items() for line in _split_verdict(cfg, outcome, others, split)]
     steps = outcome.steps_per_epoch
     if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
         size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
@@ -82,7 +102,7 @@ def verdict(cfg: DictConfig, outcome: Outcome, compared: Baseline | None) -> lis
     return lines
 
 
-def _split_verdict(cfg: DictConfig, outcome: Outcome, compared: Baseline | None, split: str) -> list[str]:
+def _split_verdict(cfg: DictConfig, outcome: Outcome, compared: Sequence[Compared], split: str) -> list[str]:
     name, values = _per_query(cfg, outcome.kept[split])
     decides = name == cfg.metric.name.removeprefix("val/")
     sign = -1 if decides and cfg.metric.mode == "min" else 1  # another metric than MRR may be better if it is smaller
@@ -90,9 +110,8 @@ def _split_verdict(cfg: DictConfig, outcome: Outcome, compared: Baseline | None,
     low, high = intervals({name: values}, settings.confidence, settings.resamples, cfg.seed)[name]
     interval = f"{100 * settings.confidence:g} % interval {low:.4f} to {high:.4f}"
     lines = [f"{name} on {len(values):,} {split} rows: {values.mean():.4f}, {interval}"]
-    for label, ranks in _others(outcome, compared, split, cfg.ckpt_path is not None):
+    for label, ranks, comparison in compared:
         others = _per_query(cfg, ranks)[1]
-        comparison = compare(values, others, cfg.comparison.resamples, cfg.seed)
         gain = sign * comparison.difference
         what = "no clear difference from"
         if comparison.p < UNSURE:
@@ -113,12 +132,12 @@ def _per_query(cfg: DictConfig, ranks: Ranks) -> tuple[str, np.ndarray]:
     return (name, values[name]) if name in values else ("mrr", values["mrr"])
 
 
-def _others(outcome: Outcome, compared: Baseline | None, split: str, is_resumed: bool) -> Iterator[tuple[str, Ranks]]:
+def _others(outcome: Outcome, beside: Baseline | None, split: str, is_resumed: bool) -> Iterator[tuple[str, Ranks]]:
     """What the encoder is compared with on a ranking set."""
     if outcome.start is not None and split == "validation":
         yield "the checkpoint" if is_resumed else "before training", outcome.start
-    if compared is not None:
-        yield f"{compared.name} on the same text", compared.ranks[split]
+    if beside is not None:
+        yield f"{beside.name} on the same text", beside.ranks[split]
 
 
 def published_lines(folder: Path, metrics: Mapping[str, float]) -> list[str]:

@@ -17,6 +17,7 @@ from askagain.cli.duplicates import duplicates
 from askagain.cli.export import export
 from askagain.cli.fetch import fetch
 from askagain.cli.index import add, index, info, remove
+from askagain.cli.report import report
 from askagain.cli.search import search
 from askagain.cli.serve import serve
 from askagain.cli.threshold import threshold
@@ -29,6 +30,7 @@ EXTRAS = {
     **dict.fromkeys(("faiss", "polars", "sklearn"), "search"),
     **dict.fromkeys(("filelock", "lxml", "requests"), "data"),
     **dict.fromkeys(("hydra", "omegaconf", "pydantic", "pytorch_lightning", "torch"), "train"),
+    **dict.fromkeys(("altair", "jinja2", "vl_convert"), "report"),
     "gensim": "vectors",
     **dict.fromkeys(("httptools", "prometheus_client", "starlette", "uvicorn"), "server"),
 }
@@ -52,7 +54,7 @@ def askagain() -> None:
     """
 
 
-for verb in (convert, fetch, describe, index, add, remove, info, search, duplicates, threshold, export, serve):
+for verb in (convert, fetch, describe, report, index, add, remove, info, search, serve, duplicates, threshold, export):
     askagain.add_command(verb)
 
 

@@ -1,7 +1,7 @@
 """Counts what is in the files of a corpus, and what they share."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,15 +76,19 @@ class Facts:
 
 def describe(files: CorpusFiles, cache: Cache) -> Facts:
     """Reads all files of a corpus; raises InputError where there is none, or one has a bad line."""
-    facts = Facts()
     stores: dict[str, TokenStore] = {}
     for name, columns in STORES.items():
         path = getattr(files, name)
         if path is not None:
             stores[name] = TokenStore(path, columns, "error", cache, None if name == "corpus" else "\t")
-            facts.files.append(_file_facts(path.name, stores[name]))
     if not stores:
         raise InputError("none of train.tsv, validation.tsv, test.tsv and corpus.txt is there")
+    return describe_stores(stores)
+
+
+def describe_stores(stores: Mapping[str, TokenStore]) -> Facts:
+    """Counts what is in the files of a corpus that are open already, by the names in `STORES`; at least one."""
+    facts = Facts(files=[_file_facts(store.path.name, store) for store in stores.values()])
     for ranking in (name for name in ("validation", "test") if name in stores):
         held_out = stores[ranking].hashes[np.unique(_asked(stores[ranking]))]
         for other, store in stores.items():
@@ -104,7 +108,7 @@ def describe(files: CorpusFiles, cache: Cache) -> Facts:
     known = _words_of(trained) if "validation" in stores or "test" in stores else set()
     for name in ("validation", "test"):
         if name in stores:
-            facts.rankings.append(_ranking_facts(getattr(files, name).name, stores[name], stores.get("train"), known))
+            facts.rankings.append(_ranking_facts(stores[name].path.name, stores[name], stores.get("train"), known))
     return facts
 
 

@@ -92,7 +92,7 @@ def labelled_counts(encoder: BagEncoder, data: Path) -> tuple[PairCounts, PairCo
     vectors = encoder.encode(list(numbers), normalize=True, show_progress=True)
     found = []
     for name in ("validation", "test"):
-        groups = _groups(rows.get(name, []), len(numbers))
+        groups = groups_of_pairs(rows.get(name, []), len(numbers))
         found.append(count_pairs(vectors, groups) if groups else None)
     if found[0] is None:
         raise InputError(f"{files.validation}: no row has a question and a duplicate that differ")
@@ -101,7 +101,11 @@ def labelled_counts(encoder: BagEncoder, data: Path) -> tuple[PairCounts, PairCo
     return found[0], found[1]
 
 
-def _groups(rows: list[list[int]], texts: int) -> list[np.ndarray]:
+def groups_of_pairs(rows: Sequence[Sequence[int]], texts: int) -> list[np.ndarray]:
+    """The texts of each group, where the first two of each row are in one group; rows of one text are left out.
+
+    `texts`: how many there are in all.
+    """
     pairs = np.array([row[:2] for row in rows if len(row) > 1 and row[0] != row[1]], dtype=np.int64).reshape(-1, 2)
     group_of = joined_groups(Bags(pairs.ravel(), np.arange(len(pairs) + 1) * 2), texts)
     members = np.unique(pairs)

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from scipy.sparse import csr_array
-from torch.nn.utils.rnn import pad_sequence
 
 from askagain.files.progress import counted_progress, with_progress
 from askagain.models.bag_encoder import unit_vectors
 from askagain.ranking.products import products
+
+if TYPE_CHECKING:  # ranks that are there already are read without PyTorch
+    import torch
 
 ROWS_PER_BLOCK = 256
 PAIRS_COMPARED = 1 << 14  # pairs of vectors compared value by value at a time: bounds the memory
@@ -53,6 +55,8 @@ def rank_duplicates(
     Raises:
         InputError: a vector has a value that is not finite.
     """
+    import torch
+
     units = torch.from_numpy(unit_vectors(vectors))  # [texts, dim]
     lengths = np.diff(offsets)
     above = np.zeros(len(lengths), dtype=np.int64)
@@ -94,8 +98,11 @@ def level_starts(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _rank_block(
-    units: torch.Tensor, ids: np.ndarray, offsets: np.ndarray, gathered: torch.Tensor
+    units: "torch.Tensor", ids: np.ndarray, offsets: np.ndarray, gathered: "torch.Tensor"
 ) -> tuple[np.ndarray, np.ndarray]:
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
     rows = torch.from_numpy(ids[offsets[0] : offsets[-1]].astype(np.int64)).split(np.diff(offsets).tolist())
     leads = units.new_full((len(rows), len(gathered) - 1), float("-inf"))  # [rows, negatives] over the duplicate
     for lead, texts in zip(leads, rows, strict=True):
@@ -111,5 +118,5 @@ def _rank_block(
     return (leads > 0).sum(dim=1).numpy(), (leads == 0).sum(dim=1).numpy()
 
 
-def _scores(candidates: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
+def _scores(candidates: "torch.Tensor", question: "torch.Tensor") -> "torch.Tensor":
     return candidates @ question  # cosines, [candidates]

@@ -4,7 +4,9 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
@@ -14,7 +16,7 @@ from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.models.bag_encoder import BagEncoder
-from askagain.ranking.metrics import Metrics, OwnMetrics
+from askagain.ranking.metrics import Metrics, OwnMetrics, per_query_metrics
 from askagain.ranking.ranks import Ranks
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ class HitsAtK(Callback):
     `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` and
     `start_ranks` are the metrics and ranks before the first epoch of this run, `latest` the newest metrics. With
     `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
+
+    `epochs` is what a report draws, from the start on, and is part of checkpoints: a resumed run has the epochs before
+    it. Each has the number of epochs `trained` until then, its `losses` by name and, where it was ranked, the `rows`
+    and the `moments` of Hits@K and MRR: their mean over rows, and the mean of their squares.
     """
 
     def __init__(self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None) -> None:
@@ -42,6 +48,13 @@ class HitsAtK(Callback):
         self.start: Metrics = {}
         self.latest: Metrics = {}
         self.start_ranks: Ranks | None = None
+        self.epochs: list[dict[str, Any]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = list(state_dict["epochs"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks with the initial weights, or with those that training resumes from.
@@ -58,6 +71,8 @@ class HitsAtK(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the metrics of the start, at the step that training starts or goes on from."""
+        if not self.epochs and self.start_ranks is not None:
+            self.epochs.append({"trained": trainer.current_epoch, "losses": {}, **self._moments(self.start_ranks)})
         for logger in trainer.loggers:
             logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
 
@@ -70,12 +85,14 @@ class HitsAtK(Callback):
         if not encoder.is_finite:
             self._end_diverged(trainer, pl_module)
             return
+        losses = {"loss": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
+        self.epochs.append({"trained": trainer.current_epoch + 1, "losses": losses})
         if not is_validated(trainer):
             return
-        metrics, _ = self._rank(trainer, encoder, "validation")
+        metrics, ranks = self._rank(trainer, encoder, "validation")
         self.latest = metrics
-        losses = {"loss": float(pl_module.epoch_loss)}  # type: ignore[arg-type]
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
+        self.epochs[-1] |= self._moments(ranks)
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
         _log(pl_module, "val", metrics)
 
@@ -95,6 +112,13 @@ class HitsAtK(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         _log(pl_module, "test", self._rank(trainer, pl_module.encoder, "test")[0])  # type: ignore[arg-type]
+
+    def _moments(self, ranks: Ranks) -> dict[str, Any]:
+        """What intervals of the metrics are made of."""
+        values = per_query_metrics(ranks, self.ks, self.ties)
+        drawn = {name: value for name, value in values.items() if name.startswith("hits@") or name == "mrr"}
+        moments = {name: [float(np.mean(value)), float(np.mean(value**2))] for name, value in drawn.items()}
+        return {"rows": len(values["mrr"]), "moments": moments}
 
     def _rank(self, trainer: Trainer, encoder: BagEncoder, split: str) -> tuple[Metrics, Ranks]:
         ranking: TokenStore = trainer.datamodule.ranking(split)  # type: ignore[attr-defined]
