@@ -78,10 +78,11 @@ class Access:
             raise ApiError(403, "questions can be changed only where the server was started with --token-file")
         given = _given_token(headers.get("authorization", ""))
         if given is None or not hmac.compare_digest(_digest(given), _digest(self.token)):
+            # Chromium asks for a password only where Basic stands alone: a list with Bearer is unknown to it.
             raise ApiError(
                 401,
                 "a token is needed: send the header Authorization: Bearer TOKEN",
-                headers={"www-authenticate": 'Bearer, Basic realm="askagain", charset="UTF-8"'},
+                headers={"www-authenticate": 'Basic realm="askagain", charset="UTF-8"'},
             )
 
 
