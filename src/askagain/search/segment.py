@@ -132,7 +132,7 @@ def write_segment(
         schema = {"id": pl.String, "text": pl.String, "encoded": pl.String}
         table = pl.DataFrame(dict(zip(schema, map(list, columns), strict=True)), schema=schema)
         table.write_ipc(temporary / QUESTIONS, compression="uncompressed")
-        np.save(temporary / MOMENTS, _moments(vectors))
+        np.save(temporary / MOMENTS, moments(vectors))
         if terms is not None:
             for name, array in zip(TERMS, (terms.data, terms.indices, terms.indptr), strict=True):
                 np.save(temporary / f"{name}.npy", array)
@@ -141,11 +141,12 @@ def write_segment(
         write_checksums(temporary)
 
 
-def _moments(vectors: np.ndarray) -> np.ndarray:
-    moments = np.zeros((1 + vectors.shape[1], vectors.shape[1]))
-    moments[0] = vectors.sum(axis=0, dtype=np.float64)
-    moments[1:] = vectors.T @ vectors
-    return moments
+def moments(vectors: np.ndarray) -> np.ndarray:
+    """The sum of [n, dim] vectors, and below it the sum of their outer products: [1 + dim, dim] float64."""
+    sums = np.zeros((1 + vectors.shape[1], vectors.shape[1]))
+    sums[0] = vectors.sum(axis=0, dtype=np.float64)
+    sums[1:] = vectors.T @ vectors
+    return sums
 
 
 def _read_questions(path: Path) -> "pl.DataFrame":

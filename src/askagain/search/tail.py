@@ -1,12 +1,14 @@
 """The tail of an index: questions of its journal, which are in memory until they become a segment."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from askagain.search.nearest import MORE, Approximation, best_by_exact_vectors
 from askagain.search.questions import Question
+from askagain.search.segment import moments
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -24,7 +26,6 @@ class Tail:
     def __init__(self, dim: int) -> None:
         self._questions: list[Question] = []
         self._vectors = np.zeros((64, dim), dtype=np.float32)
-        self._moments = np.zeros((1 + dim, dim))
         self._rows: dict[str, int] = {}  # the last one of each id
         self._terms: tuple[LexicalRanker, csc_array] | None = None
         self._count = 0
@@ -35,7 +36,7 @@ class Tail:
         Both share their memory, so that only the longest one may be extended.
         """
         longer = Tail.__new__(Tail)
-        longer.__dict__.update(self.__dict__)
+        longer.__dict__.update({name: value for name, value in self.__dict__.items() if name != "moments"})
         longer._count = self._count + len(questions)
         if longer._count > len(self._vectors):
             longer._vectors = np.zeros((2 * longer._count, self._vectors.shape[1]), dtype=np.float32)
@@ -43,9 +44,6 @@ class Tail:
         longer._vectors[self._count : longer._count] = vectors
         self._questions += questions
         self._rows.update((question.id, self._count + place) for place, question in enumerate(questions))
-        longer._moments = self._moments + np.concatenate(
-            [vectors.sum(axis=0, dtype=np.float64, keepdims=True), vectors.T.astype(np.float64) @ vectors]
-        )
         longer._terms = None
         return longer
 
@@ -62,10 +60,10 @@ class Tail:
         """None: all vectors are compared."""
         return None
 
-    @property
+    @cached_property
     def moments(self) -> np.ndarray:
         """See `Segment.moments`."""
-        return self._moments
+        return moments(self._vectors[: self._count])
 
     def question(self, row: int) -> Question:
         return self._questions[row]

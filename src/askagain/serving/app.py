@@ -4,10 +4,11 @@ import asyncio
 import hashlib
 import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -229,15 +230,15 @@ async def _keep_up(index: ServedIndex) -> None:
         if not index.writer.needs_upkeep:
             continue
         command = [sys.executable, "-m", "askagain.serving.upkeep", str(index.folder)]
-        process = await asyncio.create_subprocess_exec(
-            *command, env=one_thread, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        # Not by asyncio: uvloop forks, and a thread that is in OpenBLAS meanwhile never comes out of it.
+        process = await asyncio.to_thread(
+            subprocess.Popen, command, env=one_thread, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
-            _, said = await process.communicate()
+            _, said = await asyncio.to_thread(process.communicate)
         except asyncio.CancelledError:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
+            process.terminate()
+            process.wait()
             raise
         if process.returncode:
             lines = said.decode("utf-8", "replace").strip().splitlines()
