@@ -1,4 +1,4 @@
-"""`python -m askagain.serving.health PORT TOKEN_FILE`: status 0 if the server on this machine answers, else a line and 1.
+"""`python -m askagain.serving.health PORT TOKEN_FILE`: status 0 if the server here answers, else a line and 1.
 
 What a container asks to see whether it is well. Where the server listens beyond this machine, health needs the token
 as everything does.
