@@ -157,3 +157,16 @@ def test_a_token_that_others_may_read_is_said(index, tmp_path):
             os.kill(process.pid, signal.SIGTERM)
             assert process.wait(20) == 0
             assert ("chmod 600" in process.stderr.read()) == is_said
+
+
+def test_an_index_is_served_where_nothing_else_can_be_written(index):
+    code = (
+        "import sys, tempfile; from askagain.cli.main import main\n"
+        "def none(*args, **rest): raise FileNotFoundError('No usable temporary directory found')\n"
+        "tempfile.mkdtemp = none; main()"
+    )
+    command = [sys.executable, "-c", code, "serve", index, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert any("answers" in line for line in process.stdout)
+        process.terminate()
+        assert process.wait(20) == 0

@@ -235,3 +235,16 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(serve, index, monkeypat
     ids = {question.id for question in Index(index).questions()}
     assert {"before", "after"} <= ids and "lost" not in ids
     assert server.call("DELETE", "/questions/before", headers=AUTHORIZED).status_code == 200
+
+
+def test_a_folder_that_the_server_may_not_write_to_is_told(serve, index, monkeypatch):
+    import os
+
+    server = serve(index)
+
+    def not_allowed(*_args, **_rest):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "pwrite", not_allowed)
+    answer = server.post("/questions", {"questions": [{"text": "vim"}]})
+    assert answer.status_code == 503 and "may not write" in answer.json()["error"]["message"]

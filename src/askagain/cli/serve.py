@@ -1,7 +1,7 @@
 """`askagain serve`: indexes over HTTP, with a page to try them."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,8 @@ def _indexes(
         raise InputError("--corpus is for a run; an index has its questions already")
     if len(runs) > 1 and out is not None:
         raise InputError("-o keeps the index of one run; make the others with askagain index")
-    with tempfile.TemporaryDirectory(prefix="askagain-") as temporary:
+    # Indexes are served without a folder for temporary files, where none can be written.
+    with tempfile.TemporaryDirectory(prefix="askagain-") if runs and out is None else nullcontext("") as temporary:
         places = []
         for number, folder in enumerate(folders):
             place = folder

@@ -1,6 +1,7 @@
 """What the server does with an index, apart from HTTP."""
 
 import base64
+import errno
 import json
 import re
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from askagain.serving.messages import DuplicatesRequest, EmbeddingsRequest, NewQ
 from askagain.text.fields import Fields
 
 WHITE_SPACE = re.compile(r"\s+")
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 TEXTS_AT_A_TIME = 64  # between which other threads have their turn
 
 
@@ -216,6 +218,8 @@ def _not_written(error: Exception) -> Exception:
     """What a client is told of changes that could not be written, none of which holds."""
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return ApiError(507, "the disk is full; nothing was changed")
+    if isinstance(error, OSError) and error.errno in NOT_ALLOWED:
+        return ApiError(503, "the server may not write to the folder of the index; give it to the server's user")
     if isinstance(error, InputError):
         return ApiError(503, f"the index cannot be written now: {error}", {"retry-after": "5"})
     return error
