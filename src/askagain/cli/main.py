@@ -32,7 +32,7 @@ EXTRAS = {
     **dict.fromkeys(("hydra", "omegaconf", "pydantic", "pytorch_lightning", "torch"), "train"),
     **dict.fromkeys(("altair", "jinja2", "vl_convert"), "report"),
     "gensim": "vectors",
-    **dict.fromkeys(("httptools", "prometheus_client", "starlette", "uvicorn"), "server"),
+    **dict.fromkeys(("httptools", "orjson", "prometheus_client", "starlette", "uvicorn"), "server"),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -1,5 +1,6 @@
 """`askagain serve`: indexes over HTTP, with a page to try them."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -92,6 +93,7 @@ def serve(
             rule = "the token adds and removes questions" if token is not None else "read only: no --token-file"
             click.echo(f"{address} answers ({rule}; Ctrl-C ends it)")
 
+        sys.setswitchinterval(limits.switch_seconds)
         make_server(app, limits, metrics, ready).run(sockets=[listening])
     click.echo("ended")
 

@@ -1,8 +1,9 @@
 """Hits as records of figures, as `askagain search --json` and the server give them."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from askagain.models.bag_encoder import SHORTEST, BagEncoder
 from askagain.search.snapshot import Hit
 
 EXPLAINED = 3  # parts of an explanation
+KEPT_TEXTS = 2_048  # whose words are at hand
 CHUNK = re.compile(r"[^\W_]+", re.UNICODE)  # what may be a word of a text
 
 
@@ -40,31 +42,56 @@ class WordShares:
     """What each word of a text adds to its cosine with a question.
 
     The features of a word are those that it has alone, its letter n-grams among them; what word pairs add is left out.
+    Texts that were asked for lately are kept: while somebody types, the same ones are found again and again.
     """
 
     def __init__(self, encoder: BagEncoder) -> None:
         self._encoder = BagEncoder(encoder.preprocessor, encoder.features, encoder.table, "sum", normalize=False)
+        self._known: OrderedDict[tuple[str, str], _Words] = OrderedDict()
 
-    def __call__(self, questions: Sequence[str], found: Sequence[Sequence[Hit]]) -> list[list[list[tuple[str, float]]]]:
-        """The text of each hit of each question, cut into words and what stands between them, with their shares."""
-        pieces = [[_pieces(hit.text) for hit in hits] for hits in found]
-        words = dict.fromkeys(piece for texts in pieces for text in texts for piece, is_word in text if is_word)
-        places = {word: place for place, word in enumerate(words)}
-        vectors = self._encoder.encode([*questions, *words, *(hit.encoded for hits in found for hit in hits)])
-        asked, word_vectors, texts_vectors = np.split(vectors, [len(questions), len(questions) + len(words)])
-        asked = asked / np.maximum(np.linalg.norm(asked, axis=1, keepdims=True), SHORTEST)
-        lengths = iter(np.maximum(np.linalg.norm(texts_vectors, axis=1), SHORTEST).tolist())
-        shares = []
-        for vector, texts in zip(asked, pieces, strict=True):
-            products = (word_vectors @ vector).tolist()
-            shares.append([_shares(text, places, products, next(lengths)) for text in texts])
+    def __call__(self, questions: np.ndarray, found: Sequence[Sequence[Hit]]) -> list[list[list[tuple[str, float]]]]:
+        """The text of each hit of each question, cut into words and what stands between them, with their shares.
+
+        `questions`: the vectors of the questions, of length 1: [questions, dim].
+        """
+        self._learn({(hit.text, hit.encoded) for hits in found for hit in hits})
+        shares = [
+            [self._known[hit.text, hit.encoded].shares(vector) for hit in hits]
+            for vector, hits in zip(questions, found, strict=True)
+        ]
+        while len(self._known) > KEPT_TEXTS:
+            self._known.popitem(last=False)
         return shares
 
+    def _learn(self, texts: Iterable[tuple[str, str]]) -> None:
+        """Keeps the words of texts, each as it is shown and as the encoder read it."""
+        new = []
+        for text in texts:
+            if text in self._known:
+                self._known.move_to_end(text)
+            else:
+                new.append(text)
+        if not new:
+            return
+        pieces = [_pieces(shown) for shown, _ in new]
+        words = dict.fromkeys(piece for text in pieces for piece, is_word in text if is_word)
+        places = {word: place for place, word in enumerate(words)}
+        vectors = self._encoder.encode([*words, *(encoded for _, encoded in new)])
+        lengths = np.maximum(np.linalg.norm(vectors[len(words) :], axis=1), SHORTEST)
+        for text, cut, length in zip(new, pieces, lengths.tolist(), strict=True):
+            rows = [places[piece] for piece, is_word in cut if is_word]
+            self._known[text] = _Words(cut, vectors[rows] / length)
 
-def _shares(
-    pieces: Sequence[tuple[str, bool]], places: Mapping[str, int], products: Sequence[float], length: float
-) -> list[tuple[str, float]]:
-    return [(piece, round(products[places[piece]] / length, 4) if is_word else 0.0) for piece, is_word in pieces]
+
+class _Words(NamedTuple):
+    """The pieces of a text, and the vectors of the words among them divided by the length of the text's."""
+
+    pieces: list[tuple[str, bool]]
+    vectors: np.ndarray
+
+    def shares(self, question: np.ndarray) -> list[tuple[str, float]]:
+        products = iter(np.round(self.vectors @ question, 4).tolist())
+        return [(piece, next(products) if is_word else 0.0) for piece, is_word in self.pieces]
 
 
 def _pieces(text: str) -> list[tuple[str, bool]]:

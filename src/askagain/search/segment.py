@@ -66,23 +66,20 @@ class Segment:
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
         """The row of each of the ids that are here."""
-        import polars as pl
-
         hashes, order = self._sorted_hashes
-        own = self.questions["id"]
-        wanted = pl.Series(ids, dtype=pl.String).hash().to_numpy()
+        wanted = np.fromiter(map(hash, ids), np.int64, len(ids))
         starts, ends = np.searchsorted(hashes, wanted), np.searchsorted(hashes, wanted, side="right")
         return {
             one: row
             for one, start, end in zip(ids, starts.tolist(), ends.tolist(), strict=True)
             for row in order[start:end].tolist()
-            if own[row] == one
+            if self.questions["id"][row] == one
         }
 
     @cached_property
     def _sorted_hashes(self) -> tuple[np.ndarray, np.ndarray]:
         """The hashes of all ids in rising order, and the row of each."""
-        hashes = self.questions["id"].hash().to_numpy()
+        hashes = np.fromiter(map(hash, self.questions["id"]), np.int64, len(self))
         order = np.argsort(hashes, kind="stable")
         return hashes[order], order
 

@@ -5,13 +5,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from askagain.errors import InputError
 from askagain.search.index_writer import IdMissingError, IdTakenError
 from askagain.search.journal import Change
 from askagain.serving.batching import Batcher
-from askagain.serving.errors import ApiError
+from askagain.serving.errors import JSON, ApiError, json_response
 from askagain.serving.limits import Limits
 from askagain.serving.messages import (
     AddAnswer,
@@ -31,7 +31,6 @@ from askagain.serving.metrics import ServerMetrics
 from askagain.serving.operations import Operation, Parameter
 from askagain.serving.service import Search, ServedIndex, Write, search_together, write_together
 
-JSON = "application/json"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 FLAGS = {"1": True, "true": True, "0": False, "false": False, "": False}
 ID_OF_PATH = Parameter("id", "path", "The question's own id.", is_required=True)
@@ -59,7 +58,9 @@ class Api:
         )
         # Long work has a thread of its own, so that searches do not wait for it.
         self._heavy: Batcher[Callable[[], bytes], bytes] = Batcher("heavy", _call_each, limits.heavy, 1)
-        self._writes: Batcher[Write, None] = Batcher("write", write_together, limits.writes, limits.writes_at_once)
+        self._writes: Batcher[Write, None] = Batcher(
+            "write", write_together, limits.writes, limits.writes_at_once, limits.write_pause
+        )
         for name, queue in (("search", self._searches), ("heavy", self._heavy), ("write", self._writes)):
             metrics.watch_queue(name, lambda queue=queue: queue.waiting)  # type: ignore[misc]
         for index in indexes:
@@ -136,7 +137,7 @@ class Api:
     async def _search(self, message: SearchRequest) -> Response:
         index = self._index(message.index)
         index.check(message)
-        return JSONResponse(await self._searches(Search(index, message)))
+        return json_response(await self._searches(Search(index, message)))
 
     async def duplicates(self, _request: Request, message: DuplicatesRequest) -> Response:
         index = self._index(message.index)
@@ -157,7 +158,7 @@ class Api:
             ) from error
         self._metrics.added.inc(len(questions))
         ids = [question.id for question in questions]
-        return JSONResponse({"ids": ids, "questions": len(index.index)}, 201)
+        return json_response({"ids": ids, "questions": len(index.index)}, 201)
 
     async def remove(self, request: Request, _message: None) -> Response:
         index, question_id = self._index(request.query_params.get("index")), request.path_params["id"]
@@ -166,19 +167,19 @@ class Api:
         except IdMissingError as error:
             raise ApiError(404, f"the id {question_id} is not in the index") from error
         self._metrics.removed.inc()
-        return JSONResponse({"removed": question_id, "questions": len(index.index)})
+        return json_response({"removed": question_id, "questions": len(index.index)})
 
     async def models(self, _request: Request, _message: None) -> Response:
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "askagain"} for name in self.indexes]
-        return JSONResponse({"object": "list", "data": models})
+        return json_response({"object": "list", "data": models})
 
     async def list_indexes(self, _request: Request, _message: None) -> Response:
-        return JSONResponse({"indexes": [index.info() for index in self.indexes.values()]})
+        return json_response({"indexes": [index.info() for index in self.indexes.values()]})
 
     async def health(self, _request: Request, _message: None) -> Response:
         questions = sum(len(index.index) for index in self.indexes.values())
         status = "ending" if self.is_ending else "ok"
-        return JSONResponse({"status": status, "questions": questions}, 503 if self.is_ending else 200)
+        return json_response({"status": status, "questions": questions}, 503 if self.is_ending else 200)
 
     async def metrics(self, _request: Request, _message: None) -> Response:
         return Response(self._metrics.text(), headers={"content-type": PROMETHEUS})

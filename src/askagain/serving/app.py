@@ -18,15 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from askagain.errors import InputError
 from askagain.serving.access import Access, SecurityMiddleware
-from askagain.serving.api import JSON, Api, validated
+from askagain.serving.api import Api, validated
 from askagain.serving.batching import FullError
-from askagain.serving.errors import ApiError, error_response
+from askagain.serving.errors import JSON, ApiError, error_response, json_response
 from askagain.serving.limits import Limits
 from askagain.serving.metrics import ServerMetrics
 from askagain.serving.openapi import openapi, openapi_page
@@ -70,7 +70,7 @@ def build_app(
     routes = [Route(one.path, _endpoint(one, access, limits), methods=[one.method]) for one in operations]
     routes += [Route(f"/{path}", _static(name)) for path, name in PAGE.items()]
     routes += [
-        Route("/openapi.json", lambda _: JSONResponse(document)),
+        Route("/openapi.json", lambda _: json_response(document)),
         Route("/docs", lambda _: HTMLResponse(openapi_page(document))),
     ]
     middleware = [

@@ -22,6 +22,7 @@ class Batcher(Generic[Item, Result]):
         function: Takes items and returns a result, or an exception, for each.
         most_waiting: Items and what they count as, beyond which `FullError` is raised.
         most_at_once: that the function is given.
+        pause: seconds in which further items may come before the function is called.
     """
 
     def __init__(
@@ -30,9 +31,11 @@ class Batcher(Generic[Item, Result]):
         function: Callable[[Sequence[Item]], Sequence[Result | BaseException | None]],
         most_waiting: int,
         most_at_once: int,
+        pause: float = 0.0,
     ) -> None:
         self._function = function
         self._most_waiting, self._most_at_once = most_waiting, most_at_once
+        self._pause = pause
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._queue: deque[tuple[Item, int, asyncio.Future]] = deque()
         self._worker: asyncio.Task | None = None
@@ -52,6 +55,8 @@ class Batcher(Generic[Item, Result]):
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while self._queue:
+            if self._pause:
+                await asyncio.sleep(self._pause)
             taken = [self._queue.popleft()]
             size = taken[0][1]
             while self._queue and size + self._queue[0][1] <= self._most_at_once:

@@ -1,10 +1,13 @@
-"""What a client is told of a request that is not answered, in the form that OpenAI's clients read."""
+"""Answers in JSON, and what a client is told of a request that is refused, in the form that OpenAI's clients read."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import JSONResponse
+import orjson
+from starlette.responses import Response
+
+JSON = "application/json"
 
 
 class ApiError(Exception):
@@ -21,6 +24,16 @@ def error_body(status: int, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": HTTPStatus(status).phrase}}
 
 
-def error_response(error: ApiError) -> JSONResponse:
+def error_response(error: ApiError) -> Response:
     """The answer to a request that is refused."""
-    return JSONResponse(error_body(error.status, str(error)), error.status, error.headers)
+    return json_response(error_body(error.status, str(error)), error.status, error.headers)
+
+
+def json_bytes(content: Any) -> bytes:
+    """JSON of dictionaries, lists, numbers and arrays."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON."""
+    return Response(json_bytes(content), status, headers, JSON)

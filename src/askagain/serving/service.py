@@ -2,7 +2,6 @@
 
 import base64
 import errno
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from askagain.search.index_writer import IndexWriter
 from askagain.search.journal import Change
 from askagain.search.questions import Question
 from askagain.search.snapshot import Hit, Snapshot
-from askagain.serving.errors import ApiError
+from askagain.serving.errors import ApiError, json_bytes
 from askagain.serving.messages import DuplicatesRequest, EmbeddingsRequest, NewQuestion, SearchRequest
 from askagain.text.fields import Fields
 
@@ -98,9 +97,8 @@ class ServedIndex:
             answers.append({"question": request.question, "index": self.name, "hits": records})
         marked = [place for place, request in enumerate(requests) if request.words]
         if marked:
-            shares = self._word_shares(
-                [requests[place].question for place in marked], [found[place] for place in marked]
-            )
+            vectors = self._encoder.encode([requests[place].question for place in marked], normalize=True)
+            shares = self._word_shares(vectors, [found[place] for place in marked])
             for place, texts in zip(marked, shares, strict=True):
                 for record, pieces in zip(answers[place]["hits"], texts, strict=True):
                     record["words"] = pieces
@@ -132,7 +130,7 @@ class ServedIndex:
                         ],
                     }
                 )
-        return _json({"threshold": threshold, "index": self.name}, "results", results)
+        return json_bytes({"threshold": threshold, "index": self.name, "results": results})
 
     def embeddings(self, request: EmbeddingsRequest) -> bytes:
         """An `EmbeddingsAnswer` as JSON; raises InputError for more dimensions than there are."""
@@ -146,10 +144,10 @@ class ServedIndex:
             vectors = encoder.encode(block, normalize=True, dim=request.dimensions)
             tokens += int(encoder.tokenize(block).lengths.sum())
             for place, vector in enumerate(vectors, start=start):
-                embedding = _base64(vector) if request.encoding_format == "base64" else vector.tolist()
+                embedding = _base64(vector) if request.encoding_format == "base64" else vector
                 data.append({"object": "embedding", "index": place, "embedding": embedding})
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return _json({"object": "list", "model": self.name, "usage": usage}, "data", data)
+        return json_bytes({"object": "list", "data": data, "model": self.name, "usage": usage})
 
     def question(self, new: NewQuestion) -> Question:
         """A question as it is kept; raises InputError for no text, and for fields that the encoder does not read."""
@@ -223,12 +221,6 @@ def _not_written(error: Exception) -> Exception:
     if isinstance(error, InputError):
         return ApiError(503, f"the index cannot be written now: {error}", {"retry-after": "5"})
     return error
-
-
-def _json(rest: dict[str, Any], name: str, items: Sequence[dict[str, Any]]) -> bytes:
-    """`rest` with a long list, as JSON; in between its items other threads have their turn."""
-    parts = ",".join(json.dumps(item, ensure_ascii=False) for item in items)
-    return f'{json.dumps(rest, ensure_ascii=False)[:-1]}, "{name}": [{parts}]}}'.encode()
 
 
 def _base64(vector: np.ndarray) -> str:
