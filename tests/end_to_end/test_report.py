@@ -8,6 +8,7 @@ from lxml import html
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import askagain
+from askagain.evaluation.thresholds import Thresholds
 from tests.end_to_end.conftest import QUICK, metrics_of, refused, succeeded
 from tests.end_to_end.test_wandb import with_name, written
 
@@ -39,6 +40,11 @@ def test_a_training_leaves_a_report_whose_figures_are_those_of_metrics_json(comm
     assert float(epochs[kept + 1][-1]) == pytest.approx(metrics["val/mrr"], abs=6e-5)
     assert float(epochs[0][-1]) == pytest.approx(metrics["start/mrr"], abs=6e-5)
     assert (run / "report.html").stat().st_size < 3_000_000
+    learned = Thresholds.load(run / "encoder")
+    assert (
+        learned is not None
+        and learned.facts["groups"] == json.loads((run / "report.json").read_text())["reliability"]["groups"]
+    )
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0, "tensors": 0}).Reload()
     assert {tag.removeprefix("report/") for tag in events.Tags()["images"]} == DRAWN
     (image,) = events.Images("report/word_map")

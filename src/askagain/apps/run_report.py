@@ -15,12 +15,14 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from askagain.apps.build import build_own_metrics, data_name
 from askagain.apps.command import TRACEBACK_WANTED, one_line
+from askagain.apps.next_steps import ENCODER
 from askagain.apps.report import PREFIXES
 from askagain.apps.verdict import Compared
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.errors import missing_package
 from askagain.evaluation.evaluate import embed
+from askagain.evaluation.thresholds import Thresholds
 from askagain.evaluation.worst_ranked import WorstRanked
 from askagain.files.markdown import markdown
 from askagain.models.bag_encoder import BagEncoder
@@ -90,8 +92,10 @@ def leave_report(
         return
     folder = Path(cfg.paths.run_dir)
     try:
-        record = _record(cfg, corpus, result, metrics, config)
+        record, learned = _record(cfg, corpus, result, metrics, config)
         record.save(folder)
+        if learned is not None:  # what the encoder's cosines mean, for all that searches with it
+            learned.save(folder / ENCODER)
         sections = run_sections(record)
         write_run_page(folder / PAGE, record, sections, Cache(Path(str(cfg.paths.cache_dir))))
         _log_report(loggers, sections, step)
@@ -104,7 +108,7 @@ def leave_report(
 
 def _record(
     cfg: DictConfig, corpus: Corpus, result: Result, metrics: Mapping[str, float], config: dict[str, Any]
-) -> Record:
+) -> tuple[Record, Thresholds | None]:
     parts, ranking, encoder = cfg.report_parts, corpus.ranking("validation"), result.encoder
     bootstrap = {**cfg.intervals, "seed": cfg.seed}
     vectors = embed(encoder, ranking, None)
@@ -119,7 +123,8 @@ def _record(
     }
     rows = [ranking.rows.bag(row)[:2].tolist() for row in range(len(ranking.rows))]
     compared = [RankedRows.of(one.name, one.ranks, one.test) for one in result.compared]
-    return Record(
+    reliability, learned = reliability_of(vectors, ranking, parts.others, parts.compared_texts, cfg.seed)
+    record = Record(
         about=_about(cfg, corpus, provenance),
         machine=provenance["hardware"],
         config={name: value for name, value in config.items() if name not in ("provenance", "data_counts")},
@@ -139,11 +144,12 @@ def _record(
         epochs=result.epochs,
         kept_after=result.kept_after,
         dims=quality_by_dims(vectors, ranking, result.ranks["validation"], parts.dims, cfg.ties, bootstrap),
-        reliability=reliability_of(vectors, ranking, parts.others, parts.compared_texts, cfg.seed),
+        reliability=reliability,
         worst=explained(result.worst, encoder, parts.features),
         **_words(cfg, corpus, encoder),
         data=_data(cfg, corpus),
     )
+    return record, learned
 
 
 def _about(cfg: DictConfig, corpus: Corpus, provenance: Mapping[str, Any]) -> dict[str, str]:

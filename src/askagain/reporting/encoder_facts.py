@@ -1,7 +1,7 @@
 """What a report tells of an encoder: quality by dims, reliability, what carried wrong candidates, words on a map."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.evaluation.explanation import score_parts
 from askagain.evaluation.pair_scores import FEWEST_GROUPS, count_pairs, groups_of_pairs
-from askagain.evaluation.thresholds import cross_fitted_reliability, learn_thresholds
+from askagain.evaluation.thresholds import Thresholds, cross_fitted_reliability, learn_thresholds
 from askagain.evaluation.worst_ranked import WorstRanked
 from askagain.models.bag_encoder import BagEncoder, unit_vectors
 from askagain.ranking.metrics import reciprocal_rank
@@ -54,8 +54,10 @@ def quality_by_dims(
     ]
 
 
-def reliability_of(vectors: np.ndarray, ranking: TokenStore, others: int, texts: int, seed: int = 0) -> dict[str, Any]:
-    """Whether probabilities that are learned from the validation groups hold for groups that were held out of them.
+def reliability_of(
+    vectors: np.ndarray, ranking: TokenStore, others: int, texts: int, seed: int = 0
+) -> tuple[dict[str, Any], Thresholds | None]:
+    """Learns probabilities from the validation groups, and whether they hold for groups held out of learning them.
 
     Args:
         vectors: [texts, dim] of all texts of `ranking`.
@@ -66,27 +68,27 @@ def reliability_of(vectors: np.ndarray, ranking: TokenStore, others: int, texts:
 
     Returns:
         `predicted`, `actual`, `weights` and `error` of `askagain.evaluation.thresholds.Reliability`, and how many
-        `groups` and `others` there are; or `missing`: why there is none.
+        `groups` and `others` there are; or `missing`: why there is none. And what was learned, if something was.
     """
     rows = [ranking.rows.bag(row)[:2].tolist() for row in range(len(ranking.rows))]
     groups = groups_of_pairs(rows, len(ranking.texts))
     if len(groups) < FEWEST_GROUPS:
-        return {
-            "missing": f"Probabilities are learned from groups; {len(groups)} are too few, {FEWEST_GROUPS} are needed."
-        }
+        few = f"Probabilities are learned from groups; {len(groups)} are too few, {FEWEST_GROUPS} are needed."
+        return {"missing": few}, None
     members = np.unique(np.concatenate(groups))
     rest = np.setdiff1d(np.arange(len(ranking.texts)), members)
     drawn = np.random.default_rng(seed).permutation(rest)[: max(0, texts - len(members))]
     chosen = np.sort(np.concatenate([members, drawn]))
     if len(chosen) <= max(map(len, groups)):
-        return {"missing": "The validation rows have no text outside of a group to compare with."}
+        return {"missing": "The validation rows have no text outside of a group to compare with."}, None
     counts = count_pairs(unit_vectors(vectors[chosen]), [np.searchsorted(chosen, group) for group in groups])
     try:
         learned, _ = learn_thresholds(counts, others, seed=seed)
-        checked = cross_fitted_reliability(counts, learned, seed)
+        checked = asdict(cross_fitted_reliability(counts, learned, seed))
     except (InputError, ValueError) as error:  # scikit-learn refuses what has only one class
-        return {"missing": f"No probabilities could be learned from the validation groups ({error})."}
-    return asdict(checked) | {"groups": len(groups), "others": others}
+        return {"missing": f"No probabilities could be learned from the validation groups ({error})."}, None
+    facts = {**learned.facts, "groups": len(groups), "texts": len(chosen), "reliability": checked}
+    return checked | {"groups": len(groups), "others": others}, replace(learned, facts=facts)
 
 
 def explained(worst: Sequence[WorstRanked], encoder: BagEncoder, features: int) -> list[dict[str, Any]]:

@@ -1,11 +1,12 @@
 """The nearest vectors by inner product, with faiss: all of them compared, or found by shorter codes and then compared.
 
 Rule of `kind="auto"`: flat up to `FLAT_UP_TO` vectors. Beyond, product quantization: the codes of all vectors, 4 bits
-for every two numbers, are compared with the query, and the exact vectors of the best of them order the result. How many
-is the least that gives a recall@10 of `WANTED_RECALL` against flat, measured on vectors of the index itself; where none
-does, the index stays flat. `ivf` compares the codes of some clusters only, and `hnsw` follows a graph: both are built
-where they are asked for. Vectors of cheap encoders have far neighbours in so many clusters that half of them must be
-searched. HNSW is never built where many vectors are equal: its graph then links these to each other and little else.
+for every two numbers (every five, of more than `MANY` vectors), are compared with the query, and the exact vectors of
+the best of them order the result. How many is the least that gives a recall@10 of `WANTED_RECALL` against flat,
+measured on vectors of the index itself; where none does, the index stays flat. `ivf` compares the codes of some
+clusters only, and `hnsw` follows a graph: both are built where they are asked for. Vectors of cheap encoders have far
+neighbours in so many clusters that half of them must be searched. HNSW is never built where many vectors are equal: its
+graph then links these to each other and little else.
 
 Source of the codes: André et al., "Quicker ADC: Unlocking the hidden potential of Product Quantization with SIMD",
 2019, as faiss has them.
@@ -29,7 +30,8 @@ WANTED_RECALL = 0.98
 AIMED_RECALL = 0.985  # on the sample, so that others are not below what is wanted
 NEAREST = 10  # of recall@10
 SAMPLED = 256  # vectors that recall is measured with
-TRAINED = 1 << 12  # vectors that codes are made for
+TRAINED = 1 << 12  # vectors that codes are made for, and four times as many of MANY
+MANY = 200_000  # vectors, from which on reading their codes takes most of the time, and these are shorter
 TRAINED_PER_CLUSTER = 64
 REFINED = (4, 8, 16, 32, 64)  # times as many are found by codes as are wanted, and ordered by exact vectors
 MORE = 4  # are compared than are wanted, so that a cut between equal ones falls behind them
@@ -185,13 +187,17 @@ def _approximate(vectors: np.ndarray, kind: str) -> Any:
         index = package.IndexHNSWFlat(dim, LINKS, package.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = SEARCHED_WHILE_BUILT
     else:
-        codes = f"PQ{dim // 2 if dim % 2 == 0 else dim}x4fs"
+        sizes = (5, 4, 2, 1) if count > MANY else (2, 1)
+        numbers = next(size for size in sizes if dim % size == 0)  # of a code
+        codes = f"PQ{dim // numbers}x4fs"
         clusters = max(1, int(2 * math.sqrt(count)))
         name = codes if kind == "pq" else f"IVF{clusters},{codes}"
         index = package.index_factory(dim, name, package.METRIC_INNER_PRODUCT)
         if kind == "ivf":
             index.cp.min_points_per_centroid = 1  # of which faiss would warn
-        trained = TRAINED if kind == "pq" else max(TRAINED, clusters * TRAINED_PER_CLUSTER)
+        trained = TRAINED * (4 if count > MANY else 1)
+        if kind == "ivf":
+            trained = max(trained, clusters * TRAINED_PER_CLUSTER)
         rows = np.random.default_rng(0).permutation(count)[:trained]
         index.train(vectors[np.sort(rows)])
     index.add(vectors)
