@@ -33,9 +33,10 @@ def test_a_terminal_has_one_bar_with_rate_and_metrics_and_no_colour_where_none_i
 def test_a_training_ends_with_its_figures_beside_bm25_a_verdict_and_commands_that_run(command, small, tmp_path):
     run = tmp_path / "a run's"
     run.mkdir()
-    (run / REPORT).write_text("<html></html>")
     folder = str(run).replace("'", r"\'")
-    result = command("train.py", *QUICK, "data=tsv", f"data.dir={small}", f"hydra.run.dir='{folder}'", "logger=none")
+    result = command(
+        "train.py", *QUICK, "report=true", "data=tsv", f"data.dir={small}", f"hydra.run.dir='{folder}'", "logger=none"
+    )
     assert succeeded(result) == run
     assert "\x1b" not in result.stdout + result.stderr and "\r" not in result.stdout + result.stderr
     assert re.search(r"epoch 0: loss", result.stderr)
