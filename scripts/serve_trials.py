@@ -29,6 +29,7 @@ from askagain.search.questions import QuestionColumns, read_questions
 from askagain.torture.server import abused, killed
 
 HELD_OUT = 500  # questions that people type
+FIFTHS = 5
 
 
 def main() -> int:
@@ -151,15 +152,11 @@ def _report(arguments: argparse.Namespace, index: Path, result: LoadResult, may_
         shown = ", ".join(f"{percent} % within {result.percentile(percent, True):.1f} ms" for percent in (50, 95, 100))
         print(f"added: {len(result.write_latencies):,} questions, {shown}; removed again: {result.removed:,}")
     if result.memory:
-        first, last = (np.median([size for _, size in part]) / 2**20 for part in _ends(result.memory))
-        print(f"memory: {first:.0f} MiB in the first tenth, {last:.0f} MiB in the last")
+        sizes = [size / 2**20 for _, size in result.memory]
+        shown = ", ".join(f"{np.median(part):.0f}" for part in np.array_split(sizes, min(FIFTHS, len(sizes))))
+        print(f"memory by fifths of the time: {shown} MiB")
     print(f"failures: {result.failures or 'none'}; lost: {len(missing)}")
     return int(bool(missing) or (bool(result.failures) and not may_fail))
-
-
-def _ends(memory: list[tuple[float, int]]) -> tuple[list[tuple[float, int]], list[tuple[float, int]]]:
-    size = max(1, len(memory) // 10)
-    return memory[:size], memory[-size:]
 
 
 TRIALS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
