@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from askagain.cli.corpora import PATH, check_new, columns, load, questions_of
+from askagain.cli.index import COPIED
 
 if TYPE_CHECKING:
     from askagain.serving.service import ServedIndex
 
-COPIED = ("threshold.json",)  # from beside the encoder
 OTHERS_MAY_READ = 0o004
 
 
