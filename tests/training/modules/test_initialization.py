@@ -20,6 +20,7 @@ from askagain.text.word_pairs import WordPairs
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.dssm import DSSM
 from askagain.training.modules.initialization import Initializer, from_encoder, from_word_vectors
+from askagain.training.modules.trainable_encoder import TrainableEncoder
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 from askagain.training.optim.schedules import warmup_decay
 from askagain.vectors.word_vectors import WordVectors
@@ -158,6 +159,27 @@ def test_a_dssm_starts_from_a_saved_encoder_and_is_otherwise_the_random_one(tmp_
     torch.testing.assert_close(
         started[row], torch.from_numpy(encoder.table.rows[names(encoder.features).index("disk")])
     )
+
+
+@pytest.mark.parametrize("weights", ["none", "idf", "learned"])
+def test_rows_are_as_long_as_their_features_are_rare(weights):
+    features = features_of("words", NOW)
+    idf = np.linspace(0.5, 1.5, features.size, dtype=np.float32)
+
+    def table(lengths: str) -> np.ndarray:
+        pl.seed_everything(0, verbose=False)
+        trainable = TrainableEncoder(
+            TextPreprocessor(), features, lambda: idf, 6, STD, feature_weights=weights, init_lengths=lengths
+        )
+        return trainable.encoder().table.rows
+
+    once = table("equal") * (idf[:, np.newaxis] if weights == "none" else 1)
+    np.testing.assert_allclose(table("idf"), once, rtol=1e-6)
+
+
+def test_lengths_are_equal_or_idf():
+    with pytest.raises(InputError, match=r"^init_lengths=long: not one of equal, idf$"):
+        TrainableEncoder(TextPreprocessor(), features_of("words", NOW), lambda: STD, 6, STD, init_lengths="long")
 
 
 def test_more_than_a_million_features_take_seconds():

@@ -17,6 +17,7 @@ from askagain.training.modules.initialization import Initializer
 from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum
 
 ROW_WEIGHTS = {"none": None, "idf": "fixed_weights", "learned": "learned_weights"}  # names in the state_dict
+INIT_LENGTHS = ("equal", "idf")
 
 
 class TrainableEncoder(nn.Module):
@@ -28,6 +29,8 @@ class TrainableEncoder(nn.Module):
         idf: Returns the weight of each feature, see `inverse_document_frequencies`; called only where it is needed.
         dim: The length of a vector.
         init_std: Standard deviation of the table's first values.
+        init_lengths: How long random rows are: `equal`, or `idf`, multiplied by idf, with which an untrained encoder
+            ranks like TF-IDF. It changes nothing where `feature_weights` multiply rows by idf already.
         feature_weights: What each row is multiplied by: `none`, `idf` (fixed) or `learned` (starts from idf); the
             weights of a question's fields are part of each.
         pooling: `sum` or `mean`, of the encoder that is saved. Training does not depend on it, since losses see the
@@ -35,7 +38,8 @@ class TrainableEncoder(nn.Module):
         start: What some rows start from, see `Initializer.fill` (None: all rows start random).
 
     Raises:
-        InputError: Unknown feature weights or pooling, a start that does not fit, or a table that memory cannot hold.
+        InputError: Unknown feature weights, lengths or pooling, a start that does not fit, or a table that memory
+            cannot hold.
     """
 
     def __init__(
@@ -48,8 +52,11 @@ class TrainableEncoder(nn.Module):
         feature_weights: str = "none",
         pooling: str = "sum",
         start: Initializer | None = None,
+        init_lengths: str = "equal",
     ) -> None:
         check_pooling(pooling)
+        if init_lengths not in INIT_LENGTHS:
+            raise InputError(f"init_lengths={init_lengths}: not one of {', '.join(INIT_LENGTHS)}")
         if feature_weights not in ROW_WEIGHTS:
             raise InputError(f"feature_weights={feature_weights}: not one of {', '.join(ROW_WEIGHTS)}")
         super().__init__()
@@ -67,7 +74,17 @@ class TrainableEncoder(nn.Module):
         elif preprocessor.fields is not None:
             self.register_buffer("fixed_weights", torch.from_numpy(features.field_weights(preprocessor.fields)))
             self._weights_name = "fixed_weights"
+        if init_lengths == "idf" and feature_weights == "none":
+            self._lengthen(idf())
         self.initialized_rows = 0 if start is None else self._initialize(start, init_std)
+
+    @torch.no_grad()
+    def _lengthen(self, idf: np.ndarray) -> None:
+        """Multiplies each row by its idf, so that this is its length once rows have been weighted."""
+        lengths = torch.from_numpy(idf.copy()).unsqueeze(1)
+        if self.row_weights is not None:
+            lengths /= self.row_weights.unsqueeze(1)
+        self.bag.weight *= lengths
 
     @torch.no_grad()
     def _initialize(self, start: Initializer, init_std: float) -> int:
