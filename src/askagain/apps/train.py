@@ -24,6 +24,7 @@ from askagain.apps.build import (
     data_name,
     import_modules,
 )
+from askagain.apps.choices_by_data import choose_by_data
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
 from askagain.apps.next_steps import ENCODER, print_next_steps
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
@@ -96,6 +97,7 @@ def train(cfg: DictConfig) -> float:
         continue_logs(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
+        choose_by_data(cfg, corpus, size)
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
             cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * size)
         if environment is None:

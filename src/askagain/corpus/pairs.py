@@ -34,7 +34,7 @@ def pairs_of_groups(
         Text indices, [pairs, 2] int32, and the group index of each pair, [pairs] int32.
     """
     rng = np.random.default_rng([seed, epoch] if strategy == "random" else seed)
-    most = int(_most_pairs(rows, groups, strategy, max_pairs_per_group))
+    most = most_pairs(rows.lengths[groups], strategy, max_pairs_per_group)
     pairs = np.empty((most, 2), dtype=np.int32)
     group_of_pair = np.empty(most, dtype=np.int32)
     count = 0
@@ -47,12 +47,11 @@ def pairs_of_groups(
     return pairs[:count], group_of_pair[:count]
 
 
-def _most_pairs(rows: Bags, groups: np.ndarray, strategy: str, max_pairs_per_group: int | None) -> np.integer:
-    """How many pairs groups without repeated texts give."""
-    sizes = rows.lengths[groups]
+def most_pairs(sizes: np.ndarray, strategy: str, max_pairs_per_group: int | None) -> int:
+    """How many pairs groups of so many texts give an epoch, where none has a text twice; see `pairs_of_groups`."""
     counts = sizes * (sizes - 1) // 2 if strategy == "all" else np.maximum(sizes - 1, 0)
     bound = 1 if strategy == "first_two" else max_pairs_per_group
-    return (counts if bound is None else np.minimum(counts, bound)).sum()
+    return int((counts if bound is None else np.minimum(counts, bound)).sum())
 
 
 def _pairs(
