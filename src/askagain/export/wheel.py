@@ -22,9 +22,8 @@ from askagain.models.named import check_name, package_of
 
 VERSION = "1.0.0"
 NUMBER = "(0|[1-9][0-9]*)"
-VERSIONS = re.compile(
-    rf"{NUMBER}(\.{NUMBER})*((a|b|rc){NUMBER})?(\.post{NUMBER})?(\.dev{NUMBER})?"
-)  # as PEP 440 spells them
+# As PEP 440 spells them.
+VERSIONS = re.compile(rf"{NUMBER}(\.{NUMBER})*((a|b|rc){NUMBER})?(\.post{NUMBER})?(\.dev{NUMBER})?")
 WHEEL = "Wheel-Version: 1.0\nGenerator: askagain\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 LICENCES = re.compile(r"\(*[\w.+-]+\)*( (AND|OR|WITH) \(*[\w.+-]+\)*)*", re.ASCII)
 ENCODER = "encoder"  # in the package
