@@ -61,6 +61,9 @@ def test_an_encoder_folder_is_exported_without_what_training_needs(tmp_path):
     ]
     done = subprocess.run([sys.executable, "-c", EXPORT, *words], capture_output=True, text=True)
     assert done.returncode == 0 and askagain.load(tmp_path / "out").table.dtype == "int8", done.stderr
+    wheel = [*words[:2], "--format", "wheel", "--name", "small", "-o", str(tmp_path / "wheel")]
+    done = subprocess.run([sys.executable, "-c", EXPORT, *wheel], capture_output=True, text=True)
+    assert done.returncode == 0 and list((tmp_path / "wheel").glob("*.whl")), done.stderr
     (tmp_path / "validation.tsv").write_text("a\tb\tc\n")
     more = [*words, "--overwrite", "--data", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", EXPORT, *more], capture_output=True, text=True)

@@ -23,10 +23,13 @@ __all__ = ["Run", "evaluate", "load", "train"]
 
 
 def load(path: str | Path, dim: int | None = None, memory_map: bool = False) -> "BagEncoder":
-    """The encoder saved in a run folder, an encoder folder or a checkpoint. Only a checkpoint needs PyTorch.
+    """The encoder saved in a run folder, an encoder folder or a checkpoint, or under a name.
+
+    Only a checkpoint needs PyTorch.
 
     Args:
-        path: The run folder, encoder folder or .ckpt file.
+        path: The run folder, encoder folder or .ckpt file, or the name of an encoder that was built on this machine or
+            installed as a package.
         dim: Keep only the first numbers of each vector (None: all); an encoder that was trained with the Matryoshka
             loss is made for it.
         memory_map: Read rows of the table when they are used: starts faster, and processes share the memory.

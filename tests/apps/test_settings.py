@@ -244,3 +244,19 @@ def test_the_settings_import_no_heavy_package():
     names = ["torch", "pytorch_lightning", "polars", "gensim", "scipy", "sklearn"]
     shown = subprocess.run([sys.executable, "-c", check, *names], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+ENCODER_KEYS = [
+    ("evaluate", (), "encoder.path"),
+    ("evaluate", ("ranker=hybrid",), "ranker.encoder.path"),
+    ("train", ("start=encoder",), "start.path"),
+]
+
+
+@pytest.mark.parametrize(("command", "words", "key"), ENCODER_KEYS)
+def test_the_name_of_an_encoder_stands_for_its_path(tmp_path, monkeypatch, command, words, key):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path))
+    message = refusal(command, *words, f"{key}=mine")
+    assert message.startswith(f"{key}=mine: no encoder here, none in {tmp_path}/encoders/mine, and no package ")
+    (tmp_path / "encoders" / "mine").mkdir(parents=True)
+    check_before_run(config(command, *words, f"{key}=mine"))

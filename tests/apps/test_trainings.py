@@ -76,3 +76,15 @@ def test_a_replaced_encoder_is_noticed_by_a_name_without_a_slash(tmp_path, monke
     assert len(before) == 1 and before == file_states(settings)
     (tmp_path / "enc" / "encoder.json").write_text("{ }")
     assert file_states(settings) != before
+
+
+def test_a_named_encoder_that_is_built_again_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path))
+    built = tmp_path / "encoders" / "mine"
+    built.mkdir(parents=True)
+    (built / "encoder.json").write_text("{}")
+    settings = {"encoder": {"path": "mine"}}
+    before = file_states(settings)
+    assert len(before) == 1 and before == file_states(settings)
+    (built / "encoder.json").write_text("{ }")
+    assert file_states(settings) != before

@@ -8,6 +8,7 @@ import pytest
 
 import askagain as package
 from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import save_named
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
@@ -70,6 +71,24 @@ def test_indexes_are_written(askagain, run, data, tmp_path, name, file):
     assert (tmp_path / "out" / file).is_file()
 
 
+def test_an_encoder_is_packed_by_its_name_and_the_next_command_is_said(askagain, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    save_named(package.load(run), "mine")
+    words = ("export", "mine", "--format", "wheel", "--name", "ours", "--dtype", "int8")
+    answer = askagain(*words, "-o", tmp_path / "out")
+    wheel = tmp_path / "out" / "askagain_encoder_ours-1.0.0-py3-none-any.whl"
+    assert answer.status == 0 and wheel.is_file()
+    assert (
+        f"read {tmp_path / 'home' / 'encoders' / 'mine'}: " in answer.out and "rows of 16, int8, 0.0 MB" in answer.out
+    )
+    assert f'next: pip install --no-deps {wheel}, then askagain.load("ours")' in answer.out and not answer.err
+    monkeypatch.setattr("askagain.export.wheel.LARGE", 100)
+    assert "features.min_count" in askagain(*words, "-o", tmp_path / "large").err
+    assert "--dtype int8" in askagain(*words[:-2], "-o", tmp_path / "larger").err
+    assert "--name NAME" in refused(askagain(*words[:4], "-o", tmp_path / "unnamed"))
+
+
 def test_without_data_texts_are_made_and_no_mrr_is_claimed(askagain, run, tmp_path):
     answer = askagain("export", run / "encoder", "--format", "askagain", "--dtype", "int8", "-o", tmp_path / "out")
     assert "texts made of 6 known words each, seed 0" in answer.out and "MRR: not measured; --data DIR" in answer.out
@@ -112,7 +131,10 @@ def test_a_link_is_never_replaced(askagain, run, tmp_path):
     ("words", "message"),
     [
         (("--format", "kv", "-o", "OUT/w.txt"), "ends in .kv"),
-        (("--format", "onnx", "--dtype", "int8", "-o", "OUT/x"), "--dtype: is of --format askagain, not of onnx"),
+        (
+            ("--format", "onnx", "--dtype", "int8", "-o", "OUT/x"),
+            "--dtype: is of --format askagain or wheel, not of onnx",
+        ),
         (("--format", "askagain", "--exact", "-o", "OUT/x"), "--exact: is of --format sentence-transformers"),
         (
             ("--format", "sentence-transformers", "--exact", "--tokenizer", "words", "-o", "OUT/x"),

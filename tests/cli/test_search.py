@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from askagain.errors import InputError
+from askagain.models.folder import save_named
 from tests.cli.conftest import refused
 from tests.search.conftest import small_encoder
 
@@ -128,6 +129,20 @@ def test_thresholds_are_learned_and_used_by_search_and_duplicates(askagain, enco
     assert 0 < found["hits"][0]["probability"] <= 1
     learned = json.loads(askagain("threshold", "--encoder", encoder, "--data", data, "--json").out)
     assert learned["facts"]["groups"] == 4
+
+
+def test_a_name_stands_for_an_encoder(askagain, titles, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    built = save_named(small_encoder(), "mine")
+    answer = askagain("index", titles, "--encoder", "mine", "-o", tmp_path / "index")
+    assert answer.status == 0 and f"encoder: {built}, " in answer.err, answer
+    assert askagain("threshold", "--encoder", "mine", "--data", data).status == 0
+    assert (built / "threshold.json").is_file()
+    assert askagain("duplicates", titles, "--encoder", "mine", "-o", tmp_path / "found").status == 0
+    assert askagain("add", tmp_path / "index", titles, "--replace", "--encoder", "mine").status == 0
+    line = refused(askagain("index", titles, "--encoder", "other", "-o", tmp_path / "x"))
+    assert "other: no encoder here" in line and "askagain_encoder_other" in line
 
 
 def test_duplicates_are_written_as_training_data_and_pairs_are_kept(askagain, encoder, tmp_path):

@@ -56,7 +56,7 @@ def train(experiment: str = "dssm", overrides: Sequence[str] = ()) -> Run:
 def evaluate(encoder: str | Path | None = None, overrides: Sequence[str] = ()) -> Run:
     """Ranks as `python evaluate.py encoder.path=ENCODER OVERRIDES...` does, and raises what `train` does.
 
-    `encoder`: a run folder, an encoder folder or a checkpoint; None where the overrides choose another ranker.
+    `encoder`: a run folder, an encoder folder, a checkpoint or a name; None where the overrides choose another ranker.
     """
     path = [] if encoder is None else [f"encoder.path={quoted(encoder)}"]
     cfg = _compose_run("evaluate", [*path, *overrides])

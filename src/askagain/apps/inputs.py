@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from askagain.models.named import named_folder
+
 COVERED = ("data", "paths")  # sections: files whose content is compared, and folders that results are written to
 PARTS = ("", "encoder", "encoder/encoder.json", "encoder.json")  # of a run folder or an encoder's
 
 
 def file_states(settings: dict[str, Any]) -> list[list[Any]]:
-    """The size and the time of change of each file or folder that the values of a config name, but for `COVERED`."""
+    """The size and the time of change of each file, folder or encoder that a config names, but for `COVERED`."""
     return _states([value for section, value in settings.items() if section not in COVERED])
 
 
@@ -19,7 +21,8 @@ def _states(settings: Any) -> list[list[Any]]:
     if not isinstance(settings, str) or not settings:
         return []
     try:
-        statuses = [path.stat() for path in (Path(settings) / part for part in PARTS) if path.exists()]
+        place = named_folder(settings) or Path(settings)
+        statuses = [path.stat() for path in (place / part for part in PARTS) if path.exists()]
     except (OSError, ValueError):  # text that cannot be a path
         return []
     return [[settings, *([status.st_size, status.st_mtime_ns] for status in statuses)]] if statuses else []

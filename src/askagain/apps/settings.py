@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from askagain.errors import InputError
+from askagain.models.named import located
 from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 
@@ -36,6 +38,16 @@ def _not_here(instead: str) -> Any:
 
 def _is_checkpoint(path: str) -> bool:
     return path == "last" or Path(path).exists()
+
+
+def _encoder_path(path: str) -> str:
+    try:
+        is_there = located(path).exists()
+    except InputError as error:  # of a name; the key and the value stand before the message already
+        raise ValueError(str(error).removeprefix(f"{path}: ")) from error
+    if not is_there:
+        raise ValueError(ENCODER)
+    return path
 
 
 def _is_name(name: str) -> bool:
@@ -71,7 +83,7 @@ def _is_duration(value: Any) -> bool:
 
 FLOAT32 = "encoders are trained and kept in float32; type 32-true, or bf16-mixed for faster matrix products"
 NAME = "must be a name such as dssm or quora/dssm, without parts that are empty, . or .."
-ENCODER = "no encoder here; give a run folder of train.py, its encoder folder or a .ckpt file"
+ENCODER = "no encoder here; give a run folder of train.py, its encoder folder, a .ckpt file, or the name of an encoder"
 DURATION = "must be days, hours, minutes and seconds, such as 00:12:00:00 for 12 hours"
 PART = "must be a number of batches, or a share of them from 0.0 to 1.0"
 SIZE = "must be [vocabulary, dim, batch_size, devices], and then rowwise_adagrad, rowwise_adagrad_full, adam or nothing"
@@ -103,7 +115,7 @@ Precision = Annotated[Any, that(lambda value: str(value) not in ("64", "64-true"
 Folder = Annotated[PathText, that(lambda path: Path(path).is_dir(), "no such folder")]
 File = Annotated[PathText, that(lambda path: Path(path).is_file(), "no such file (a regular file is needed)")]
 NewFolder = Annotated[PathText, that(lambda path: not Path(path).is_file(), "this is a file; name a folder")]
-EncoderPath = Annotated[PathText, that(lambda path: Path(path).exists(), ENCODER)]
+EncoderPath = Annotated[PathText, AfterValidator(_encoder_path)]
 Checkpoint = Annotated[PathText, that(_is_checkpoint, "no checkpoint there; give a run folder or a .ckpt file")]
 WordChoice = Literal["top", "evaluation", "all"]
 Resamples = Annotated[int, Field(ge=1, le=1_000_000)]  # whose means are held in memory

@@ -46,7 +46,7 @@ held_out = options(
     click.option("--validation", type=click.IntRange(1), help="Rows of validation.tsv, one a group [a tenth, to 500]."),
     click.option("--test", type=click.IntRange(0), help="Rows of test.tsv, 0 for none [the same]."),
     click.option("--hard", type=click.IntRange(0), default=0, show_default=True, help="The closest texts in each row."),
-    click.option("--hard-by", default="bm25", show_default=True, help="bm25, or a run or encoder folder."),
+    click.option("--hard-by", default="bm25", show_default=True, help="bm25, or an encoder: its folder or name."),
     click.option("--by-time", is_flag=True, help="Hold out the groups with the newest questions."),
 )
 read = options(

@@ -25,14 +25,20 @@ columns = options(
     ),
 )
 encoder_path = click.option(
-    "--encoder", type=PATH, required=True, metavar="PATH", help="A run folder, an encoder folder or a .ckpt file."
+    "--encoder",
+    type=PATH,
+    required=True,
+    metavar="PATH",
+    help="A run folder, an encoder folder, a .ckpt file or a name.",
 )
 
 
 def load(path: Path) -> "BagEncoder":
     """The encoder at a path, said aloud."""
     import askagain
+    from askagain.models.named import located
 
+    path = located(path)
     encoder = askagain.load(path)
     click.echo(f"encoder: {path}, {len(encoder.features.vocabulary):,} words, {encoder.dim} numbers a vector", err=True)
     return encoder

@@ -16,7 +16,7 @@ EVERY = 5  # hundredths between the rows that are printed
 
 
 @click.command()
-@click.option("--encoder", type=PATH, required=True, metavar="PATH", help="A run folder or an encoder folder.")
+@click.option("--encoder", type=PATH, required=True, metavar="PATH", help="A run folder, an encoder folder or a name.")
 @click.option("--data", type=PATH, required=True, metavar="DIR", help="A corpus folder with validation.tsv.")
 @click.option("--others", type=click.IntRange(1), default=1000, show_default=True, help="Texts beside the duplicate.")
 @click.option(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from askagain.errors import InputError
-from askagain.export import encoder_folder, index, onnx_model, sentence_transformers, word2vec
+from askagain.export import encoder_folder, index, onnx_model, sentence_transformers, wheel, word2vec
 from askagain.export.destination import MARKER
 from askagain.export.request import Encode, Request
 from askagain.files.json_files import write_json
@@ -31,6 +31,7 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     "askagain": Format(encoder_folder.write, encoder_folder.read, options=("dtype",)),
+    "wheel": Format(wheel.write, wheel.read, options=("dtype", "name", "version", "license", "summary")),
     "sentence-transformers": Format(
         sentence_transformers.write, sentence_transformers.read, options=("tokenizer", "exact", "words")
     ),
@@ -41,7 +42,7 @@ FORMATS: Mapping[str, Format] = {
     "faiss": Format(index.write_faiss, index.read_faiss, options=("texts",), is_index=True),
     "usearch": Format(index.write_usearch, index.read_usearch, options=("texts",), is_index=True),
 }
-OPTIONS = ("dtype", "words", "texts", "tokenizer", "exact")
+OPTIONS = ("dtype", "words", "texts", "tokenizer", "exact", "name", "version", "license", "summary")
 
 
 def check_options(name: str, request: Request) -> None:
@@ -50,6 +51,8 @@ def check_options(name: str, request: Request) -> None:
         if getattr(request, option) and option not in FORMATS[name].options:
             heeding = [other for other, kind in FORMATS.items() if option in kind.options]
             raise InputError(f"--{option}: is of --format {' or '.join(heeding)}, not of {name}")
+    if name == "wheel" and request.name is None:
+        raise InputError("--format wheel: needs the name that askagain.load will find it by; give one with --name NAME")
     if request.exact and (request.tokenizer or request.words):
         raise InputError("--exact: takes the encoder's own words; leave --tokenizer and --words out")
     if FORMATS[name].is_index and request.texts is None:

@@ -28,3 +28,7 @@ class Request:
     texts: Path | None = None
     tokenizer: str | None = None
     exact: bool = False
+    name: str | None = None
+    version: str | None = None
+    license: str | None = None
+    summary: str | None = None

@@ -14,6 +14,7 @@ from askagain.files.json_files import write_json
 from askagain.files.sha256sums import check_sha256sums
 from askagain.files.writing import atomic_write
 from askagain.models.bag_encoder import BagEncoder
+from askagain.models.named import built_folder, check_name, located
 from askagain.models.table import Table
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -45,15 +46,29 @@ def save_encoder(encoder: BagEncoder, folder: Path) -> None:
         write_checksums(temporary)
 
 
+def save_named(encoder: BagEncoder, name: str) -> Path:
+    """Saves an encoder so that `askagain.load(name)` finds it on this machine, in place of an earlier one of the name.
+
+    Returns its folder; raises InputError for what cannot be a name.
+    """
+    check_name(name)
+    folder = built_folder(name)
+    save_encoder(encoder, folder)
+    return folder
+
+
 def load_encoder(path: str | Path, dim: int | None = None, memory_map: bool = False) -> BagEncoder:
     """Loads the first `dim` columns (None: all) of the encoder in an encoder folder, a run folder or a checkpoint.
 
-    A checkpoint of a DSSM or of a distilled encoder needs no other file. One of the trigram regressor holds its letter
-    n-grams only, and must stay in its run folder, `RUN/checkpoints/last.ckpt`: the known words and their vectors come
-    from `RUN/encoder`. With `memory_map` the table of a folder is read as its rows are used, and only some blocks of it
+    A name that is no path here stands for the encoder that was built or installed under it, see `located`. A checkpoint
+    of a DSSM or of a distilled encoder needs no other file. One of the trigram regressor holds its letter n-grams only,
+    and must stay in its run folder, `RUN/checkpoints/last.ckpt`: the known words and their vectors come from
+    `RUN/encoder`. With `memory_map` the table of a folder is read as its rows are used, and only some blocks of it
     are checked. Raises InputError for no encoder, a damaged one, or one with fewer columns.
     """
-    path = Path(path)
+    given, path = Path(path), located(path)
+    if path != given:
+        log.info("%s: the encoder in %s", given, path)
     if path.suffix == ".ckpt":
         from askagain.models.checkpoint import load_from_checkpoint  # it needs PyTorch
 
@@ -64,9 +79,10 @@ def load_encoder(path: str | Path, dim: int | None = None, memory_map: bool = Fa
 
 
 def encoder_folder(path: str | Path) -> Path:
-    """The encoder folder that a path is or has in it; raises InputError where there is none."""
+    """The encoder folder that a path is or has in it, or that of a name; raises InputError where there is none."""
+    path = located(path)
     try:
-        folder = Path(path) if (Path(path) / SETTINGS).is_file() else Path(path) / "encoder"
+        folder = path if (path / SETTINGS).is_file() else path / "encoder"
         is_there = (folder / SETTINGS).is_file()
     except (OSError, ValueError):  # a name that is too long
         is_there = False
