@@ -228,7 +228,9 @@ def learning_curves(rows: Rows, names: Sequence[str], ends: tuple[float, float],
     base = alt.Chart(_data(rows)).encode(
         x=alt.X("size:Q", title=data, scale=across, axis=alt.Axis(values=sizes, format=",", labelOverlap=True)),
         color=alt.Color(
-            "name:N", scale=alt.Scale(domain=list(names)), legend=alt.Legend(values=drawn, symbolType="circle")
+            "name:N",
+            scale=alt.Scale(domain=list(names)),
+            legend=alt.Legend(values=drawn, symbolType="circle", symbolOpacity=1),
         ),
     )
     band = base.mark_area(opacity=0.18).encode(y=alt.Y("lowest:Q", title=metric, scale=value), y2="highest:Q")
@@ -240,9 +242,14 @@ def learning_curves(rows: Rows, names: Sequence[str], ends: tuple[float, float],
 
 def beside(specs: Sequence[Spec]) -> Spec:
     """A spec of charts beside each other, each with a legend of its own."""
-    panels = [{name: value for name, value in spec.items() if name != "autosize"} for spec in specs]
-    resolve = {"scale": {"color": "independent"}, "legend": {"color": "independent"}}
-    return {"hconcat": [{**panel, "width": PANEL_WIDTH} for panel in panels], "spacing": 40, "resolve": resolve}
+    panels = [{name: value for name, value in spec.items() if name not in ("autosize", "datasets")} for spec in specs]
+    return {
+        "hconcat": [{**panel, "width": PANEL_WIDTH} for panel in panels],
+        "spacing": 40,
+        "resolve": {"scale": {"color": "independent"}, "legend": {"color": "independent"}},
+        # What altair has moved out of the layers stands at the top.
+        "datasets": {name: rows for spec in specs for name, rows in spec.get("datasets", {}).items()},
+    }
 
 
 def _trained(rows: Rows) -> alt.X:
