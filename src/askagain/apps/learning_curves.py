@@ -133,7 +133,7 @@ def _methods(cfg: DictConfig) -> list[Method]:
 
 
 def _method(entry: Any) -> Method:
-    example = "{name: BM25, run: ranker=bm25, along: groups, with_unlabelled: 1800}"
+    example = "{name: BM25, run: 'ranker=bm25', along: groups, with_unlabelled: 1800}"
     if not isinstance(entry, dict) or not {"name", "run", "along"} <= entry.keys():
         raise InputError(f"methods: {entry}: must have a name, what to run, and along what, such as {example}")
     name, along, command = str(entry["name"]), entry["along"], for_hydra(shlex.split(str(entry["run"])))
