@@ -103,7 +103,7 @@ class Reader:
             self.config.about = f"```text\n{value.value}\n```"
         elif isinstance(value, yaml.SequenceNode) and {type(item) for item in value.value} == {yaml.MappingNode}:
             self.config.settings.append(Setting(name, None, meaning, takes))
-            self.config.entries += [(key.value, command.value) for item in value.value for key, command in item.value]
+            self.config.entries += [entry for item in value.value for entry in self._entries(item)]
         elif not isinstance(value, yaml.MappingNode) or value.flow_style:
             self.config.settings.append(Setting(name, self._text(value), meaning, takes))
         else:
@@ -111,6 +111,13 @@ class Reader:
             if meaning or made:
                 self.config.settings.append(Setting(name, None, meaning, made))
             self._section(value, path)
+
+    def _entries(self, item: yaml.MappingNode) -> list[tuple[str, str]]:
+        """The name and the command of each key; of an entry that has its name as a key, the name and all of it."""
+        names = [value.value for key, value in item.value if key.value == "name"]
+        if names:
+            return [(names[0], self._text(item))]
+        return [(key.value, command.value) for key, command in item.value]
 
     def _text(self, value: yaml.Node) -> str:
         """A value as it is typed."""

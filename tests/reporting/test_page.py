@@ -5,7 +5,9 @@ import pytest
 from lxml import html
 from PIL import Image
 
-from askagain.reporting.page import images, library, page, shown, write_page
+from askagain.reporting.board_sections import curve_charts
+from askagain.reporting.charts import beside
+from askagain.reporting.page import image, images, library, page, shown, write_page
 from askagain.reporting.run_sections import run_sections
 from askagain.reporting.section import Section, Table
 
@@ -115,6 +117,27 @@ def test_images_are_the_charts_of_the_page(record):
     for name, picture in pictures.items():
         colours = len(picture.convert("RGB").getcolors(1 << 20))
         assert picture.format == "PNG" and picture.width >= 300 and colours > 10, name
+
+
+def test_learning_curves_are_drawn_beside_each_other_in_the_colours_of_their_methods():
+    def rows(name, *values):
+        ends = {"low": 0.1, "high": 0.9}
+        return [
+            {"name": name, "size": 10**place, "value": value, "lowest": value - 0.02, "highest": value + 0.02, **ends}
+            for place, value in enumerate(values, start=1)
+        ]
+
+    panels = {"groups": rows("bm25", 0.5, 0.5) + rows("trained", 0.3, 0.6), "texts": rows("distilled", 0.2, 0.7)}
+    charts = curve_charts(panels, "mrr")
+    picture = Image.open(io.BytesIO(image(beside([chart.spec for chart in charts])))).convert("RGB")
+    left, right = (
+        picture.crop((0, 0, picture.width // 2, 600)),
+        picture.crop((picture.width // 2, 0, picture.width, 600)),
+    )
+    first, second, third = ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73))
+    drawn = [{colour for _, colour in half.getcolors(1 << 20)} for half in (left, right)]
+    assert {first, second} <= drawn[0] and third not in drawn[0]
+    assert third in drawn[1] and not {first, second} & drawn[1]
 
 
 def test_an_anchor_is_made_of_the_title():

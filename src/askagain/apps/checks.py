@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from askagain.errors import InputError
 
+BOARDS = ("leaderboard", "learning_curves")  # commands that name several rankers, and choose none
 MISSING = "???"  # a value that OmegaConf wants to be given
 STRICT: Any = {"strict": True, "allow_inf_nan": False}  # of pydantic: true and false are no numbers
 WORDING = {
@@ -84,7 +85,7 @@ def _mistakes(command: str, cfg: DictConfig) -> Iterator[tuple[str | None, str]]
         return
     typed: Any = OmegaConf.to_container(cfg, resolve=False)
     values: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
-    if values.get("ranker") is not None or (command == "leaderboard" and values["encoder"].get("path") == MISSING):
+    if values.get("ranker") is not None or (command in BOARDS and values["encoder"].get("path") == MISSING):
         values.pop("encoder", None)  # another ranker takes its place
     if command == "train" and "trainer" in values and "model" not in values:  # debug=, or typed with a plus
         yield None, "trainer: this experiment trains nothing; leave debug= and settings of the trainer out"

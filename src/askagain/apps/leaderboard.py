@@ -1,40 +1,33 @@
 """`scripts/leaderboard.py`: compares several rankers on the same rows, in a table and a plot."""
 
-import json
 import logging
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from statistics import fmean
-from typing import Any
 
 import numpy as np
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from askagain.apps.api import quoted
-from askagain.apps.build import build_corpus, import_modules
-from askagain.apps.checks import check_settings
+from askagain.apps.boards import ROWS, SHARED_WITH_TRAINING, Row, check_commands, check_packages, kept_row
+from askagain.apps.build import import_modules
 from askagain.apps.command_line import for_hydra
 from askagain.apps.evaluate import chosen_ranker, evaluation
-from askagain.apps.inputs import file_states
 from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.launch import end_on_sigterm
-from askagain.errors import InputError, missing_package
+from askagain.errors import InputError
 from askagain.evaluation.combined import RowRanker
 from askagain.evaluation.evaluate import Ranker
-from askagain.files.arrays import load_array
-from askagain.files.json_files import write_json
 from askagain.machine import machine
 from askagain.models.lexical import LexicalRanker
 from askagain.ranking.metrics import Metrics
@@ -42,9 +35,8 @@ from askagain.ranking.significance import Comparison, compare, intervals, with_i
 from askagain.reporting.board_sections import board_sections
 from askagain.reporting.page import write_page
 
-ROWS = ".rows"  # in the folder of a leaderboard that is not finished
+CONFIG = "leaderboard"
 OWN = ("rankers", "board", "seeds")  # keys of the leaderboard alone
-SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # keys whose overrides are passed to train.py
 FIRST_TEXTS = 64  # embedded before the time is taken
 
 log = logging.getLogger(__name__)
@@ -69,32 +61,19 @@ class Entry:
     versus_first: Comparison | None
 
 
-@dataclass(frozen=True)
-class Row:
-    """What a ranker, or one of its seeds, gives: its metrics, their values of each query, and its speed."""
-
-    metrics: Metrics
-    per_query: dict[str, np.ndarray]
-    where: str
-    texts_per_second: float
-    milliseconds: float
-
-
 def leaderboard(cfg: DictConfig, root: Path) -> None:
     """Evaluates each of `cfg.rankers` and writes their table; `root` is the folder of train.py.
 
     Raises InputError for a mistake in the config, in the data or in a ranker, and where a training fails.
     """
-    for package in ("matplotlib", "altair", "jinja2", "vl_convert") if cfg.plot else ():
-        if find_spec(package) is None:
-            extra = "plot" if package == "matplotlib" else "report"
-            raise InputError(f"{missing_package(package, extra)}, or set plot=false")
+    if cfg.plot:
+        check_packages({"matplotlib": "plot", "altair": "report", "jinja2": "report", "vl_convert": "report"})
     end_on_sigterm()
     import_modules(cfg)
     rankers, seeds = _rankers(cfg), list(cfg.seeds)
     typed = [override for override in HydraConfig.get().overrides.task if not sets(override, OWN)]
     shared = [override for override in typed if sets(override, SHARED_WITH_TRAINING)]
-    _check_overrides(rankers, typed, shared)
+    check_commands(CONFIG, rankers, typed, shared, "seeds=[0,1,2]")
     folder = Path(cfg.paths.run_dir)
     trained = sum(command[0] == TRAIN for command in rankers.values())
     trainings = Trainings(folder, shared, root, trained * len(seeds))
@@ -151,20 +130,6 @@ def _rankers(cfg: DictConfig) -> dict[str, list[str]]:
     return rankers
 
 
-def _check_overrides(rankers: Mapping[str, Sequence[str]], typed: Sequence[str], shared: Sequence[str]) -> None:
-    """Raises InputError for overrides from which no valid config is composed, before anything is trained."""
-    for name, command in rankers.items():
-        if command[0] == TRAIN and any(sets(override, ("seed",)) for override in command):
-            raise InputError(f"{name}: leave seed= out; seeds=[0,1,2] trains once with each")
-        try:
-            if command[0] == TRAIN:
-                check_settings("train", compose("train", [*shared, *command[1:]]))
-            else:
-                check_settings("leaderboard", compose("leaderboard", [*typed, *command]))
-        except (HydraException, InputError) as error:
-            raise InputError(f"{name}: {shlex.join(command)}: {error}") from error
-
-
 def _evaluations(
     cfg: DictConfig,
     name: str,
@@ -174,44 +139,13 @@ def _evaluations(
     trainings: Trainings,
 ) -> Iterator[Row]:
     """Evaluates a ranker and measures its texts a second, once for each seed where it is trained."""
+    folder, evaluated = Path(cfg.paths.run_dir), partial(_evaluated, cfg)
     if command[0] != TRAIN:
-        yield _kept(cfg, [*typed, *command])
+        yield kept_row(CONFIG, [*typed, *command], folder, evaluated)
         return
     for seed in seeds:
         run = trainings.run(name, command[1:], seed)
-        yield _kept(cfg, [*typed, f"encoder.path={quoted(run)}"])
-
-
-def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
-    """What an earlier, unfinished leaderboard in the same folder has found with the same settings and files, or anew.
-
-    It is kept in the folder until the leaderboard is finished.
-    """
-    own = compose("leaderboard", list(overrides))
-    corpus = build_corpus(own)
-    settings: Any = OmegaConf.to_container(own, resolve=False)
-    cache = Cache(Path(str(own.paths.cache_dir)))
-    data = [cache.content_digest(path) for path in asdict(corpus.files).values() if path is not None]
-    key = {"settings": settings, "data": data, "files": file_states(settings)}
-
-    def build(folder: Path) -> None:
-        row = _evaluated(cfg, own, corpus)
-        about = {
-            "metrics": row.metrics,
-            "where": row.where,
-            "speed": row.texts_per_second,
-            "milliseconds": row.milliseconds,
-            "names": list(row.per_query),
-        }
-        write_json(folder / "row.json", about)
-        np.save(folder / "per_query.npy", np.stack(list(row.per_query.values())), allow_pickle=False)
-
-    def load(folder: Path) -> Row:
-        about = json.loads((folder / "row.json").read_bytes())
-        per_query = dict(zip(about["names"], load_array(folder / "per_query.npy"), strict=True))
-        return Row(about["metrics"], per_query, about["where"], about["speed"], about["milliseconds"])
-
-    return Cache(Path(cfg.paths.run_dir) / ROWS).entry("row", key, build, load)
+        yield kept_row(CONFIG, [*typed, f"encoder.path={quoted(run)}"], folder, evaluated)
 
 
 def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:
@@ -223,9 +157,7 @@ def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:
     for column in cfg.columns:
         if column not in result.metrics:
             raise InputError(f"{column}: no such metric; there are {', '.join(result.metrics)}")
-    questions = len(next(iter(result.per_query.values())))
-    milliseconds = 1000 * result.metrics["seconds"] / questions
-    return Row(result.metrics, result.per_query, result.where, speed, milliseconds)
+    return Row(result.metrics, result.per_query, result.where, speed)
 
 
 def _means(results: Sequence[Row]) -> dict[str, float]:

@@ -16,7 +16,11 @@ LOCK = ".lock"
 REPORT = ("report.html", "report.json")  # what a training shows and keeps of its figures
 SECONDS = "%S}"  # at the end of the time in a folder's name
 POLL_INTERVAL = 0.1  # seconds
-KEEPS_TRAININGS = ("evaluate", "leaderboard")  # commands that must not replace the figures of a training
+KEEPS_TRAININGS = (
+    "evaluate",
+    "leaderboard",
+    "learning_curves",
+)  # commands that must not replace the figures of a training
 
 # Of this process, whose later runs may write there again. The system ends them with the process, however it ends.
 _locks: "dict[Path, FileLock]" = {}

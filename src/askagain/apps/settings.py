@@ -17,7 +17,16 @@ from askagain.models.named import located
 from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 
-COMMANDS = ("train", "evaluate", "leaderboard", "benchmark", "sizing", "make_sample", "inspect_vectors")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "leaderboard",
+    "learning_curves",
+    "benchmark",
+    "sizing",
+    "make_sample",
+    "inspect_vectors",
+)
 
 
 def that(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
@@ -96,6 +105,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Temperature = Annotated[float, Field(ge=0.0015)]  # the exponential of one over it is still inside of float64
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 AtLeastOne = Field(min_length=1)
+Seeds = Annotated[list[Seed], AtLeastOne, that(_are_different, "must be different seeds")]
 Part = Annotated[Any, that(_is_part, PART)]
 SomePart = Annotated[Any, that(lambda value: _is_part(value) and value > 0, f"{PART}, above 0")]
 Tags = list[Annotated[str, Field(min_length=1, max_length=64)]]  # W&B takes no others
@@ -132,7 +142,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (PathText, "folder out path run_dir SentenceTransformerTeacher.model"),
     (NewFolder, "cache_dir make_sample.out runs_dir"),
     (Resamples, "resamples"),
-    (RunName, "evaluate.name leaderboard.name train.name"),
+    (RunName, "evaluate.name leaderboard.name learning_curves.name train.name"),
     (
         File | None,
         "candidate_set.groups corpus_path peer_python questions_path test_path train_path validation_groups "
@@ -145,7 +155,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (dict[str, AboveZero], "field_weights"),
     (Tags, "tags wandb_logger.tags"),
     (list[Any], "known_words negative"),
-    (Annotated[list[Any], AtLeastOne], "among positive rankers"),
+    (Annotated[list[Any], AtLeastOne], "among methods positive rankers"),
     (Seed, "seed validation_seed"),
     (WholeNumber, "per_text"),
     (Positive, "batch_size candidates count dim every_n_epochs first_epoch min_count min_word_length neighbours pool"),
@@ -158,9 +168,9 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Positive | None, "worst_ranked.features"),
     (list[Positive], "dims matryoshka_dims ngram_sizes"),
     (Annotated[float, Field(ge=0, le=1)], "leaks_allowed"),
-    (Share, "label_smoothing validation_fraction warmup_share"),
+    (Share, "clearly_worse label_smoothing validation_fraction warmup_share"),
     (NotNegative | Literal["auto"], "lr"),
-    (NotNegative, "init_std initial_accumulator_value k1 kept matryoshka_weight nt_xent_weight similarity_weight vector_weight weight"),
+    (NotNegative, "init_std k1 kept matryoshka_weight nt_xent_weight similarity_weight vector_weight weight"),
     (AboveZero, "eps guard rare_words_a_pair tokens_a_pair"),
     (Temperature, "similarity_temperature temperature"),
     (Texts, "characters stopwords"),
@@ -215,12 +225,15 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "data.sample": dict[str, Any] | None,
     "data.split": Literal["validation", "test"],
     "decay": Literal["none", "linear", "cosine"],
+    "draws": Seeds,
     "feature_weights": Literal["none", "idf", "learned"],
     "init_lengths": Literal["equal", "idf"],
     "files": list[Literal["train", "validation", "test", "corpus"]] | None,
     "format": Literal["auto", "word2vec_text", "word2vec_binary", "glove", "gensim"],
     "from_encoder.path": EncoderPath,
     "ks": Annotated[list[Positive], AtLeastOne],
+    "learning_curves.groups": list[Positive],
+    "learning_curves.unlabelled": list[Positive],
     "letters": Annotated[list[Positive], Two] | None,
     "load_encoder.path": EncoderPath,
     "mode": Literal["max", "min"],
@@ -231,7 +244,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "pooling": Literal["sum", "mean"],
     "TextPreprocessor.split": Annotated[Any, that(_is_split, "must be text, or a section with a _target_")],
     "second_moment": Literal["row", "full"],
-    "seeds": Annotated[list[Seed], AtLeastOne, that(_are_different, "must be different seeds")],
+    "seeds": Seeds,
     "sizes": list[Annotated[list[Any], that(_is_size, SIZE)]],
     "teacher_dtype": Literal["float16", "float32"],
     "ties": Literal["expected", "optimistic", "pessimistic"],

@@ -1,4 +1,4 @@
-"""Trainings that a leaderboard starts, each a process of train.py with a run folder of its own."""
+"""Trainings that a leaderboard or learning curves start, each a process of train.py with a run folder of its own."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Trainings:
-    """Runs the trainings of a leaderboard, each in its own folder below `folder`, and counts them.
+    """Runs the trainings of a board, each in its own folder below `folder`, and counts them.
 
     `shared`: overrides of all trainings. `root`: the folder of train.py. `total`: the number of trainings.
     """
@@ -43,7 +43,7 @@ class Trainings:
     begun: int = 0
 
     def run(self, name: str, overrides: Sequence[str], seed: int) -> Path:
-        """Trains with these overrides, unless an earlier leaderboard has with the same files; returns the run folder.
+        """Trains with these overrides, unless an earlier board has with the same files; returns the run folder.
 
         Raises InputError where the training finds a mistake, and RunError where it fails otherwise.
         """
@@ -64,7 +64,7 @@ class Trainings:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
             try:
                 shown = _output(training)
-            except BaseException:  # Ctrl-C or a signal ends the leaderboard: not without its training
+            except BaseException:  # Ctrl-C or a signal ends the board: not without its training
                 training.terminate()
                 training.wait()
                 raise

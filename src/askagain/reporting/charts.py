@@ -10,6 +10,7 @@ Rows = Sequence[Mapping[str, Any]]
 Spec = dict[str, Any]
 
 HEIGHT = 280  # pixels
+PANEL_WIDTH = 420  # of charts beside each other
 MAP_HEIGHT = 560
 MAP_WIDTH = 900  # about, on a wide screen: how many labels fit
 LABEL = np.array([62, 15])  # pixels that the label of a word takes
@@ -208,6 +209,47 @@ def quality_by_speed(rows: Rows, metric: str) -> Spec:
         ],
     )
     return _spec(alt.layer(bars, points), HEIGHT + 120)
+
+
+def learning_curves(rows: Rows, names: Sequence[str], ends: tuple[float, float], data: str, metric: str) -> Spec:
+    """A line with a band for each method: `name`, `size`, `value`, `lowest` and `highest` of each of `rows`.
+
+    Args:
+        rows: what is drawn; their `low` and `high` are shown where one points at them.
+        names: of the methods of all charts that stand beside each other, which decides their colours.
+        ends: the lowest and the highest value in these charts.
+        data: what is counted along the x-axis.
+        metric: the name of the value.
+    """
+    sizes = sorted({row["size"] for row in rows})
+    drawn = [name for name in names if any(row["name"] == name for row in rows)]
+    across = alt.Scale(type="log", nice=False, domain=[sizes[0] / 1.25, sizes[-1] * 1.25])
+    value = alt.Scale(domain=list(ends), zero=False, nice=True)
+    base = alt.Chart(_data(rows)).encode(
+        x=alt.X("size:Q", title=data, scale=across, axis=alt.Axis(values=sizes, format=",", labelOverlap=True)),
+        color=alt.Color(
+            "name:N",
+            scale=alt.Scale(domain=list(names)),
+            legend=alt.Legend(values=drawn, symbolType="circle", symbolOpacity=1),
+        ),
+    )
+    band = base.mark_area(opacity=0.18).encode(y=alt.Y("lowest:Q", title=metric, scale=value), y2="highest:Q")
+    tips = ["name:N", alt.Tooltip("size:Q", format=","), *_tips("value", "low", "high", "lowest", "highest")]
+    line = base.mark_line().encode(y=alt.Y("value:Q", title=metric, scale=value))
+    points = base.mark_point().encode(y=alt.Y("value:Q", title=metric, scale=value), tooltip=tips)
+    return _spec(alt.layer(band, line, points), HEIGHT + 60)
+
+
+def beside(specs: Sequence[Spec]) -> Spec:
+    """A spec of charts beside each other, each with a legend of its own."""
+    panels = [{name: value for name, value in spec.items() if name not in ("autosize", "datasets")} for spec in specs]
+    return {
+        "hconcat": [{**panel, "width": PANEL_WIDTH} for panel in panels],
+        "spacing": 40,
+        "resolve": {"scale": {"color": "independent"}, "legend": {"color": "independent"}},
+        # What altair has moved out of the layers stands at the top.
+        "datasets": {name: rows for spec in specs for name, rows in spec.get("datasets", {}).items()},
+    }
 
 
 def _trained(rows: Rows) -> alt.X:

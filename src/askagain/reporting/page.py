@@ -62,14 +62,18 @@ def library(cache: Cache) -> str:
 
 def images(sections: Sequence[Section], width: int = 760, scale: float = 1.25) -> Iterator[tuple[str, bytes]]:
     """The name and the PNG of each chart; `width` in pixels, times `scale`."""
+    for section in sections:
+        for chart in section.charts:
+            yield chart.name, image({**chart.spec, "width": width}, scale)
+
+
+def image(spec: Mapping[str, Any], scale: float = 2.0) -> bytes:
+    """The PNG of a Vega-Lite spec whose width is in pixels, times `scale`."""
     from vl_convert import vegalite_to_png
 
     from askagain.reporting.charts import theme
 
-    for section in sections:
-        for chart in section.charts:
-            spec: Mapping[str, Any] = {**_finite(chart.spec), "width": width, "config": theme("light")}
-            yield chart.name, vegalite_to_png(json.dumps(spec), scale=scale)
+    return bytes(vegalite_to_png(json.dumps({**_finite(spec), "config": theme("light")}), scale=scale))
 
 
 def shown(text: object) -> str:

@@ -15,12 +15,10 @@ class RowwiseAdagrad(Optimizer):
         second_moment="row":   s_i += mean(g_i^2), a number;     w_i -= lr * g_i / (sqrt(s_i) + eps)
         second_moment="full":  s_i += g_i^2, as many as w_i has;  the same, element by element
 
-    with s_i = `initial_accumulator_value` at the start. From 0, the first step of a row is as long as lr however small its
-    gradient is, which undoes good initial rows where pairs are few. A row that a batch does not use has a zero gradient,
-    which changes neither s_i nor w_i: so leaving it out is not an approximation, a sparse step and a dense one give the
-    same table. A sparse gradient (see `askagain.training.optim.embedding_bag.embedding_bag_sum`) is used up by the
-    step: its values are scratch space afterwards. A parameter with fewer than two dimensions always has full second
-    moments.
+    with s_i = 0 at the start. A row that a batch does not use has a zero gradient, which changes neither s_i nor w_i:
+    so leaving it out is not an approximation, a sparse step and a dense one give the same table. A sparse gradient
+    (see `askagain.training.optim.embedding_bag.embedding_bag_sum`) is used up by the step: its values are scratch space
+    afterwards. A parameter with fewer than two dimensions always has full second moments.
 
     Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", JMLR
     2011; one second moment a row as in Mudigere et al., "Software-Hardware Co-design for Fast and Scalable Training of
@@ -29,16 +27,8 @@ class RowwiseAdagrad(Optimizer):
 
     takes_sparse_gradients = True
 
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float,
-        eps: float,
-        second_moment: str,
-        initial_accumulator_value: float = 0.0,
-    ) -> None:
-        settings = {"lr": lr, "eps": eps, "second_moment": second_moment}
-        super().__init__(params, settings | {"initial_accumulator_value": initial_accumulator_value})
+    def __init__(self, params: Iterable[Any], lr: float, eps: float, second_moment: str) -> None:
+        super().__init__(params, {"lr": lr, "eps": eps, "second_moment": second_moment})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -57,8 +47,7 @@ class RowwiseAdagrad(Optimizer):
         by_row = group["second_moment"] == "row" and parameter.dim() > 1
         state = self.state[parameter]
         if not state:
-            shape = (len(parameter),) if by_row else parameter.shape
-            state["second_moment"] = parameter.new_full(shape, group["initial_accumulator_value"])
+            state["second_moment"] = parameter.new_zeros(len(parameter) if by_row else parameter.shape)
         moments = state["second_moment"]
         if gradient.is_sparse:
             gradient = gradient.coalesce()
