@@ -1,0 +1,71 @@
+"""Settings that are `auto` follow the number of pairs, and what is typed stays."""
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from askagain.apps.choices_by_data import choose_by_data
+from askagain.errors import InputError
+from askagain.text.bags import Bags, offsets_of
+
+
+class Groups:
+    """What the rule reads of a corpus: groups of two texts each, so that a group is a pair."""
+
+    def __init__(self, groups: int, has_train: bool = True) -> None:
+        sizes = np.full(groups, 2)
+        self.group_rows = Bags(np.arange(sizes.sum()), offsets_of(sizes))
+        self.files = OmegaConf.create({"train": "train.tsv" if has_train else None})
+
+
+def chosen(groups: int, devices: int = 1, **typed: object) -> tuple[int, int, float]:
+    cfg = config(**typed)
+    choose_by_data(cfg, Groups(groups), devices)
+    return cfg.data.batch_size, cfg.trainer.max_epochs, cfg.optimizer.lr
+
+
+def config(batch_size: object = "auto", max_epochs: object = "auto", lr: object = "auto"):
+    pairs = {"pairs": "random", "max_pairs_per_group": 30}
+    return OmegaConf.create(
+        {
+            "data": {"batch_size": batch_size, "validation_fraction": 0.0, **pairs},
+            "datamodule": pairs,
+            "trainer": {"max_epochs": max_epochs},
+            "optimizer": {"lr": lr},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "batch_size", "epochs", "lr"),
+    [
+        (1, 32, 20, 0.0004),
+        (300, 32, 16, 0.0069),
+        (2_600, 256, 15, 0.02),
+        (9_600, 512, 9, 0.02),
+        (1_000_000, 512, 5, 0.02),
+    ],
+)
+def test_more_pairs_give_larger_batches_fewer_epochs_and_longer_steps(pairs, batch_size, epochs, lr):
+    assert chosen(pairs) == (batch_size, epochs, lr)
+
+
+def test_devices_share_the_batch_so_that_they_train_the_same():
+    assert chosen(9_600, devices=2) == (256, 9, 0.02)
+
+
+def test_typed_values_win_and_epochs_follow_a_typed_batch():
+    assert chosen(9_600, batch_size=64, lr=0.1) == (64, 5, 0.1)
+    assert chosen(9_600, max_epochs=2) == (512, 2, 0.02)
+
+
+def test_held_out_groups_are_not_counted():
+    cfg = config()
+    cfg.data.validation_fraction = 0.5
+    choose_by_data(cfg, Groups(600), 1)
+    assert (cfg.data.batch_size, cfg.trainer.max_epochs) == (32, 16)
+
+
+def test_without_pairs_a_value_must_be_typed():
+    with pytest.raises(InputError, match=r"^data.batch_size=auto: chosen by the number of pairs"):
+        choose_by_data(config(), Groups(10, has_train=False), 1)
