@@ -25,6 +25,7 @@ from askagain.apps.checks import check_settings
 from askagain.apps.command_line import for_hydra
 from askagain.apps.evaluate import chosen_ranker, evaluation
 from askagain.apps.inputs import file_states
+from askagain.apps.preprocessors import text_seen_by
 from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
@@ -54,12 +55,13 @@ log = logging.getLogger(__name__)
 class Entry:
     """A ranker's row of the table; its metrics are means over seeds.
 
-    `command`: its overrides, after train.py where it is trained. `seeds`: it was trained with, if any. `over_seeds`:
-    the lowest and the highest `metric.name` of a seed. `milliseconds`: to rank the candidates of a question.
-    `versus_first`: None for the first ranker.
+    `preprocessor`: the name of what it reads text with. `command`: its overrides, after train.py where it is trained.
+    `seeds`: it was trained with, if any. `over_seeds`: the lowest and the highest `metric.name` of a seed.
+    `milliseconds`: to rank the candidates of a question. `versus_first`: None for the first ranker.
     """
 
     name: str
+    preprocessor: str
     command: list[str]
     seeds: list[int]
     metrics: Metrics
@@ -73,6 +75,7 @@ class Entry:
 class Row:
     """What a ranker, or one of its seeds, gives: its metrics, their values of each query, and its speed."""
 
+    preprocessor: str
     metrics: Metrics
     per_query: dict[str, np.ndarray]
     where: str
@@ -112,6 +115,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
         entries.append(
             Entry(
                 name=name,
+                preprocessor=results[0].preprocessor,
                 command=command,
                 seeds=seeds if command[0] == TRAIN else [],
                 metrics=with_intervals(_means(results), intervals(per_query, **cfg.intervals, seed=cfg.seed)),
@@ -197,6 +201,7 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
     def build(folder: Path) -> None:
         row = _evaluated(cfg, own, corpus)
         about = {
+            "preprocessor": row.preprocessor,
             "metrics": row.metrics,
             "where": row.where,
             "speed": row.texts_per_second,
@@ -209,7 +214,9 @@ def _kept(cfg: DictConfig, overrides: Sequence[str]) -> Row:
     def load(folder: Path) -> Row:
         about = json.loads((folder / "row.json").read_bytes())
         per_query = dict(zip(about["names"], load_array(folder / "per_query.npy"), strict=True))
-        return Row(about["metrics"], per_query, about["where"], about["speed"], about["milliseconds"])
+        return Row(
+            about["preprocessor"], about["metrics"], per_query, about["where"], about["speed"], about["milliseconds"]
+        )
 
     return Cache(Path(cfg.paths.run_dir) / ROWS).entry("row", key, build, load)
 
@@ -225,7 +232,7 @@ def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:
             raise InputError(f"{column}: no such metric; there are {', '.join(result.metrics)}")
     questions = len(next(iter(result.per_query.values())))
     milliseconds = 1000 * result.metrics["seconds"] / questions
-    return Row(result.metrics, result.per_query, result.where, speed, milliseconds)
+    return Row(text_seen_by(ranker), result.metrics, result.per_query, result.where, speed, milliseconds)
 
 
 def _means(results: Sequence[Row]) -> dict[str, float]:
@@ -257,7 +264,7 @@ def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, 
 def _table(entries: Sequence[Entry], cfg: DictConfig) -> tuple[list[str], list[list[str]]]:
     """Headings and rows."""
     several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
-    headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
+    headings = ["ranker", "preprocessor", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
     headings += ["wins, losses", "p", "texts/s", "ms/question"]
     return headings, [_cells(entry, cfg.columns, several) for entry in entries]
 
@@ -286,6 +293,7 @@ def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:
     over_seeds = " to ".join(f"{end:.4f}" for end in entry.over_seeds) if entry.seeds else ""
     return [
         entry.name,
+        entry.preprocessor,
         *(with_ends(entry.metrics, column) for column in columns),
         *([over_seeds] if several else []),
         "" if versus is None else f"{versus.wins}, {versus.losses}",

@@ -36,6 +36,7 @@ class LexicalRanker(ABC):
     """Counts the terms of texts: words or, with `letters` = [shortest, longest], the letter n-grams of `#word#`."""
 
     def __init__(self, preprocessor: TextPreprocessor, letters: list[int] | None) -> None:
+        self.preprocessor = preprocessor
         self._fields = preprocessor.fields or Fields(["title"])
         self._terms_of = preprocessor.words if letters is None else _letter_ngrams(preprocessor, letters)
         self._columns: dict[str, int] = {}

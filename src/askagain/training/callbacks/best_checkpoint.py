@@ -50,6 +50,11 @@ class BestCheckpoint(ModelCheckpoint):
         self.metrics: dict[str, float] = {}
         self.is_compared = False
 
+    @property
+    def kept(self) -> str:
+        """What is kept, in words."""
+        return "the start" if self.best_epoch == START else f"best epoch ({self.best_epoch})"
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.best_epoch is None or trainer.ckpt_path is None:
             return
