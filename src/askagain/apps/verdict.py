@@ -146,7 +146,7 @@ def verdict(cfg: DictConfig, outcome: Outcome, compared: Sequence[Compared], spl
         found.setdefault(what, []).append(one.name)
         if is_sure and is_better:
             beaten.append(one.name)
-    lines += [f"  {what} {', '.join(names)}" for what, names in found.items()]
+    lines += [f"  {what} {'; '.join(names)}" for what, names in found.items()]
     if outcome.is_start_kept:
         lines.append(f"  training did not beat its start, so that the start was kept: {_remedies(cfg)}")
     elif outcome.start is not None and outcome.start.name not in beaten:
