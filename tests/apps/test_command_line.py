@@ -106,7 +106,7 @@ def test_a_word_that_is_no_override_is_answered_by_one(words, message):
         (["hydra/sweeper=other"], "pip install -r requirements-sweeps.txt"),
         (["optimizer.lrr=1"], "optimizer.lrr: no such setting; did you mean optimizer.lr?"),
         (["experiment=distill", "teacher.modle=x"], "teacher.modle: no such setting; there are batch_size, folder"),
-        (["words.lr=1"], "words: no such setting; there are baseline, callbacks, "),
+        (["words.lr=1"], "words: no such setting; there are baseline_preprocessors, baselines, callbacks, "),
         (["seed=0,1"], "3. To sweep over it, add --multirun to your command line"),
         (["seeed=1"], "seeed: no such setting; did you mean seed?"),
         (

@@ -73,7 +73,7 @@ def earlier_run(folder: Path) -> None:
     config_of_it = {"optimized_metric": "val/mrr", "metric": {"name": "val/mrr", "mode": "max"}}
     OmegaConf.save(config_of_it, folder / ".hydra" / "config.yaml")
     OmegaConf.save(["model.dim=8"], folder / ".hydra" / "overrides.yaml")
-    write_metrics(folder, {"val/mrr": 0.9})
+    write_metrics(folder, {"val/mrr": 0.9}, {})
 
 
 def test_a_sweep_counts_no_run_of_an_earlier_sweep_in_its_folder(command, tmp_path):

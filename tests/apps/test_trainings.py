@@ -20,7 +20,7 @@ folder = Path(sys.argv[-1].partition("=")[2].strip("'"))
 OmegaConf.save(OmegaConf.create(sys.argv[1:-1]), folder / "notes.yaml")
 (folder / ".hydra").mkdir(exist_ok=True)
 (folder / "notes.yaml").rename(folder / ".hydra" / "overrides.yaml")
-write_metrics(folder, {"val/mrr": 0.5})
+write_metrics(folder, {"val/mrr": 0.5}, {})
 with Path(__file__).with_name("runs").open("a") as runs:
     print("trained", file=runs)
 """

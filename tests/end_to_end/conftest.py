@@ -15,6 +15,7 @@ from askagain.synthetic.sample import write_sample
 SMALL = {"seed": 3, "groups": 300, "rows": 40, "negatives": 60}
 # A report takes longer than such a run; those of test_report.py have one.
 QUICK = ("trainer.max_epochs=1", "model.dim=16", "data.batch_size=64", "trainer.accelerator=cpu", "report=false")
+WORDS = ("kept", "preprocessor")  # beside the figures
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +38,9 @@ def succeeded(result: subprocess.CompletedProcess[str]) -> Path:
 
 
 def metrics_of(run: Path) -> dict[str, float]:
-    """The flat figures of a run."""
+    """The flat figures of a run, without the words beside them."""
     metrics = json.loads((run / "metrics.json").read_text())
+    assert all(isinstance(metrics.pop(name, ""), str) for name in WORDS)
     assert all(isinstance(value, int | float) for value in metrics.values())
     return metrics
 

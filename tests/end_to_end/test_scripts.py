@@ -25,7 +25,7 @@ def test_quickstart_trains_on_the_sample_and_says_what_to_type_next(tmp_path, ca
     )
     assert result.returncode == 0, result.stderr
     for piece in (
-        "before training",
+        "the start",
         "best epoch",
         "hits@10",
         "metrics: ",

@@ -103,7 +103,7 @@ def test_train_alone_trains_the_dssm_on_the_synthetic_sample_and_every_figure_re
     assert "synthetic sample" in result.stdout
     assert metrics["val/mrr"] > metrics["start/mrr"] + 0.1
     assert metrics["test/mrr"] > metrics["start/mrr"] + 0.1
-    for label in ("before training", "best epoch", "hits@100"):
+    for label in ("the start", "best epoch", "tfidf_letters"):
         assert label in result.stdout
 
     losses = column(run, "train/loss")

@@ -12,7 +12,7 @@ from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import ranking_metrics
-from askagain.training.callbacks.best_checkpoint import BestCheckpoint
+from askagain.training.callbacks.best_checkpoint import START, BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.modules.trigram_regressor import TrigramRegressor
 from tests.training.conftest import duplicates, known_words
@@ -63,10 +63,10 @@ def test_validate_ranks_also_where_nothing_is_held_out(corpus, vectors, tmp_path
 def test_test_ranks_the_test_set_with_given_weights_and_with_the_best_checkpoint(corpus, tmp_path):
     data = duplicates(corpus)
     module = dssm(data, partial(torch.optim.Adam, lr=0.05))
-    best = BestCheckpoint(str(tmp_path), "val/mrr", "min")  # the first epoch is the worst
+    best = BestCheckpoint(str(tmp_path), "val/mrr", "min")  # the start is the worst
     fit = plain_trainer(tmp_path, hits_at_k(), best, max_epochs=3)
     fit.fit(module, datamodule=data)
-    assert best.best_epoch == 0 and best.best_model_score == best.metrics["val/mrr"]
+    assert best.best_epoch == START and float(best.best_model_score) == pytest.approx(best.metrics["val/mrr"])
 
     (last,) = fit.test(module, datamodule=data, verbose=False)
     expected = ranking_metrics(module.encoder, corpus.ranking("test"), [1, 10], "expected")

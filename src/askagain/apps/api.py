@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -27,8 +28,11 @@ class Run:
     folder: Path
 
     @cached_property
-    def metrics(self) -> dict[str, float]:
-        """What was measured; raises InputError where the file is missing or damaged."""
+    def metrics(self) -> dict[str, Any]:
+        """What was measured, numbers by name, and a few words such as the name of the `preprocessor`.
+
+        Raises InputError where the file is missing or damaged.
+        """
         try:
             return read_metrics(self.folder)
         except (OSError, DamagedError) as error:

@@ -32,9 +32,10 @@ SHARED_WITH_TRAINING = ("data", "paths.cache_dir", "preprocessor")  # keys whose
 class Row:
     """What a ranker, or one of its seeds, gives: its metrics, and their values of each query.
 
-    `texts_per_second`: its speed, 0 where that is not measured.
+    `preprocessor`: the name of what it reads text with. `texts_per_second`: its speed, 0 where that is not measured.
     """
 
+    preprocessor: str
     metrics: Metrics
     per_query: dict[str, np.ndarray]
     where: str
@@ -95,6 +96,7 @@ def kept_row(
     def build(folder: Path) -> None:
         row = evaluated(own, corpus)
         about = {
+            "preprocessor": row.preprocessor,
             "metrics": row.metrics,
             "where": row.where,
             "speed": row.texts_per_second,
@@ -106,6 +108,6 @@ def kept_row(
     def load(folder: Path) -> Row:
         about = json.loads((folder / "row.json").read_bytes())
         per_query = dict(zip(about["names"], load_array(folder / "per_query.npy"), strict=True))
-        return Row(about["metrics"], per_query, about["where"], about["speed"])
+        return Row(about["preprocessor"], about["metrics"], per_query, about["where"], about["speed"])
 
     return Cache(run_dir / ROWS).entry("row", key, build, load)

@@ -30,10 +30,11 @@ if TYPE_CHECKING:  # commands that train nothing do not wait for Lightning
 PATHS = ("train_path", "validation_path", "test_path", "corpus_path")
 
 
-def build(cfg: DictConfig, section: str) -> Any:
+def build(cfg: DictConfig, section: str, **given: Any) -> Any:
     """The object of a config section; with `_partial_` in the section, a `functools.partial` that makes it.
 
-    Raises InputError for a target that cannot be imported, and for settings that it does not take or refuses.
+    `given`: objects to take in place of settings. Raises InputError for a target that cannot be imported, and for
+    settings that it does not take or refuses.
     """
     node = OmegaConf.select(cfg, section)
     if node is None:
@@ -41,7 +42,7 @@ def build(cfg: DictConfig, section: str) -> Any:
     if not isinstance(node, DictConfig) or "_target_" not in node:
         raise InputError(f"{section}={node}: must be a section with a _target_")
     try:
-        made = instantiate(node)
+        made = instantiate(node, **given)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
@@ -146,9 +147,9 @@ def training_texts(corpus: Corpus) -> list[Sequence[str]]:
     return [corpus.store(name).texts for name in ("train", "corpus") if getattr(corpus.files, name) is not None]
 
 
-def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker") -> "LexicalRanker | RowRanker":
-    """The ranker of a section, fitted to the texts of `train.tsv` and `corpus.txt`."""
-    ranker: LexicalRanker | RowRanker = build(cfg, section)
+def build_ranker(cfg: DictConfig, corpus: Corpus, section: str = "ranker", **given: Any) -> "LexicalRanker | RowRanker":
+    """The ranker of a section, fitted to the texts of `train.tsv` and `corpus.txt`; `given` as in `build`."""
+    ranker: LexicalRanker | RowRanker = build(cfg, section, **given)
     texts = dict.fromkeys(text for texts in training_texts(corpus) for text in texts)
     ranker.fit(with_progress(texts, len(texts), "counting words"))
     return ranker

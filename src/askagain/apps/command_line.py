@@ -30,7 +30,7 @@ NUMBER = re.compile(  # or true or false, alone, in a list or among the values o
 )
 # Sections that a command can do without, wholly or in part, and settings of the trainer that it cannot do without.
 CAN_GO = (
-    "baseline",
+    "baselines",
     "callbacks",
     "debug",
     "experiment",

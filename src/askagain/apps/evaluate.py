@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from askagain.apps.build import build, build_corpus, build_own_metrics, build_ranker, data_name, import_modules
+from askagain.apps.preprocessors import text_seen_by
 from askagain.apps.report import PREFIXES, prefixed, print_metrics, write_metrics
 from askagain.apps.verdict import published_lines
 from askagain.apps.worst import write_worst
@@ -57,14 +58,15 @@ def evaluate(cfg: DictConfig) -> float:
     choices = HydraConfig.get().runtime.choices
     chosen = choices["encoder"] if cfg.get("ranker") is None else choices["ranker"]
     name = f"{chosen} {cfg.encoder.path}" if cfg.get("ranker") is None and "path" in cfg.encoder else chosen
-    print_metrics(f"{name} on {result.where}", {chosen: result.metrics}, cfg.metric.name, cfg.ties)
+    text = text_seen_by(ranker)
+    print_metrics(f"{name} on {result.where}", chosen, text, result.metrics, cfg.metric.name, cfg.ties)
     if isinstance(result.ranking, TokenStore):
         for line in published_lines(result.ranking.path.parent, result.metrics):
             print(line)
     wanted = cfg.worst_ranked
     worst = worst_ranked(ranker, result.ranking, result.ranks, wanted.rows, wanted.candidates)
     write_worst(Path(cfg.paths.run_dir) / WORST, worst, ranker, wanted.features)
-    write_metrics(Path(cfg.paths.run_dir), prefixed(result.prefix, result.metrics))
+    write_metrics(Path(cfg.paths.run_dir), prefixed(result.prefix, result.metrics), {"preprocessor": text})
     return result.metrics[cfg.metric.name]
 
 

@@ -20,6 +20,7 @@ from askagain.apps.boards import ROWS, SHARED_WITH_TRAINING, Row, check_commands
 from askagain.apps.build import import_modules
 from askagain.apps.command_line import for_hydra
 from askagain.apps.evaluate import chosen_ranker, evaluation
+from askagain.apps.preprocessors import text_seen_by
 from askagain.apps.report import ENDS, with_ends, write_table
 from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
@@ -46,12 +47,13 @@ log = logging.getLogger(__name__)
 class Entry:
     """A ranker's row of the table; its metrics are means over seeds.
 
-    `command`: its overrides, after train.py where it is trained. `seeds`: it was trained with, if any. `over_seeds`:
-    the lowest and the highest `metric.name` of a seed. `milliseconds`: to rank the candidates of a question.
-    `versus_first`: None for the first ranker.
+    `preprocessor`: the name of what it reads text with. `command`: its overrides, after train.py where it is trained.
+    `seeds`: it was trained with, if any. `over_seeds`: the lowest and the highest `metric.name` of a seed.
+    `milliseconds`: to rank the candidates of a question. `versus_first`: None for the first ranker.
     """
 
     name: str
+    preprocessor: str
     command: list[str]
     seeds: list[int]
     metrics: Metrics
@@ -91,6 +93,7 @@ def leaderboard(cfg: DictConfig, root: Path) -> None:
         entries.append(
             Entry(
                 name=name,
+                preprocessor=results[0].preprocessor,
                 command=command,
                 seeds=seeds if command[0] == TRAIN else [],
                 metrics=with_intervals(_means(results), intervals(per_query, **cfg.intervals, seed=cfg.seed)),
@@ -157,7 +160,7 @@ def _evaluated(cfg: DictConfig, own: DictConfig, corpus: Corpus) -> Row:
     for column in cfg.columns:
         if column not in result.metrics:
             raise InputError(f"{column}: no such metric; there are {', '.join(result.metrics)}")
-    return Row(result.metrics, result.per_query, result.where, speed)
+    return Row(text_seen_by(ranker), result.metrics, result.per_query, result.where, speed)
 
 
 def _means(results: Sequence[Row]) -> dict[str, float]:
@@ -189,7 +192,7 @@ def _write(entries: Sequence[Entry], about: Mapping[str, str], cfg: DictConfig, 
 def _table(entries: Sequence[Entry], cfg: DictConfig) -> tuple[list[str], list[list[str]]]:
     """Headings and rows."""
     several = len(cfg.seeds) > 1 and any(entry.seeds for entry in entries)
-    headings = ["ranker", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
+    headings = ["ranker", "preprocessor", *cfg.columns, *([f"{cfg.metric.name} over seeds"] if several else [])]
     headings += ["wins, losses", "p", "texts/s", "ms/question"]
     return headings, [_cells(entry, cfg.columns, several) for entry in entries]
 
@@ -218,6 +221,7 @@ def _cells(entry: Entry, columns: Sequence[str], several: bool) -> list[str]:
     over_seeds = " to ".join(f"{end:.4f}" for end in entry.over_seeds) if entry.seeds else ""
     return [
         entry.name,
+        entry.preprocessor,
         *(with_ends(entry.metrics, column) for column in columns),
         *([over_seeds] if several else []),
         "" if versus is None else f"{versus.wins}, {versus.losses}",

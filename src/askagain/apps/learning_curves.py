@@ -21,6 +21,7 @@ from askagain.apps.boards import ROWS, SHARED_WITH_TRAINING, Row, check_commands
 from askagain.apps.build import build_corpus, data_name, import_modules
 from askagain.apps.command_line import for_hydra
 from askagain.apps.evaluate import chosen_ranker, evaluation
+from askagain.apps.preprocessors import text_seen_by
 from askagain.apps.report import write_table
 from askagain.apps.trainings import TRAIN, Trainings, sets
 from askagain.corpus.cache import Cache
@@ -231,10 +232,11 @@ def _rows(
 
 
 def _evaluated(cfg: DictConfig, corpus: Corpus) -> Row:
-    result = evaluation(cfg, chosen_ranker(cfg, corpus), corpus)
+    ranker = chosen_ranker(cfg, corpus)
+    result = evaluation(cfg, ranker, corpus)
     if cfg.metric.name not in result.per_query:
         raise InputError(f"metric.name={cfg.metric.name}: must be one of {', '.join(result.per_query)}")
-    return Row(result.metrics, result.per_query, result.where)
+    return Row(text_seen_by(ranker), result.metrics, result.per_query, result.where)
 
 
 def _points(cfg: DictConfig, along: str, size: int, rows: Mapping[str, Sequence[Row]]) -> list[Point]:

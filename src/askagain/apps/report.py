@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from rich.box import SIMPLE_HEAD
@@ -19,6 +19,8 @@ from askagain.files.markdown import markdown
 from askagain.files.writing import atomic_write, write_text
 from askagain.ranking.metrics import Metrics
 
+Value = TypeVar("Value")
+
 CONFIG_TREE = "config_tree.txt"  # in a run folder
 ENDS = ("_low", "_high")  # suffixes of the names of an interval's ends
 USUAL_HITS = ("hits@1", "hits@10", "hits@100")
@@ -28,36 +30,37 @@ WIDTH = 100  # of what is printed where stdout is no terminal
 PREFIXES = {"validation": "val", "test": "test"}  # of metrics on a ranking set
 
 
-def print_metrics(title: str, rows: Mapping[str, Metrics], chosen: str, ties: str) -> None:
-    """Prints the metrics that one reads, of each of `rows`; all of them are in metrics.json.
+def print_metrics(title: str, ranker: str, preprocessor: str, metrics: Metrics, chosen: str, ties: str) -> None:
+    """Prints the metrics that one reads of a ranker, each with its interval; all of them are in metrics.json.
 
-    Metrics with intervals stand below each other. `chosen`: the metric that decides; it is always shown.
+    `chosen`: the metric that decides; it is always shown.
     """
-    first = next(iter(rows.values()))
-    names = _read_first(first, chosen)
     print(title)
-    if any(f"{name}{ENDS[0]}" in first for name in names):
-        table = Table("", *rows)
-        for name in names:
-            table.add_row(name, *(with_ends(metrics, name) for metrics in rows.values()))
-    else:
-        table = Table(
-            "",
-            *(Column(name, justify="right") for name in names),
-            box=SIMPLE_HEAD,
-            show_edge=False,
-            pad_edge=False,
-            collapse_padding=True,
-        )
-        for heading, metrics in rows.items():
-            cells = (f"{metrics[name]:.1f}" if name == "mean_rank" else f"{metrics[name]:.4f}" for name in names)
-            table.add_row(Text(heading), *cells)
+    table = Table("", ranker)
+    table.add_row("preprocessor", preprocessor)
+    for name in read_first(metrics, chosen):
+        table.add_row(name, with_ends(metrics, name))
     wide_console(WIDTH).print(table)
-    if any(metrics.get("ties") for metrics in rows.values()):
-        print(f"ties: share of rows where a candidate scores just as the duplicate ({ties})")
+    if metrics.get("ties"):
+        print(explained_ties(ties))
 
 
-def _read_first(metrics: Metrics, chosen: str) -> list[str]:
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table without lines; all but its first two columns are numbers."""
+    print(title)
+    columns = (Column(name, justify="right" if place > 1 else "left") for place, name in enumerate(headings))
+    table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    wide_console(WIDTH).print(table)
+
+
+def explained_ties(ties: str) -> str:
+    """A line that says what the column `ties` is."""
+    return f"ties: share of rows where a candidate scores just as the duplicate ({ties})"
+
+
+def read_first(metrics: Metrics, chosen: str = "") -> list[str]:
     """Hits at three values of K, MRR, the mean rank and ties; MAP, metrics of the user's own and the chosen one."""
     hits = [name for name in metrics if name.startswith("hits@") and not name.endswith(ENDS)]
     usual = [name for name in hits if name in USUAL_HITS] or hits[:3]
@@ -99,16 +102,16 @@ def print_counts(title: str, counts: Metrics) -> None:
         console.print(f"  {name.replace('_', ' '):<{width}}  {number:>12}", markup=False, highlight=False)
 
 
-def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
-    """Writes metrics.json into `folder` and prints its path, as the last line on stdout."""
-    keep_metrics(folder, metrics)
+def write_metrics(folder: Path, metrics: Mapping[str, float], words: Mapping[str, str]) -> None:
+    """Writes metrics.json into `folder` and prints its path, as the last line on stdout; see `keep_metrics`."""
+    keep_metrics(folder, metrics, words)
     say_metrics(folder)
 
 
-def keep_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
-    """Writes metrics.json into `folder`."""
+def keep_metrics(folder: Path, metrics: Mapping[str, float], words: Mapping[str, str]) -> None:
+    """Writes metrics.json into `folder`: the metrics, and `words` that say what they are of."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = json_text(dict(metrics), indent=2)
+    content = json_text({**words, **metrics}, indent=2)
     write_checksums(folder, {METRICS: content.encode()})
     write_text(folder / METRICS, [content])  # last: a run that has it is done
 
@@ -118,7 +121,7 @@ def say_metrics(folder: Path) -> None:
     print(f"metrics: {folder / METRICS}", flush=True)
 
 
-def prefixed(prefix: str, metrics: Metrics) -> dict[str, float]:
+def prefixed(prefix: str, metrics: Mapping[str, Value]) -> dict[str, Value]:
     """The metrics, named `prefix/name`."""
     return {f"{prefix}/{name}": value for name, value in metrics.items()}
 

@@ -69,22 +69,23 @@ def log_config(loggers: Sequence[Logger], config: dict[str, Any]) -> None:
 
 
 def log_results(
-    loggers: Sequence[Logger], config: dict[str, Any], metrics: Mapping[str, float], chosen: float, step: int
+    loggers: Sequence[Logger], config: dict[str, Any], metrics: Mapping[str, float | str], chosen: float, step: int
 ) -> None:
     """Logs final metrics, which have one value a run, so that none of them becomes a chart with a single dot.
 
-    They go to the summary of a W&B run, to a table of TensorBoard's, and as they are to other loggers. TensorBoard's
-    table of hyperparameters gets `chosen` as hp_metric.
+    They go to the summary of a W&B run, to a table of TensorBoard's, and as they are to other loggers, which take no
+    words. TensorBoard's table of hyperparameters gets `chosen` as hp_metric.
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.summary.update(dict(metrics))
         elif isinstance(logger, TensorBoardLogger):
-            rows = [[name, f"{value:.6g}"] for name, value in metrics.items()]
+            rows = [[name, value if isinstance(value, str) else f"{value:.6g}"] for name, value in metrics.items()]
             logger.experiment.add_text("results", markdown(["metric", "value"], rows), step)
             logger.log_hyperparams(config, {HP_METRIC: chosen}, step)
         else:
-            logger.log_metrics(dict(metrics), step=step)
+            numbers = {name: value for name, value in metrics.items() if not isinstance(value, str)}
+            logger.log_metrics(numbers, step=step)
 
 
 def log_worst_ranked(loggers: Sequence[Logger], table: Table, step: int) -> None:

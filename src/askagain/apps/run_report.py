@@ -53,14 +53,15 @@ log = logging.getLogger(__name__)
 class Result:
     """What a run has come to.
 
-    `encoder`: the one that was kept, called `name`. `ranks`: those that it gives each ranking set, by `validation` and
-    `test`. `compared`: what it is compared with on the validation rows. `worst`: its worst ranked
-    questions. `epochs`: see `HitsAtK`. `kept_after`: how many epochs the encoder was trained, if it is of a certain
-    one.
+    `encoder`: the one that was kept, called `name`; `words` say what it is and how it reads text. `ranks`: those that
+    it gives each ranking set, by `validation` and `test`. `compared`: what it is compared with on the validation rows.
+    `worst`: its worst ranked questions. `epochs`: see `HitsAtK`. `kept_after`: how many epochs the encoder was trained,
+    if it is of a certain one; 0 is the start.
     """
 
     encoder: BagEncoder
     name: str
+    words: Mapping[str, str]
     ranks: Mapping[str, Ranks]
     compared: Sequence[Compared]
     worst: Sequence[WorstRanked]
@@ -125,7 +126,7 @@ def _record(
     compared = [RankedRows.of(one.name, one.ranks, one.test) for one in result.compared]
     reliability, learned = reliability_of(vectors, ranking, parts.others, parts.compared_texts, cfg.seed)
     record = Record(
-        about=_about(cfg, corpus, provenance),
+        about={**_about(cfg, corpus, provenance), **result.words},
         machine=provenance["hardware"],
         config={name: value for name, value in config.items() if name not in ("provenance", "data_counts")},
         counts=config["data_counts"],

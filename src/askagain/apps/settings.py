@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from askagain.apps.command_line import CONFIGS
 from askagain.errors import InputError
 from askagain.models.named import located
 from askagain.text.features import FeatureSettings
@@ -81,6 +82,10 @@ def _are_different(values: list[Any]) -> bool:
     return len(set(values)) == len(values)
 
 
+def _are_preprocessors(names: list[str]) -> bool:
+    return all((CONFIGS / "preprocessor" / f"{name}.yaml").is_file() for name in names)
+
+
 def _is_part(value: Any) -> bool:
     """Whether this is a number of batches, or a share of them."""
     return (type(value) is int and value >= 0) or (type(value) is float and 0 <= value <= 1)
@@ -93,6 +98,7 @@ def _is_duration(value: Any) -> bool:
 FLOAT32 = "encoders are trained and kept in float32; type 32-true, or bf16-mixed for faster matrix products"
 NAME = "must be a name such as dssm or quora/dssm, without parts that are empty, . or .."
 ENCODER = "no encoder here; give a run folder of train.py, its encoder folder, a .ckpt file, or the name of an encoder"
+PREPROCESSORS = "must be names of configs in configs/preprocessor, such as standard"
 DURATION = "must be days, hours, minutes and seconds, such as 00:12:00:00 for 12 hours"
 PART = "must be a number of batches, or a share of them from 0.0 to 1.0"
 SIZE = "must be [vocabulary, dim, batch_size, devices], and then rowwise_adagrad, rowwise_adagrad_full, adam or nothing"
@@ -214,6 +220,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "Trainer.logger": _not_here("type logger=csv, or another config of logger, instead"),
     "Trainer.plugins": _not_here("leave it out; train.py has plugins of its own"),
     "b": Annotated[float, Field(ge=0, le=1)],
+    "baseline_preprocessors": Annotated[list[str], that(_are_preprocessors, PREPROCESSORS)],
     "benchmarks": Annotated[
         list[Benchmark], BeforeValidator(lambda names: [names] if isinstance(names, str) else names), AtLeastOne
     ],

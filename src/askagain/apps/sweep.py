@@ -93,17 +93,20 @@ def _run(folder: Path) -> SweepRun:
         log.warning("%s: not counted: %s", folder, error)
     except OSError:
         pass  # it has not succeeded
-    if value is not None and math.isnan(value):
+    if not isinstance(value, int | float) or math.isnan(value):
         value = None
     return SweepRun(folder, overrides, value, metric, config.metric.mode)
 
 
-def read_metrics(folder: Path) -> dict[str, float]:
-    """The metrics in a run folder; raises DamagedError for a damaged file, and OSError where there is none."""
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The metrics in a run folder, and the words beside these numbers, see `askagain.apps.report.keep_metrics`.
+
+    Raises DamagedError for a damaged file, and OSError where there is none.
+    """
     content = (folder / METRICS).read_bytes()
     check_files(folder, [METRICS])
     try:
-        metrics: dict[str, float] = json.loads(content)
+        metrics: dict[str, Any] = json.loads(content)
     except (ValueError, RecursionError):
         metrics = {}
     if not isinstance(metrics, dict) or not metrics:

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ModelSu
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from askagain.apps.baselines import ranked_baselines
 from askagain.apps.build import (
     build,
     build_all,
@@ -27,15 +28,17 @@ from askagain.apps.build import (
 from askagain.apps.choices_by_data import choose_by_data
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
 from askagain.apps.next_steps import ENCODER, print_next_steps
+from askagain.apps.preprocessors import preprocessor_name
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
 from askagain.apps.report import (
     PREFIXES,
+    explained_ties,
     keep_metrics,
     prefixed,
     print_config,
     print_counts,
-    print_metrics,
+    print_table,
     say_metrics,
 )
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
@@ -43,21 +46,36 @@ from askagain.apps.run_logs import continue_logs, finish, log_config, log_result
 from askagain.apps.run_report import Result, leave_report
 from askagain.apps.sweep import group_in_wandb
 from askagain.apps.variants import variants
-from askagain.apps.verdict import Compared, Outcome, baseline, compared_with, published_lines, verdict
+from askagain.apps.verdict import (
+    CHOSEN,
+    DIFFERENCE,
+    FAVOURED,
+    NO_TEST,
+    Compared,
+    Outcome,
+    Ranked,
+    advice,
+    comparison_table,
+    comparisons,
+    published_lines,
+    verdict,
+    wrapped,
+)
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
 from askagain.distributed.strategy import ReplicatedStrategy
 from askagain.errors import InputError
-from askagain.evaluation.evaluate import evaluate_ranking, ranking_metrics
+from askagain.evaluation.evaluate import evaluate_ranking
 from askagain.evaluation.worst_ranked import as_table, worst_ranked
 from askagain.files.memory import free_memory
 from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
+from askagain.models.bag_encoder import BagEncoder
 from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
-from askagain.training.callbacks.best_checkpoint import BestCheckpoint
+from askagain.training.callbacks.best_checkpoint import START, BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
@@ -135,7 +153,10 @@ def train_rank(cfg: DictConfig) -> Metrics:
 
 
 def _chosen(cfg: DictConfig, metrics: Metrics) -> float:
-    """The metric that a sweep compares."""
+    """The metric that a sweep compares; NaN for the loss of the start, which has none, where that was kept."""
+    if cfg.optimized_metric in HELD_OUT_METRICS and metrics.get("train/best_epoch") == START:
+        log.warning("optimized_metric=%s: the start was kept, which has none", cfg.optimized_metric)
+        return math.nan
     if cfg.optimized_metric not in metrics:
         key = "metric.name" if cfg.optimized_metric == cfg.metric.name else "optimized_metric"
         raise InputError(f"{key}={cfg.optimized_metric}: no such metric; there are {', '.join(metrics)}")
@@ -148,24 +169,21 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     counts = corpus.ranking_counts(encoder.features.vocabulary)
     print_counts(f"data: {data_name(cfg, corpus.ranking('validation').path)}", counts)
     raw = encoder.with_preprocessor(build(cfg, "raw"))
-    own = build_own_metrics(cfg)
-    columns: dict[str, Metrics] = {}
-    metrics = prefixed("data", counts)
-    all_ranks: dict[str, Ranks] = {}  # in the end, those on preprocessed text
-    for heading, variant, prefix in (("raw", raw, "raw/"), ("preprocessed", encoder, "")):
-        for split in _splits(corpus):
-            column, all_ranks[split] = evaluate_ranking(variant, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            columns[f"{PREFIXES[split]}, {heading}"] = column
-            metrics |= prefixed(f"{prefix}{PREFIXES[split]}", column)
+    before, of_raw = _ranked(cfg, corpus, "raw", raw, "raw/")
+    result, metrics = _ranked(cfg, corpus, "preprocessed", encoder)
+    metrics = prefixed("data", counts) | of_raw | metrics
+    words = {"preprocessor": result.preprocessor}
     loggers = build_all(cfg, "logger")
     config = _loggable(cfg, counts, corpus)
     log_config(loggers, config)
-    log_results(loggers, config, metrics, _chosen(cfg, metrics), step=0)
+    log_results(loggers, config, {**words, **metrics}, _chosen(cfg, metrics), step=0)
     save_encoder(encoder, _encoder_folder(cfg))
-    compared = _show(cfg, corpus, columns, Outcome(all_ranks))
-    keep_metrics(Path(cfg.paths.run_dir), metrics)
-    worst = worst_ranked(encoder, corpus.ranking("validation"), all_ranks["validation"], **cfg.worst_ranked)
-    leave_report(cfg, corpus, Result(encoder, cfg.name, all_ranks, compared, worst), metrics, config, loggers, step=0)
+    baselines = ranked_baselines(cfg, corpus, encoder.preprocessor, _splits(corpus))
+    compared = _show(cfg, corpus, Outcome(result, baselines, [before]), encoder, metrics)
+    keep_metrics(Path(cfg.paths.run_dir), metrics, words)
+    worst = worst_ranked(encoder, corpus.ranking("validation"), result.ranks["validation"], **cfg.worst_ranked)
+    reported = Result(encoder, cfg.name, words, result.ranks, compared, worst)
+    leave_report(cfg, corpus, reported, metrics, config, loggers, step=0)
     for logger in loggers:
         logger.finalize("success")
     finish(loggers, exit_code=0)
@@ -192,8 +210,11 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
         metrics["train/epochs"] = trainer.current_epoch
         if trainer.is_global_zero:
             of_ranking, result = _report(cfg, corpus, trainer, module, config)
+            if result.kept_after == 0:  # the last epoch's losses are not those of the start
+                for name in HELD_OUT_METRICS:
+                    metrics.pop(name, None)
             metrics |= of_ranking
-            keep_metrics(Path(cfg.paths.run_dir), metrics)
+            keep_metrics(Path(cfg.paths.run_dir), metrics, result.words)
             leave_report(cfg, corpus, result, metrics, config, trainer.loggers, trainer.global_step)
             for logger in trainer.loggers:
                 logger.finalize("success")
@@ -245,44 +266,69 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
 def _report(
     cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule, config: dict[str, Any]
 ) -> tuple[Metrics, Result]:
-    """Ranks with the encoder that was kept, prints its metrics beside those of the start, and returns both."""
+    """Ranks with the encoder that was kept, prints its metrics beside those of others, and returns what came of it."""
     folder = _encoder_folder(cfg)
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    best = [one for one in callbacks if isinstance(one, BestCheckpoint) and one.best_epoch is not None]
+    best = [one for one in callbacks if isinstance(one, BestCheckpoint) and one.is_compared]
     if not best:  # no epoch was trained or kept; an encoder in the folder would be that of another run
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
-    columns: dict[str, Metrics] = {}
     metrics: Metrics = {}
-    start, epochs = None, []
-    for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
-        start, epochs = hits_at_k.start_ranks, hits_at_k.epochs
-        columns["val, before training" if cfg.ckpt_path is None else "val, resumed"] = hits_at_k.start
-        metrics = prefixed("start", hits_at_k.start)
-    kept, kept_after = "trained" if trainer.global_step else "untrained", None
+    name, kept_after = "trained" if trainer.global_step else "untrained", None
     for checkpoint in best:
-        kept, kept_after = f"best epoch ({checkpoint.best_epoch})", checkpoint.best_epoch + 1  # type: ignore[operator]
+        name, kept_after = checkpoint.kept, checkpoint.best_epoch + 1  # type: ignore[operator]
         metrics |= _epoch_metrics(checkpoint.metrics)
         metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
     metrics.pop(RATE, None)  # the run's rate is that of its last epoch
-    own = build_own_metrics(cfg)
-    all_ranks: dict[str, Ranks] = {}
-    for split in _splits(corpus):
-        for variant in variants(cfg, encoder):
-            column = ranking_metrics(variant.encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-            if split == "validation":  # those of the test set are in metrics.json
-                columns[f"{PREFIXES[split]}, {variant.heading}"] = column
-            metrics |= prefixed(variant.prefix + PREFIXES[split], column)
-        column, all_ranks[split] = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-        columns[f"{PREFIXES[split]}, {kept}"] = column
-        metrics |= prefixed(PREFIXES[split], column)
-    worst = worst_ranked(encoder, corpus.ranking("validation"), all_ranks["validation"], **cfg.worst_ranked)
+    is_start_kept = kept_after == 0
+    result, of_result = _ranked(cfg, corpus, f"{name} (kept)" if is_start_kept else name, encoder)
+    metrics |= of_result
+    words = {"kept": name, "preprocessor": result.preprocessor}
+    others = []
+    for variant in variants(cfg, encoder):
+        other, of_variant = _ranked(cfg, corpus, variant.heading, variant.encoder, variant.prefix)
+        others.append(other)
+        metrics |= of_variant
+    start, epochs = None, []
+    for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
+        epochs = hits_at_k.epochs
+        metrics |= prefixed("start", hits_at_k.start)
+        if "test" in hits_at_k.start_ranks:
+            of_test = compute_metrics(hits_at_k.start_ranks["test"], cfg.ks, cfg.ties, build_own_metrics(cfg))
+            metrics |= prefixed("start/test", of_test)
+        if cfg.ckpt_path is not None or not is_start_kept:
+            called = "the start" if cfg.ckpt_path is None else "the checkpoint"
+            start = Ranked(called, result.preprocessor, hits_at_k.start_ranks)
+            others.append(start)
+    worst = worst_ranked(encoder, corpus.ranking("validation"), result.ranks["validation"], **cfg.worst_ranked)
     log_worst_ranked(trainer.loggers, as_table(worst), trainer.global_step)
     encoder_metrics = {name: value for name, value in metrics.items() if not name.startswith("start/")}
     chosen = metrics.get(cfg.optimized_metric, math.nan)
-    log_results(trainer.loggers, config, prefixed("best", encoder_metrics), chosen, trainer.global_step)
-    compared = _show(cfg, corpus, columns, Outcome(all_ranks, start, trainer.num_training_batches))
-    return metrics, Result(encoder, kept, all_ranks, compared, worst, epochs, kept_after)
+    log_results(trainer.loggers, config, prefixed("best", {**words, **encoder_metrics}), chosen, trainer.global_step)
+    outcome = Outcome(
+        result,
+        ranked_baselines(cfg, corpus, encoder.preprocessor, _splits(corpus)),
+        others,
+        start if trainer.global_step and trainer.num_training_batches else None,  # nothing may be left to train
+        is_start_kept,
+        bool(best) and cfg.metric.name.startswith("val/") and cfg.metric.name not in HELD_OUT_METRICS,
+        trainer.num_training_batches,
+    )
+    compared = _show(cfg, corpus, outcome, encoder, metrics)
+    reported = Result(encoder, result.name, words, result.ranks, compared, worst, epochs, kept_after)
+    return metrics, reported
+
+
+def _ranked(
+    cfg: DictConfig, corpus: Corpus, name: str, encoder: BagEncoder, prefix: str = ""
+) -> tuple[Ranked, Metrics]:
+    """Ranks each ranking set; `prefix`: begins the names of the metrics."""
+    own, ranks = build_own_metrics(cfg), {}
+    metrics: Metrics = {}
+    for split in _splits(corpus):
+        column, ranks[split] = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
+        metrics |= prefixed(prefix + PREFIXES[split], column)
+    return Ranked(name, preprocessor_name(encoder.preprocessor), ranks), metrics
 
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:
@@ -325,20 +371,27 @@ def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
     return {name: float(value) for name, value in logged.items() if name.startswith(("train/", "val/"))}
 
 
-def _show(cfg: DictConfig, corpus: Corpus, columns: Mapping[str, Metrics], outcome: Outcome) -> list[Compared]:
-    """Prints what came of a run; returns what it was compared with on the validation rows."""
-    title = f"{cfg.name} on {data_name(cfg, corpus.ranking('validation').path.parent)}"
-    kept = [metrics for name, metrics in columns.items() if name.startswith("val")][-1]
-    beside = baseline(cfg, corpus, list(outcome.kept))
-    rows = dict(columns)
-    if beside is not None:
-        rows |= {f"{PREFIXES[split]}, {beside.name}": metrics for split, metrics in beside.metrics.items()}
-    order = sorted(rows, key=lambda name: name.startswith("test"))
-    print_metrics(title, {name: rows[name] for name in order}, cfg.metric.name, cfg.ties)
-    compared = compared_with(cfg, outcome, beside)
-    for line in verdict(cfg, outcome, compared):
-        print(line)
-    for line in published_lines(corpus.ranking("validation").path.parent, kept):
+def _show(
+    cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder, metrics: Mapping[str, float]
+) -> list[Compared]:
+    """Prints what came of a run, on the test rows last; returns what it was compared with on the validation rows."""
+    folder = corpus.ranking("validation").path.parent
+    compared = {split: comparisons(cfg, outcome, split) for split in outcome.result.ranks}
+    headline = list(compared)[-1]
+    for split, others in compared.items():
+        title = f"{cfg.name} on {data_name(cfg, folder)}: {len(corpus.ranking(split).rows):,} {split} rows"
+        print_table(title, *comparison_table(cfg, outcome, others, split))
+        if outcome.is_chosen and split == "validation":
+            print(NO_TEST if headline == "validation" else CHOSEN)
+    lines = [DIFFERENCE] if outcome.compared else []
+    if any(ranked.ranks[headline].tied.any() for ranked in (outcome.result, *outcome.compared)):
+        lines.append(explained_ties(cfg.ties))
+    if any(ranked.preprocessor != outcome.result.preprocessor for ranked in outcome.baselines):
+        lines.append(FAVOURED)
+    lines += verdict(cfg, outcome, compared[headline], headline)
+    lines += advice(cfg, corpus, outcome, encoder)
+    of_validation = {name.removeprefix("val/"): value for name, value in metrics.items() if name.startswith("val/")}
+    for line in (*wrapped(lines), *published_lines(folder, of_validation)):
         print(line)
     return compared["validation"]
 

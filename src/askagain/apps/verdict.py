@@ -1,143 +1,200 @@
-"""Says in words what came of a training: better or worse than its start and than a baseline, by how much, how sure."""
+"""Says in tables and words what came of a training: its result beside others, by how much it differs, how sure."""
 
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from askagain.apps.build import build_own_metrics, build_ranker, training_texts
+from askagain.apps.build import build_own_metrics
+from askagain.apps.preprocessors import preprocessor_name
+from askagain.apps.report import WIDTH, read_first
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
-from askagain.evaluation.evaluate import evaluate_ranking
-from askagain.ranking.metrics import Metrics, per_query_metrics
+from askagain.models.bag_encoder import BagEncoder
+from askagain.ranking.metrics import compute_metrics, per_query_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import Comparison, compare, intervals
+from askagain.reporting.run_sections import p_text
 
 FEW_STEPS = 10  # an epoch
 UNSURE = 0.05  # a difference with such a p or more may be chance
+LEFT_OUT = ("hits@100", "mean_rank", "ties")  # of the closing table, whose last column are ties
+CHOSEN = "the validation rows chose the epoch, so that its figures on them are slightly optimistic"
+NO_TEST = "the validation rows chose the epoch: only a test.tsv would give figures that are not chosen"
+FAVOURED = "other texts than the encoder's were chosen for baselines by the validation rows, which favours them"
+DIFFERENCE = "difference: the result, in the last row, less this row; p: of a paired permutation test"
 
 
-log = logging.getLogger(__name__)
-
-
-class Outcome(NamedTuple):
-    """The ranks by the encoder that was kept and, if it was trained, by what it started from.
-
-    `kept`: by ranking set, `validation` and `test`. `start`: of the validation rows. `steps_per_epoch`: of the
-    optimizer.
-    """
-
-    kept: Mapping[str, Ranks]
-    start: Ranks | None = None
-    steps_per_epoch: float | None = None
-
-
-class Baseline(NamedTuple):
-    """The ranker that an encoder is compared with: its name, and its metrics and ranks by ranking set."""
+class Ranked(NamedTuple):
+    """A ranker: what it is called, the name of its `preprocessor`, and its ranks by ranking set."""
 
     name: str
-    metrics: Mapping[str, Metrics]
+    preprocessor: str
     ranks: Mapping[str, Ranks]
 
 
-def baseline(cfg: DictConfig, corpus: Corpus, splits: Sequence[str]) -> Baseline | None:
-    """Ranks with the baseline; None where there is none, or where it would have to count too many texts."""
-    if cfg.get("baseline") is None:
-        return None
-    texts = training_texts(corpus)
-    if not texts:
-        return None
-    name = HydraConfig.get().runtime.choices["ranker@baseline"]
-    count, most = sum(map(len, texts)), cfg.comparison.max_texts
-    if count > most:
-        log.info("not compared with %s: %d texts are more than comparison.max_texts=%d", name, count, most)
-        return None
-    try:
-        ranker = build_ranker(cfg, corpus, "baseline")
-    except InputError as error:  # the figures of the training must not be lost for it
-        log.warning("not compared with %s: %s", name, error)
-        return None
-    own = build_own_metrics(cfg)
-    results = {split: evaluate_ranking(ranker, corpus.ranking(split), cfg.ks, cfg.ties, own=own) for split in splits}
-    return Baseline(
-        name,
-        {split: metrics for split, (metrics, _) in results.items()},
-        {split: ranks for split, (_, ranks) in results.items()},
-    )
+class Outcome(NamedTuple):
+    """What a run has come to.
+
+    `result`: by the encoder that was kept. `baselines`: which it is compared with. `others`: likewise, such as the
+    `start`, which is one of them; None where nothing was trained, or where it was kept itself. `is_start_kept`: whether
+    no epoch was better. `is_chosen`: whether the validation rows chose what was kept. `steps_per_epoch`: of the
+    optimizer.
+    """
+
+    result: Ranked
+    baselines: Sequence[Ranked] = ()
+    others: Sequence[Ranked] = ()
+    start: Ranked | None = None
+    is_start_kept: bool = False
+    is_chosen: bool = False
+    steps_per_epoch: float | None = None
+
+    @property
+    def compared(self) -> list[Ranked]:
+        return [*self.baselines, *self.others]
+
+
+class Deciding(NamedTuple):
+    """The metric that decides which epoch is kept, or MRR where that is no mean over rows: its values `of_rows`.
+
+    `sign`: -1 where less of it is better.
+    """
+
+    name: str
+    of_rows: np.ndarray
+    sign: int
+
+
+def deciding_metric(cfg: DictConfig, ranks: Ranks) -> Deciding:
+    """The metric that rankers are compared by, of these ranks."""
+    values = per_query_metrics(ranks, cfg.ks, cfg.ties, build_own_metrics(cfg))
+    name = cfg.metric.name.removeprefix("val/")
+    if name not in values:
+        return Deciding("mrr", values["mrr"], 1)
+    return Deciding(name, values[name], -1 if cfg.metric.mode == "min" else 1)
 
 
 class Compared(NamedTuple):
-    """What the encoder is compared with on a ranking set: its ranks, and the paired `test` of the encoder."""
+    """What the result is compared with on a ranking set: its ranks, and the paired `test` of the result against it.
+
+    `name`: with that of its preprocessor where another one is called the same.
+    """
 
     name: str
     ranks: Ranks
     test: Comparison
 
 
-def compared_with(cfg: DictConfig, outcome: Outcome, beside: Baseline | None) -> dict[str, list[Compared]]:
-    """Compares the encoder on each ranking set with its start and with the baseline, where there are such."""
-    compared: dict[str, list[Compared]] = {}
-    for split, kept in outcome.kept.items():
-        values = _per_query(cfg, kept)[1]
-        compared[split] = [
-            Compared(name, ranks, compare(values, _per_query(cfg, ranks)[1], cfg.comparison.resamples, cfg.seed))
-            for name, ranks in _others(outcome, beside, split, cfg.ckpt_path is not None)
-        ]
-    return compared
+def comparisons(cfg: DictConfig, outcome: Outcome, split: str) -> list[Compared]:
+    """Compares the result with each of `outcome.compared` on a ranking set."""
+    called = Counter(one.name for one in outcome.compared)
+    values = deciding_metric(cfg, outcome.result.ranks[split]).of_rows
+    return [
+        Compared(
+            one.name if called[one.name] == 1 else f"{one.name} on {one.preprocessor}",
+            one.ranks[split],
+            compare(values, deciding_metric(cfg, one.ranks[split]).of_rows, cfg.comparison.resamples, cfg.seed),
+        )
+        for one in outcome.compared
+    ]
 
 
-def verdict(cfg: DictConfig, outcome: Outcome, compared: Mapping[str, Sequence[Compared]]) -> list[str]:
-    """Lines that say how good the encoder is on each ranking set, and whether it beats its start and the baseline."""
-    lines = [line for split, others in compared.items() for line in _split_verdict(cfg, outcome, others, split)]
-    steps = outcome.steps_per_epoch
-    if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
-        size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
-        lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
-    return lines
+def comparison_table(
+    cfg: DictConfig, outcome: Outcome, compared: Sequence[Compared], split: str
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: the result on a ranking set, last, below what it is compared with."""
+    rankers = [*outcome.compared, outcome.result]
+    own, settings = build_own_metrics(cfg), cfg.comparison
+    metrics = [compute_metrics(one.ranks[split], cfg.ks, cfg.ties, own) for one in rankers]
+    decided = [deciding_metric(cfg, one.ranks[split]) for one in rankers]
+    values = {str(row): one.of_rows for row, one in enumerate(decided)}
+    ends = intervals(values, settings.confidence, settings.resamples, cfg.seed)
+    by = decided[0].name
+    names = [name for name in read_first(metrics[0]) if name not in (by, *LEFT_OUT)]
+    tests = [*((f"{one.test.difference:+.4f}", p_text(one.test.p)) for one in compared), ("", "")]
+    interval = f"{100 * settings.confidence:g} % interval"
+    headings = ["", "preprocessor", *names, by, interval, "difference", "p", "ties"]
+    rows = []
+    for row, (one, figures) in enumerate(zip(rankers, metrics, strict=True)):
+        low, high = ends[str(row)]
+        cells = [f"{figures[name]:.4f}" for name in (*names, by)]
+        difference, p = tests[row]
+        cells += [f"{low:.4f}-{high:.4f}", difference, p, f"{figures['ties']:.4f}"]
+        rows.append([one.name, one.preprocessor, *cells])
+    return headings, rows
 
 
-def _split_verdict(cfg: DictConfig, outcome: Outcome, compared: Sequence[Compared], split: str) -> list[str]:
-    name, values = _per_query(cfg, outcome.kept[split])
-    decides = name == cfg.metric.name.removeprefix("val/")
-    sign = -1 if decides and cfg.metric.mode == "min" else 1  # another metric than MRR may be better if it is smaller
+def verdict(cfg: DictConfig, outcome: Outcome, compared: Sequence[Compared], split: str) -> list[str]:
+    """Lines that say how good the result is on a ranking set, and what it beats there."""
+    name, values, sign = deciding_metric(cfg, outcome.result.ranks[split])
     settings = cfg.comparison
     low, high = intervals({name: values}, settings.confidence, settings.resamples, cfg.seed)[name]
     interval = f"{100 * settings.confidence:g} % interval {low:.4f} to {high:.4f}"
     lines = [f"{name} on {len(values):,} {split} rows: {values.mean():.4f}, {interval}"]
-    for label, ranks, comparison in compared:
-        others = _per_query(cfg, ranks)[1]
-        gain = sign * comparison.difference
-        what = "no clear difference from"
-        if comparison.p < UNSURE:
-            what = f"clearly {'better' if gain > 0 else 'worse'} than"
-        p = "p < 0.001" if comparison.p < 0.001 else f"p = {comparison.p:.2g}"
-        lines.append(f"  {what} {label}: {comparison.difference:+.4f} from {others.mean():.4f}, {p}")
-        is_trained = cfg.ckpt_path is None or outcome.steps_per_epoch
-        if ranks is outcome.start and is_trained and not (gain > 0 and comparison.p < UNSURE):
-            start = "its start" if cfg.ckpt_path is None else "the checkpoint it went on from"
-            lines.append(f"  training did not beat {start}; try more epochs or another optimizer.lr")
+    found: dict[str, list[str]] = {}
+    beaten = []
+    for one in compared:
+        is_sure, is_better = one.test.p < UNSURE, sign * one.test.difference > 0
+        what = f"clearly {'better' if is_better else 'worse'} than" if is_sure else "no clear difference from"
+        found.setdefault(what, []).append(one.name)
+        if is_sure and is_better:
+            beaten.append(one.name)
+    lines += [f"  {what} {'; '.join(names)}" for what, names in found.items()]
+    if outcome.is_start_kept:
+        lines.append(f"  training did not beat its start, so that the start was kept: {_remedies(cfg)}")
+    elif outcome.start is not None and outcome.start.name not in beaten:
+        start = "its start" if cfg.ckpt_path is None else "the checkpoint it went on from"
+        lines.append(f"  training did not clearly beat {start}: {_remedies(cfg)}")
     return lines
 
 
-def _per_query(cfg: DictConfig, ranks: Ranks) -> tuple[str, np.ndarray]:
-    """The metric that decides which epoch is kept, or MRR where that is no mean over queries, and its values."""
-    values = per_query_metrics(ranks, cfg.ks, cfg.ties, build_own_metrics(cfg))
-    name = cfg.metric.name.removeprefix("val/")
-    return (name, values[name]) if name in values else ("mrr", values["mrr"])
+def advice(cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder) -> list[str]:
+    """Lines that name what a training suffers from, each with what to do about it."""
+    lines = []
+    steps = outcome.steps_per_epoch
+    if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
+        size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
+        lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
+    for split in outcome.result.ranks:
+        ranking = corpus.ranking(split)
+        is_empty = ranking.features(encoder.preprocessor, encoder.features).lengths == 0
+        count = int(is_empty[ranking.rows.ids[ranking.rows.offsets[:-1]]].sum())
+        if count:
+            total = len(ranking.rows)
+            what = f"  {count:,} of {total:,} {split} questions have no known feature, so that all their candidates tie"
+            lines.append(f"{what}: {_more_features(cfg, corpus, encoder)}")
+    return lines
 
 
-def _others(outcome: Outcome, beside: Baseline | None, split: str, is_resumed: bool) -> Iterator[tuple[str, Ranks]]:
-    """What the encoder is compared with on a ranking set."""
-    if outcome.start is not None and split == "validation":
-        yield "the checkpoint" if is_resumed else "before training", outcome.start
-    if beside is not None:
-        yield f"{beside.name} on the same text", beside.ranks[split]
+def wrapped(lines: Sequence[str]) -> list[str]:
+    """The lines, broken where they are wider than what is printed."""
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ")]
+
+
+def _more_features(cfg: DictConfig, corpus: Corpus, encoder: BagEncoder) -> str:
+    """What lets an encoder know more of a text, but for what it has already."""
+    choices = []
+    if preprocessor_name(encoder.preprocessor) != "all_words":
+        choices.append("preprocessor=all_words")
+    if cfg.get("features") is not None and "trigrams" not in encoder.features.kind:
+        choices.append("features=words_trigrams")
+    if corpus.files.corpus is not None and not cfg.data.count_unlabelled:
+        choices.append("data.count_unlabelled=true")
+    return f"try {', '.join(choices)}" if choices else "train on more texts that are like them"
+
+
+def _remedies(cfg: DictConfig) -> str:
+    choices = ["more groups or unlabelled texts", "fewer or more epochs", "another optimizer.lr"]
+    if cfg.get("teacher") is None:
+        choices.append("a teacher (experiment=distill)")
+    return f"try {', '.join(choices)}"
 
 
 def published_lines(folder: Path, metrics: Mapping[str, float]) -> list[str]:

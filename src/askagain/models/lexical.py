@@ -8,6 +8,7 @@ are ranked: a term first seen there counts as a term of no text.
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from askagain.text.bags import offsets_of
 from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
+
+CACHED_WORDS = 1 << 16  # whose letter n-grams are remembered
 
 
 class Fitted(NamedTuple):
@@ -36,6 +39,7 @@ class LexicalRanker(ABC):
     """Counts the terms of texts: words or, with `letters` = [shortest, longest], the letter n-grams of `#word#`."""
 
     def __init__(self, preprocessor: TextPreprocessor, letters: list[int] | None) -> None:
+        self.preprocessor = preprocessor
         self._fields = preprocessor.fields or Fields(["title"])
         self._terms_of = preprocessor.words if letters is None else _letter_ngrams(preprocessor, letters)
         self._columns: dict[str, int] = {}
@@ -161,7 +165,11 @@ class Bm25(LexicalRanker):
 def _letter_ngrams(preprocessor: TextPreprocessor, letters: list[int]) -> Callable[[str], list[str]]:
     lengths = range(letters[0], letters[1] + 1)
 
+    @lru_cache(maxsize=CACHED_WORDS)
+    def of_word(word: str) -> list[str]:
+        return letter_ngrams(word, lengths)
+
     def ngrams(text: str) -> list[str]:
-        return [ngram for word in preprocessor.words(text) for ngram in letter_ngrams(word, lengths)]
+        return [ngram for word in preprocessor.words(text) for ngram in of_word(word)]
 
     return ngrams

@@ -143,7 +143,9 @@ def _epochs(record: Record) -> Section:
     if not ranked:
         return Section(title, ["Nothing was trained, so that there are no epochs to draw."])
     drawn = []
-    kept = "" if record.kept_after is None else " The dashed line is the epoch that was kept."
+    kept = {None: "", 0: " The dashed line is the start, which was kept: no epoch was better."}.get(
+        record.kept_after, " The dashed line is the epoch that was kept."
+    )
     caption = (
         "Hits@K and MRR of the validation questions after so many epochs, 0 is the start. Bands are "
         f"{sure(record)} over questions, after Agresti and Coull. Click a name to single it out."

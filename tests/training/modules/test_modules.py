@@ -19,7 +19,7 @@ from askagain.models.bag_encoder import BagEncoder
 from askagain.models.folder import load_encoder, save_encoder
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import rank_duplicates
-from askagain.training.callbacks.best_checkpoint import BestCheckpoint
+from askagain.training.callbacks.best_checkpoint import START, BestCheckpoint
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.losses.matryoshka import MatryoshkaLoss
@@ -78,7 +78,8 @@ def test_the_callback_embeds_each_distinct_text_once_an_evaluation(corpus, tmp_p
     monkeypatch.setattr(BagEncoder, "embed", lambda self, bags: embedded.append(len(bags)) or embed(self, bags))
     data = duplicates(corpus, batch_size=128)
     trainer(tmp_path, 2, HitsAtK([1, 10, 100], "expected")).fit(dssm(data), datamodule=data)
-    assert embedded == [len(corpus.ranking("validation").texts)] * 3  # before training, and after each of two epochs
+    validation, test = (len(corpus.ranking(split).texts) for split in ("validation", "test"))
+    assert embedded == [validation, test, validation, validation]  # at the start, and after each of two epochs
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus, tmp_path):
@@ -102,7 +103,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus, tmp
 def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(corpus, tmp_path, moved, into):
     def fit(folder, epochs, resume=None):
         data = duplicates(corpus)
-        best = BestCheckpoint(str(folder), "val/mrr", "min")  # so that the first epoch stays the best
+        best = BestCheckpoint(str(folder), "val/mrr", "min")  # so that the start stays the best
         trainer(folder, epochs, HitsAtK([1], "expected"), best, kept(folder)).fit(
             dssm(data), datamodule=data, ckpt_path=resume, weights_only=True if resume else None
         )
@@ -112,8 +113,8 @@ def test_a_resumed_run_goes_on_from_the_earlier_best_where_it_is_still_there(cor
     if moved:
         (tmp_path / "first" / "encoder").rename(tmp_path / "elsewhere")
     second = fit(tmp_path / into, 3, tmp_path / "first" / "checkpoints" / "last.ckpt")
-    assert first.best_epoch == 0
-    assert second.best_epoch == (2 if moved else 0)
+    assert first.best_epoch == START
+    assert second.best_epoch == (2 if moved else START)
     texts = list(corpus.ranking("validation").texts)[:20]
     encoder, checkpoint = (askagain.load(tmp_path / into / path) for path in ("", "checkpoints/best.ckpt"))
     assert np.array_equal(encoder.encode(texts), checkpoint.encode(texts))
@@ -139,14 +140,13 @@ def test_any_epoch_is_better_than_one_whose_score_is_not_a_number(corpus, tmp_pa
 
 def test_the_last_checkpoint_is_of_the_last_epoch_also_when_another_was_better(corpus, tmp_path):
     data = duplicates(corpus)
-    best = BestCheckpoint(str(tmp_path), "val/mrr", "min")
-    trainer(tmp_path, 3, HitsAtK([1], "expected"), best, kept(tmp_path)).fit(dssm(data), datamodule=data)
+    scores, best = LogsScores(3.0, 2.0, 1.0), BestCheckpoint(str(tmp_path), "val/score", "max")
+    trainer(tmp_path, 3, scores, best, kept(tmp_path)).fit(dssm(data), datamodule=data)
     epochs = {
         name: torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
         for name in ("best", "last")
     }
-    assert epochs == {"best": best.best_epoch, "last": 2}
-    assert best.best_epoch is not None and best.best_epoch < 2
+    assert epochs == {"best": best.best_epoch, "last": 2} and best.best_epoch == 0
 
 
 def test_a_checkpoint_of_other_data_or_another_model_is_refused(corpus, tmp_path):
@@ -187,7 +187,7 @@ def test_training_that_diverges_later_ends_and_keeps_its_best_epoch(corpus, tmp_
     fit.fit(dssm(data), datamodule=data)
     assert fit.current_epoch == 3 and best.best_epoch in (0, 1)
     assert math.isnan(fit.callback_metrics["val/mrr"]) and load_encoder(tmp_path).is_finite
-    assert "training diverged in epoch 2" in caplog.text and "the best epoch before it is kept" in caplog.text
+    assert "training diverged in epoch 2" in caplog.text and "the best before it is kept" in caplog.text
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(corpus, tmp_path):

@@ -1,4 +1,4 @@
-"""The callback that keeps the best epoch: its checkpoint, and its encoder ready to use."""
+"""The callback that keeps the best epoch, or the start: its checkpoint, and its encoder ready to use."""
 
 import logging
 import shutil
@@ -6,6 +6,7 @@ from ast import literal_eval
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -13,8 +14,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from askagain.errors import InputError
 from askagain.files.writing import atomic_write
 from askagain.models.folder import load_encoder, save_encoder
-from askagain.training.callbacks.hits_at_k import is_validated
+from askagain.training.callbacks.hits_at_k import HitsAtK, is_validated
 
+START = -1  # as the best epoch: none was better than the start
 HP_METRIC = "hp_metric"  # as which TensorBoard compares runs
 
 log = logging.getLogger(__name__)
@@ -23,12 +25,15 @@ log = logging.getLogger(__name__)
 class BestCheckpoint(ModelCheckpoint):
     """A `ModelCheckpoint` that writes `folder/checkpoints/best.ckpt`, and the best encoder to `folder/encoder`.
 
-    A resumed run takes over the best epoch of the run it resumes. NaN is worse than any number. TensorBoard gets the
-    metric that decides as `hp_metric`, by which its table of hyperparameters compares runs.
+    The start of a run, before its first step, is kept where no epoch is better, as far as `HitsAtK` ranks it by
+    `monitor`. A resumed run has no start of its own: it takes over what the run that it resumes has kept. NaN is worse
+    than any number. TensorBoard gets the metric that decides as `hp_metric`, by which its table of hyperparameters
+    compares runs.
 
     `folder` is that of the run. `monitor` names the logged metric that decides which epoch is best, such as `val/mrr`;
-    InputError at the end of an epoch if it is not logged. `best_epoch` is the number of the best epoch, None before the
-    first one has ended, and `metrics` is everything that was logged at its end.
+    InputError at the end of an epoch if it is not logged. `best_epoch` is the number of the best epoch, `START` for the
+    start, None where neither is kept yet, and `metrics` is everything that was logged at its end. `is_compared`:
+    whether an epoch was compared, without which nothing was chosen.
     """
 
     def __init__(self, folder: str, monitor: str, mode: str) -> None:
@@ -43,6 +48,12 @@ class BestCheckpoint(ModelCheckpoint):
         self.folder = Path(folder)
         self.best_epoch: int | None = None
         self.metrics: dict[str, float] = {}
+        self.is_compared = False
+
+    @property
+    def kept(self) -> str:
+        """What is kept, in words."""
+        return "the start" if self.best_epoch == START else f"best epoch ({self.best_epoch})"
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.best_epoch is None or trainer.ckpt_path is None:
@@ -50,7 +61,7 @@ class BestCheckpoint(ModelCheckpoint):
         resumed = Path(trainer.ckpt_path)
         taken_over = trainer.is_global_zero and self._take_over(resumed.parent.parent, resumed.with_name("best.ckpt"))
         if not trainer.strategy.broadcast(taken_over):
-            self.best_epoch, self.metrics = None, {}
+            self.best_epoch, self.metrics, self.is_compared = None, {}, False
             self.best_model_path, self.best_model_score, self.best_k_models = "", None, {}
 
     def _take_over(self, run: Path, checkpoint: Path) -> bool:
@@ -68,6 +79,19 @@ class BestCheckpoint(ModelCheckpoint):
                 shutil.copyfile(checkpoint, temporary)
         return True
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keeps the start of a fresh run until an epoch is better."""
+        name = str(self.monitor).removeprefix("val/")
+        starts = [one.start for one in trainer.callbacks if isinstance(one, HitsAtK)]  # type: ignore[attr-defined]
+        if trainer.ckpt_path is not None or trainer.fast_dev_run or not starts or name not in starts[0]:  # type: ignore[attr-defined]
+            return
+        self.best_epoch = START  # before the checkpoint is written, which holds it
+        self.metrics = {f"val/{metric}": value for metric, value in starts[0].items()}
+        if trainer.is_global_zero:
+            save_encoder(pl_module.encoder, self.folder / "encoder")  # type: ignore[arg-type]
+        score = torch.tensor(starts[0][name], dtype=torch.float32, device=pl_module.device)  # as epochs' are logged
+        self._update_best_and_save(score, trainer, {})
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not is_validated(trainer):
             return
@@ -78,6 +102,7 @@ class BestCheckpoint(ModelCheckpoint):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.log_metrics({HP_METRIC: float(score)}, step=trainer.global_step - 1)
+        self.is_compared = True
         if self.check_monitor_top_k(trainer, score):
             self.best_epoch = trainer.current_epoch  # before the checkpoint is written, which holds it
             self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -99,13 +124,15 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"best_epoch": self.best_epoch, "metrics": self.metrics}
+        own = {"best_epoch": self.best_epoch, "metrics": self.metrics, "is_compared": self.is_compared}
+        return super().state_dict() | own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the best epoch, with paths in this run's folder, to which `on_fit_start` copies its files."""
         self.best_epoch, self.metrics = state_dict["best_epoch"], state_dict["metrics"]
         if self.best_epoch is None:
             return
+        self.is_compared = state_dict.get("is_compared", True)  # an earlier version kept epochs alone
         best = self.format_checkpoint_name({})
         moved = {"dirpath": self.dirpath, "best_model_path": best, "kth_best_model_path": best}
         super().load_state_dict(state_dict | moved | {"best_k_models": {best: state_dict["best_model_score"]}})

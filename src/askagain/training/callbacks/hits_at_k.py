@@ -32,9 +32,10 @@ class HitsAtK(Callback):
     logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
 
     `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
-    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` and
-    `start_ranks` are the metrics and ranks before the first epoch of this run, `latest` the newest metrics. With
-    `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
+    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` are the
+    metrics before the first epoch of this run, and `start_ranks` the ranks by ranking set, `test` among them where the
+    corpus has one; `latest` are the newest metrics. With `Trainer(check_val_every_n_epoch=2)` every second epoch is
+    ranked.
 
     `epochs` is what a report draws, from the start on, and is part of checkpoints: a resumed run has the epochs before
     it. Each has the number of epochs `trained` until then, its `losses` by name and, where it was ranked, the `rows`
@@ -47,7 +48,7 @@ class HitsAtK(Callback):
         self.own = dict(own or {})
         self.start: Metrics = {}
         self.latest: Metrics = {}
-        self.start_ranks: Ranks | None = None
+        self.start_ranks: dict[str, Ranks] = {}
         self.epochs: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,21 +66,24 @@ class HitsAtK(Callback):
         if not encoder.is_finite:
             remedy = "lower model.init_std" if trainer.ckpt_path is None else _earlier(Path(trainer.ckpt_path))
             raise InputError(f"at the start the encoder's weights are not finite or too large to rank with: {remedy}")
-        self.start, self.start_ranks = self._rank(trainer, encoder, "validation")
+        self.start, self.start_ranks["validation"] = self._rank(trainer, encoder, "validation")
+        if trainer.datamodule.corpus.files.test is not None:  # type: ignore[attr-defined]
+            self.start_ranks["test"] = self._rank(trainer, encoder, "test")[1]
         self.latest = self.start
         _print("at the start", self.start)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the metrics of the start, at the step that training starts or goes on from."""
-        if not self.epochs and self.start_ranks is not None:
-            self.epochs.append({"trained": trainer.current_epoch, "losses": {}, **self._moments(self.start_ranks)})
+        if not self.epochs:
+            moments = self._moments(self.start_ranks["validation"])
+            self.epochs.append({"trained": trainer.current_epoch, "losses": {}, **moments})
         for logger in trainer.loggers:
             logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks before the callbacks that save checkpoints or stop early look at the metrics.
 
-        Where training has diverged it ends, and the best epoch so far is kept. Raises InputError where there is none.
+        Where training has diverged it ends, and the best so far is kept. Raises InputError in the first epoch.
         """
         encoder: BagEncoder = pl_module.encoder  # type: ignore[assignment]
         if not encoder.is_finite:
@@ -100,9 +104,9 @@ class HitsAtK(Callback):
         """Logs NaN as the metrics of an epoch after which the encoder's weights are of no use."""
         epoch = trainer.current_epoch
         what = f"training diverged in epoch {epoch}: the encoder's weights are not finite or too large to rank with"
-        if not any(getattr(callback, "best_epoch", None) is not None for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        if not any(getattr(callback, "is_compared", False) for callback in trainer.callbacks):  # type: ignore[attr-defined]
             raise InputError(f"{what}; lower optimizer.lr")
-        rank_zero_only(log.warning)("%s; the best epoch before it is kept: lower optimizer.lr", what)
+        rank_zero_only(log.warning)("%s; the best before it is kept: lower optimizer.lr", what)
         trainer.should_stop = True
         _log(pl_module, "val", dict.fromkeys(self.start, math.nan))
 
