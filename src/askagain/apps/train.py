@@ -25,6 +25,7 @@ from askagain.apps.build import (
     import_modules,
 )
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
+from askagain.apps.finetune import is_fine_tuning, prepare_fine_tuning, ranked_tuned
 from askagain.apps.next_steps import ENCODER, print_next_steps
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
@@ -62,6 +63,7 @@ from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
 from askagain.training.modules.base import RetrievalModule
+from askagain.training.modules.finetune import FineTuning
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +98,8 @@ def train(cfg: DictConfig) -> float:
         continue_logs(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
+        if is_fine_tuning(cfg):
+            prepare_fine_tuning(cfg, size)
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
             cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * size)
         if environment is None:
@@ -188,11 +192,15 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
         _fit(cfg, trainer, module, datamodule)
         metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
-        if trainer.is_global_zero:
+        if isinstance(module, FineTuning):
+            metrics |= _report_tuned(cfg, corpus, trainer, module, config)
+            keep_metrics(Path(cfg.paths.run_dir), metrics)
+        elif trainer.is_global_zero:
             of_ranking, result = _report(cfg, corpus, trainer, module, config)
             metrics |= of_ranking
             keep_metrics(Path(cfg.paths.run_dir), metrics)
             leave_report(cfg, corpus, result, metrics, config, trainer.loggers, trainer.global_step)
+        if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.finalize("success")
         exit_code = 0
@@ -281,6 +289,18 @@ def _report(
     log_results(trainer.loggers, config, prefixed("best", encoder_metrics), chosen, trainer.global_step)
     compared = _show(cfg, corpus, columns, Outcome(all_ranks, start, trainer.num_training_batches))
     return metrics, Result(encoder, kept, all_ranks, compared, worst, epochs, kept_after)
+
+
+def _report_tuned(
+    cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: FineTuning, config: dict[str, Any]
+) -> Metrics:
+    """Ranks with the model that was kept, prints its metrics beside those of the teacher, and returns both."""
+    tuned = ranked_tuned(cfg, corpus, trainer, module)
+    results = {name: value for name, value in tuned.metrics.items() if not name.startswith("start/")}
+    chosen = results.get(cfg.optimized_metric, math.nan)
+    log_results(trainer.loggers, config, prefixed("best", results), chosen, trainer.global_step)
+    _show(cfg, corpus, tuned.columns, tuned.outcome)
+    return tuned.metrics
 
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:

@@ -32,7 +32,8 @@ class HitsAtK(Callback):
     logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
 
     `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
-    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` and
+    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `prefix`: of the
+    metrics that `trainer.fit` logs, for a datamodule that gives no more than a sample of the set. `start` and
     `start_ranks` are the metrics and ranks before the first epoch of this run, `latest` the newest metrics. With
     `Trainer(check_val_every_n_epoch=2)` every second epoch is ranked.
 
@@ -41,8 +42,11 @@ class HitsAtK(Callback):
     and the `moments` of Hits@K and MRR: their mean over rows, and the mean of their squares.
     """
 
-    def __init__(self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None) -> None:
+    def __init__(
+        self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None, prefix: str = "val"
+    ) -> None:
         self.ks = list(ks)
+        self.prefix = prefix
         self.ties = ties
         self.own = dict(own or {})
         self.start: Metrics = {}
@@ -74,7 +78,7 @@ class HitsAtK(Callback):
         if not self.epochs and self.start_ranks is not None:
             self.epochs.append({"trained": trainer.current_epoch, "losses": {}, **self._moments(self.start_ranks)})
         for logger in trainer.loggers:
-            logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
+            logger.log_metrics({f"{self.prefix}/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks before the callbacks that save checkpoints or stop early look at the metrics.
@@ -94,7 +98,7 @@ class HitsAtK(Callback):
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         self.epochs[-1] |= self._moments(ranks)
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
-        _log(pl_module, "val", metrics)
+        _log(pl_module, self.prefix, metrics)
 
     def _end_diverged(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs NaN as the metrics of an epoch after which the encoder's weights are of no use."""
@@ -104,7 +108,7 @@ class HitsAtK(Callback):
             raise InputError(f"{what}; lower optimizer.lr")
         rank_zero_only(log.warning)("%s; the best epoch before it is kept: lower optimizer.lr", what)
         trainer.should_stop = True
-        _log(pl_module, "val", dict.fromkeys(self.start, math.nan))
+        _log(pl_module, self.prefix, dict.fromkeys(self.start, math.nan))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # in `trainer.fit`, the end of the training epoch ranks
