@@ -78,7 +78,9 @@ class HitsAtK(Callback):
         if not self.epochs and self.start_ranks is not None:
             self.epochs.append({"trained": trainer.current_epoch, "losses": {}, **self._moments(self.start_ranks)})
         for logger in trainer.loggers:
-            logger.log_metrics({f"{self.prefix}/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
+            logger.log_metrics(
+                {f"{self.prefix}/{name}": value for name, value in self.start.items()}, step=trainer.global_step
+            )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks before the callbacks that save checkpoints or stop early look at the metrics.

@@ -85,7 +85,7 @@ class FineTuning(RetrievalModule):
         return self.loss(queries, positives, groups=torch.from_numpy(batch.groups).to(self.device), world=self.world)
 
     def _vectors(self, texts: list[str]) -> torch.Tensor:
-        """The vectors of texts, [texts, dim] float32. Texts of about one length are read together, with less padding."""
+        """The vectors of texts, [texts, dim] float32. Texts of about one length are read together, to pad less."""
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         size = self.encoder.batch_size
         parts = [self._read([texts[i] for i in order[start : start + size]]) for start in range(0, len(order), size)]
