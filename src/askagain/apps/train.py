@@ -94,12 +94,12 @@ def train(cfg: DictConfig) -> float:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
-        resolve_checkpoint(cfg)
-        continue_logs(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
         if is_fine_tuning(cfg):
             prepare_fine_tuning(cfg, size)
+        resolve_checkpoint(cfg)
+        continue_logs(cfg)
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
             cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * size)
         if environment is None:
