@@ -55,4 +55,5 @@ def test_a_datamodule_has_the_defaults_of_the_configs():
         settings = compose("train", ["experiment=dssm"]).datamodule
     parameters = signature(DuplicatesDataModule).parameters
     defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+    assert settings.batch_size == "auto" and defaults.pop("batch_size") == 512  # a module alone has no rule to follow
     assert defaults and defaults == {name: settings[name] for name in defaults}

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from askagain.corpus.corpus import Corpus
 
 ENCODER = "encoder"  # in a run folder
+MODEL = "model"  # likewise, of a fine-tuned model of sentence-transformers
 REPORT = "report.html"  # likewise
 PLAIN = re.compile(r"[\w./ @%+:-]*", re.ASCII)  # what Hydra reads as text without quotes
 BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # Hydra reads a backslash as such unless a quote follows it
@@ -22,7 +23,8 @@ def print_next_steps(cfg: DictConfig, corpus: Corpus) -> None:
     Called once all files but metrics.json are written. A run of a sweep names no commands: the sweep's best run does.
     """
     run = Path(cfg.paths.run_dir)
-    print(f"encoder: {run / ENCODER}")
+    model = run / MODEL
+    print(f"model: {model}" if model.is_dir() else f"encoder: {run / ENCODER}")
     if (run / REPORT).is_file():
         print(f"report: {run / REPORT}")
     if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -31,13 +33,20 @@ def print_next_steps(cfg: DictConfig, corpus: Corpus) -> None:
         print("next, with your own questions in the folder DIR:")
         experiment = HydraConfig.get().runtime.choices.get("experiment")
         print("  " + shlex.join(["python", "train.py", f"experiment={experiment}", "data=tsv", "data.dir=DIR"]))
-        print("  " + shlex.join([*_evaluation(run), "data=tsv", "data.dir=DIR"]))
+        if not model.is_dir():
+            print("  " + shlex.join([*_evaluation(run), "data=tsv", "data.dir=DIR"]))
         return
     print("next:")
+    split = [] if corpus.files.test is None else ["data.split=test"]
+    if model.is_dir():
+        taught = ["experiment=distill", "teacher=sentence_transformer", _override("teacher.model", str(model))]
+        print("  " + shlex.join(["python", "train.py", *taught, *_data_overrides()]))
+        ranked = ["encoder=sentence_transformers", _override("encoder.path", str(model))]
+        print("  " + shlex.join(["python", "evaluate.py", *ranked, *_data_overrides(), *split]))
+        return
     searched = cfg.data.dir or corpus.files.corpus
     if searched is not None:
         print("  " + shlex.join(["askagain", "serve", str(run), "--corpus", str(searched)]))
-    split = [] if corpus.files.test is None else ["data.split=test"]
     print("  " + shlex.join([*_evaluation(run), *_data_overrides(), *split]))
 
 

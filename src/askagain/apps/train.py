@@ -27,6 +27,7 @@ from askagain.apps.build import (
 )
 from askagain.apps.choices_by_data import choose_by_data
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
+from askagain.apps.finetune import Tuned, is_fine_tuning, prepare_fine_tuning, ranked_tuned
 from askagain.apps.next_steps import ENCODER, print_next_steps
 from askagain.apps.preprocessors import preprocessor_name
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
@@ -81,6 +82,7 @@ from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.lightning_overhead import NoProfiler
 from askagain.training.modules.base import RetrievalModule
+from askagain.training.modules.finetune import FineTuning
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +113,12 @@ def train(cfg: DictConfig) -> float:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
-        resolve_checkpoint(cfg)
-        continue_logs(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
+        if is_fine_tuning(cfg):
+            prepare_fine_tuning(cfg, size)
+        resolve_checkpoint(cfg)
+        continue_logs(cfg)
         choose_by_data(cfg, corpus, size)
         if cfg.trainer.precision == "auto":  # so that loggers show the precision that is used
             cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, cfg.data.batch_size * size)
@@ -208,7 +212,11 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
         _fit(cfg, trainer, module, datamodule)
         metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
-        if trainer.is_global_zero:
+        if isinstance(module, FineTuning):
+            tuned = _report_tuned(cfg, corpus, trainer, module, config)
+            metrics |= tuned.metrics
+            keep_metrics(Path(cfg.paths.run_dir), metrics, tuned.words)
+        elif trainer.is_global_zero:
             of_ranking, result = _report(cfg, corpus, trainer, module, config)
             if result.kept_after == 0:  # the last epoch's losses are not those of the start
                 for name in HELD_OUT_METRICS:
@@ -216,6 +224,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
             metrics |= of_ranking
             keep_metrics(Path(cfg.paths.run_dir), metrics, result.words)
             leave_report(cfg, corpus, result, metrics, config, trainer.loggers, trainer.global_step)
+        if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.finalize("success")
         exit_code = 0
@@ -331,6 +340,18 @@ def _ranked(
     return Ranked(name, preprocessor_name(encoder.preprocessor), ranks), metrics
 
 
+def _report_tuned(
+    cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: FineTuning, config: dict[str, Any]
+) -> Tuned:
+    """Ranks with the model that was kept, and prints its metrics beside those of the teacher."""
+    tuned = ranked_tuned(cfg, corpus, trainer, module)
+    results = {name: value for name, value in tuned.metrics.items() if not name.startswith("start/")}
+    chosen = results.get(cfg.optimized_metric, math.nan)
+    log_results(trainer.loggers, config, prefixed("best", {**tuned.words, **results}), chosen, trainer.global_step)
+    _show(cfg, corpus, tuned.outcome, None, tuned.metrics)
+    return tuned
+
+
 def _trainer(cfg: DictConfig) -> pl.Trainer:
     loggers = build_all(cfg, "logger")
     # HitsAtK comes before the callbacks that read its metrics.
@@ -372,9 +393,12 @@ def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
 
 
 def _show(
-    cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder, metrics: Mapping[str, float]
+    cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder | None, metrics: Mapping[str, float]
 ) -> list[Compared]:
-    """Prints what came of a run, on the test rows last; returns what it was compared with on the validation rows."""
+    """Prints what came of a run, on the test rows last; returns what it was compared with on the validation rows.
+
+    `encoder`: None where it is no table of vectors.
+    """
     folder = corpus.ranking("validation").path.parent
     compared = {split: comparisons(cfg, outcome, split) for split in outcome.result.ranks}
     headline = list(compared)[-1]

@@ -155,13 +155,15 @@ def verdict(cfg: DictConfig, outcome: Outcome, compared: Sequence[Compared], spl
     return lines
 
 
-def advice(cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder) -> list[str]:
+def advice(cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder | None) -> list[str]:
     """Lines that name what a training suffers from, each with what to do about it."""
     lines = []
     steps = outcome.steps_per_epoch
     if steps and steps < FEW_STEPS:  # none where a resumed run had nothing left to train
         size = max(8, 2 ** int(np.log2(max(1, cfg.data.batch_size * steps / FEW_STEPS))))
         lines.append(f"  {steps:g} steps an epoch are few; try data.batch_size={size} or more epochs")
+    if encoder is None:
+        return lines
     for split in outcome.result.ranks:
         ranking = corpus.ranking(split)
         is_empty = ranking.features(encoder.preprocessor, encoder.features).lengths == 0

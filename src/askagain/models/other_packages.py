@@ -55,6 +55,9 @@ class SentenceTransformerEncoder(_PackageEncoder):
         revision: of a model on the Hub; None for the newest one.
         prompt: put before every text; None for nothing.
 
+    Attributes:
+        model: the `SentenceTransformer`.
+
     Raises:
         InputError: the package or the model is missing.
     """
@@ -69,14 +72,14 @@ class SentenceTransformerEncoder(_PackageEncoder):
     ) -> None:
         package = imported_sentence_transformers()
         load = partial(package.SentenceTransformer, device=device, revision=revision)
-        self._model = loaded(path, "a sentence-transformers model", load)
-        self.dim = self._model.get_embedding_dimension()
-        self._batch_size = batch_size
-        self._prompt = prompt
+        self.model = loaded(path, "a sentence-transformers model", load)
+        self.dim = self.model.get_embedding_dimension()
+        self.batch_size = batch_size
+        self.prompt = prompt
 
     def _encode(self, texts: list[str]) -> np.ndarray:
-        return self._model.encode(
-            texts, batch_size=self._batch_size, prompt=self._prompt, show_progress_bar=False, convert_to_numpy=True
+        return self.model.encode(
+            texts, batch_size=self.batch_size, prompt=self.prompt, show_progress_bar=False, convert_to_numpy=True
         )
 
 

@@ -32,7 +32,8 @@ class HitsAtK(Callback):
     logs `test/hits@10`... of the set `test`. The devices share the rows, and each gets the metrics of all rows.
 
     `ks`: the values of K. `ties`: how candidates that tie with the duplicate count, see
-    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `start` are the
+    `askagain.ranking.metrics.hits_at_k`. `own`: metrics of your own, see `per_query_metrics` there. `prefix`: of the
+    metrics that `trainer.fit` logs, for a datamodule that gives no more than a sample of the set. `start` are the
     metrics before the first epoch of this run, and `start_ranks` the ranks by ranking set, `test` among them where the
     corpus has one; `latest` are the newest metrics. With `Trainer(check_val_every_n_epoch=2)` every second epoch is
     ranked.
@@ -42,8 +43,11 @@ class HitsAtK(Callback):
     and the `moments` of Hits@K and MRR: their mean over rows, and the mean of their squares.
     """
 
-    def __init__(self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None) -> None:
+    def __init__(
+        self, ks: Sequence[int], ties: str = "expected", own: OwnMetrics | None = None, prefix: str = "val"
+    ) -> None:
         self.ks = list(ks)
+        self.prefix = prefix
         self.ties = ties
         self.own = dict(own or {})
         self.start: Metrics = {}
@@ -67,7 +71,8 @@ class HitsAtK(Callback):
             remedy = "lower model.init_std" if trainer.ckpt_path is None else _earlier(Path(trainer.ckpt_path))
             raise InputError(f"at the start the encoder's weights are not finite or too large to rank with: {remedy}")
         self.start, self.start_ranks["validation"] = self._rank(trainer, encoder, "validation")
-        if trainer.datamodule.corpus.files.test is not None:  # type: ignore[attr-defined]
+        is_whole = self.prefix == "val"
+        if is_whole and trainer.datamodule.corpus.files.test is not None:  # type: ignore[attr-defined]
             self.start_ranks["test"] = self._rank(trainer, encoder, "test")[1]
         self.latest = self.start
         _print("at the start", self.start)
@@ -78,7 +83,9 @@ class HitsAtK(Callback):
             moments = self._moments(self.start_ranks["validation"])
             self.epochs.append({"trained": trainer.current_epoch, "losses": {}, **moments})
         for logger in trainer.loggers:
-            logger.log_metrics({f"val/{name}": value for name, value in self.start.items()}, step=trainer.global_step)
+            logger.log_metrics(
+                {f"{self.prefix}/{name}": value for name, value in self.start.items()}, step=trainer.global_step
+            )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ranks before the callbacks that save checkpoints or stop early look at the metrics.
@@ -98,7 +105,7 @@ class HitsAtK(Callback):
         losses |= {name: float(value) for name, value in trainer.callback_metrics.items() if name in HELD_OUT_METRICS}
         self.epochs[-1] |= self._moments(ranks)
         _print(f"epoch {trainer.current_epoch}", losses | metrics)
-        _log(pl_module, "val", metrics)
+        _log(pl_module, self.prefix, metrics)
 
     def _end_diverged(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs NaN as the metrics of an epoch after which the encoder's weights are of no use."""
@@ -108,7 +115,7 @@ class HitsAtK(Callback):
             raise InputError(f"{what}; lower optimizer.lr")
         rank_zero_only(log.warning)("%s; the best before it is kept: lower optimizer.lr", what)
         trainer.should_stop = True
-        _log(pl_module, "val", dict.fromkeys(self.start, math.nan))
+        _log(pl_module, self.prefix, dict.fromkeys(self.start, math.nan))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING:  # in `trainer.fit`, the end of the training epoch ranks

@@ -25,6 +25,17 @@ class DuplicateBatch(NamedTuple):
     size: int
 
 
+class TextPairBatch(NamedTuple):
+    """b pairs of duplicates as texts: `texts`, the b queries, then the b positives; `groups`, [b] their group ids."""
+
+    texts: list[str]
+    groups: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.groups)
+
+
 class WordVectorBatch(NamedTuple):
     """b words: the bags of their letter n-grams, and their [b, dim] float32 vectors."""
 

@@ -38,7 +38,7 @@ class DuplicatesDataModule(BagDataModule):
         self,
         corpus: Corpus,
         features: FeatureSettings,
-        count_unlabelled: bool = False,
+        count_unlabelled: bool = True,
         pairs: str = "random",
         max_pairs_per_group: int | None = 30,
         validation_fraction: float = 0.05,
