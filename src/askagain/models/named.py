@@ -10,7 +10,6 @@ from askagain.errors import InputError
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
 PACKAGE = "askagain_encoder_"  # followed by the name, in which a dash becomes an underscore
-BASE = "base"  # what python train.py experiment=base builds
 
 
 def located(path: str | Path) -> Path:
@@ -24,11 +23,7 @@ def located(path: str | Path) -> Path:
         return Path(path)
     folder = named_folder(name)
     if folder is None:
-        remedy = (
-            "type python train.py experiment=base, which builds it, or install its package with pip"
-            if name == BASE
-            else "give a run folder of train.py, its encoder folder or a .ckpt file, or install its package with pip"
-        )
+        remedy = "give a run folder of train.py, its encoder folder or a .ckpt file, or install its package with pip"
         raise InputError(
             f"{name}: no encoder here, none in {built_folder(name)}, and no package {package_of(name)}; {remedy}"
         )
