@@ -11,7 +11,7 @@ import pytest
 import askagain
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import encoder_folder, load_encoder, save_named
+from askagain.models.folder import encoder_folder, save_named
 from askagain.models.named import data_folder, located, named_folder
 from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
