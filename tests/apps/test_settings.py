@@ -64,6 +64,7 @@ def test_configs_are_in_order(command, words):
         (("+trainer.max_time=abc",), "trainer.max_time=abc: must be days, hours, minutes and seconds, such as"),
         (("+trainer.max_time=12:00:00",), "must be days, hours, minutes and seconds, such as"),
         (("data.batch_size=0",), "data.batch_size=0: must be at least 1"),
+        (("data.batch_size=aut",), "data.batch_size=aut: must be a whole number, or 'auto'"),
         (("data.batch_size=true",), "data.batch_size=true: must be a whole number"),
         (("data.batch_size=null",), "data.batch_size=null: must be a whole number"),
         (("datamodule.batch_size=0",), "datamodule.batch_size=0: must be at least 1"),

@@ -38,14 +38,27 @@ def figures_of(run):
     return {name: f"{value:.4f}" for name, value in metrics_of(run).items() if not name.endswith(clock)}
 
 
-def test_distillation_ranks_better_than_its_start_and_than_tf_idf_on_the_same_titles(command, part):
-    data = f"data.dir={part}"
-    # Over seeds 0, 1 and 2 it is better than its start by 0.170 to 0.200, and than TF-IDF by 0.024 to 0.051.
+# Rung 3 as it was when the margins below were measured; with today's settings it is about as good as 1,500 titles
+# distilled.
+EARLIER_DSSM = (
+    *("preprocessor=standard", "data.count_unlabelled=false", "model.dim=300", "model.init_lengths=equal"),
+    *("loss.label_smoothing=0", "optimizer.lr=0.05", "trainer.max_epochs=5"),
+)
+
+
+def test_distillation_ranks_better_than_its_start_than_an_earlier_dssm_and_than_tf_idf_on_the_same_titles(
+    command, part
+):
+    learning, data = EXPERIMENT[1:], f"data.dir={part}"
+    # Over seeds 0, 1 and 2 it is better than its start by 0.170 to 0.200, than the DSSM by 0.082 to 0.116, and than
+    # TF-IDF by 0.024 to 0.051.
     run = succeeded(command("train.py", *EXPERIMENT, *TEN, data, "logger=none", "name=taught"))
     found = metrics_of(run)
     assert found["val/mrr"] > found["start/mrr"] + 0.12
     short = succeeded(command("evaluate.py", f"encoder.path={run}", "encoder.dim=64", "data=tsv", data, "name=short"))
     assert found["val/mrr"] > metrics_of(short)["val/mrr"] > 0.88 * found["val/mrr"]
+    dssm = succeeded(command("train.py", "experiment=dssm", *learning, *EARLIER_DSSM, data, "logger=none", "name=dssm"))
+    assert found["val/mrr"] > metrics_of(dssm)["val/mrr"] + 0.04
     lexical = succeeded(command("evaluate.py", "ranker=tfidf", "data=tsv", data, "name=tfidf"))
     assert found["val/mrr"] > metrics_of(lexical)["val/mrr"] + 0.01
 

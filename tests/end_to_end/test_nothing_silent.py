@@ -116,6 +116,21 @@ def test_texts_of_stop_words_alone_leave_nothing_to_train_on(train_on):
 
 
 @pytest.mark.slow
+@cases
+def test_texts_of_stop_words_alone_are_texts_where_all_words_are_read(train_on):
+    files = ((CASES / f"stop_words_{name}.tsv").read_text() for name in ("train", "validation"))
+    result = train_on(*files)  # BM25 with `standard` has no word left, but with these texts' own it has
+    assert succeeded(result) and "\nbm25 " in result.stdout and "\ntfidf_letters " in result.stdout
+
+
+@pytest.mark.slow
+def test_a_model_that_an_earlier_run_left_in_the_folder_is_not_named(command, tmp_path):
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    result = command("train.py", *QUICK, f"hydra.run.dir={tmp_path / 'run'}")
+    assert f"\nencoder: {succeeded(result) / 'encoder'}\n" in result.stdout and "\nmodel: " not in result.stdout
+
+
+@pytest.mark.slow
 def test_no_word_frequent_enough_names_the_setting(command):
     line = refused(command("train.py", *QUICK, "features=words", "features.min_count=100000"))
     assert "nothing to train; lower features.min_count" in line

@@ -68,14 +68,21 @@ def _ranked(
 
 
 def _rankers(cfg: DictConfig, corpus: Corpus, name: str, preprocessor: TextPreprocessor) -> Mapping[str, Ranker]:
-    """A baseline by the preprocessor that it has, the encoder's first."""
+    """A baseline by the preprocessor that it has, the encoder's first; others that leave no words are left out."""
     section = f"baselines.{name}"
     if "preprocessor" not in cfg.baselines[name]:
         return {OTHER: build_ranker(cfg, corpus, section)}
     texts = {preprocessor_name(preprocessor): preprocessor}
     for text in cfg.baseline_preprocessors:
         texts.setdefault(str(text), named_preprocessor(str(text), preprocessor.fields))
-    return {text: build_ranker(cfg, corpus, section, preprocessor=given) for text, given in texts.items()}
+    rankers: dict[str, Ranker] = {}
+    for text, given in texts.items():
+        try:
+            rankers[text] = build_ranker(cfg, corpus, section, preprocessor=given)
+        except InputError:
+            if not rankers:  # the encoder's own text
+                raise
+    return rankers
 
 
 def _ranks(cfg: DictConfig, corpus: Corpus, ranker: Ranker, split: str) -> Ranks:

@@ -139,9 +139,11 @@ def _refusal(value: Any, kind: Any) -> str | None:
     try:
         TypeAdapter(kind, config=STRICT).validate_python(value)
     except ValidationError as error:
-        details = error.errors()[0]
+        details, *others = error.errors()
         template = WORDING.get(details["type"], "{msg}")
         wanted = template.format(msg=details["msg"], **details.get("ctx", {}))
+        words = [other["ctx"]["expected"] for other in others if other["type"] == "literal_error"]  # such as 'auto'
+        wanted = ", or ".join([wanted, *words])
         in_list = isinstance(value, list) and details["loc"]
         return f"={_as_yaml(value)}: {'each ' if in_list else ''}{wanted}"
     return None

@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
     """Replaces each setting that is `auto` by the value for as many pairs as the corpus has, and logs what it chose.
 
-    For p pairs an epoch: batches of the power of 2 at or below p / 8, from 32 to 512 pairs of all devices; so many
-    epochs that there are 160 steps, from 5 to 20; a learning rate of 0.02, times the root of p / 2,500 below that.
+    A batch has the most pairs, a power of 2, that leave an epoch `STEPS_PER_EPOCH`; there are as many epochs as `STEPS`
+    take; and the learning rate falls with the root of the pairs below `FULL_RATE_PAIRS`. `devices` share a batch.
 
-    Raises InputError where a setting is `auto` that a rule is not known for.
+    Raises InputError where a setting is `auto` in an experiment without pairs.
     """
     keys = [key for key in ("data.batch_size", "trainer.max_epochs", "optimizer.lr") if _is_auto(cfg, key)]
     if not keys:

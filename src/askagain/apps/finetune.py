@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
 from askagain.apps.baselines import ranked_baselines
@@ -38,7 +38,7 @@ class Tuned(NamedTuple):
 
 def is_fine_tuning(cfg: DictConfig) -> bool:
     """Whether `cfg.model` is a model of sentence-transformers."""
-    return str(cfg.model.get("_target_", "")).startswith(f"{FineTuning.__module__}.")
+    return str(OmegaConf.select(cfg, "model._target_")).startswith(f"{FineTuning.__module__}.")
 
 
 def prepare_fine_tuning(cfg: DictConfig, devices: int) -> None:

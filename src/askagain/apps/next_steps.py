@@ -17,14 +17,14 @@ PLAIN = re.compile(r"[\w./ @%+:-]*", re.ASCII)  # what Hydra reads as text witho
 BEFORE_QUOTE = re.compile(r"(\\*)('|$)")  # Hydra reads a backslash as such unless a quote follows it
 
 
-def print_next_steps(cfg: DictConfig, corpus: Corpus) -> None:
+def print_next_steps(cfg: DictConfig, corpus: Corpus, kept: str = ENCODER) -> None:
     """Prints the paths of what a training has written, and commands that can be typed as they stand.
 
     Called once all files but metrics.json are written. A run of a sweep names no commands: the sweep's best run does.
+    `kept`: the folder of the run that has what was trained, `ENCODER` or `MODEL`.
     """
     run = Path(cfg.paths.run_dir)
-    model = run / MODEL
-    print(f"model: {model}" if model.is_dir() else f"encoder: {run / ENCODER}")
+    print(f"{kept}: {run / kept}")
     if (run / REPORT).is_file():
         print(f"report: {run / REPORT}")
     if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -33,15 +33,16 @@ def print_next_steps(cfg: DictConfig, corpus: Corpus) -> None:
         print("next, with your own questions in the folder DIR:")
         experiment = HydraConfig.get().runtime.choices.get("experiment")
         print("  " + shlex.join(["python", "train.py", f"experiment={experiment}", "data=tsv", "data.dir=DIR"]))
-        if not model.is_dir():
+        if kept == ENCODER:
             print("  " + shlex.join([*_evaluation(run), "data=tsv", "data.dir=DIR"]))
         return
     print("next:")
     split = [] if corpus.files.test is None else ["data.split=test"]
-    if model.is_dir():
-        taught = ["experiment=distill", "teacher=sentence_transformer", _override("teacher.model", str(model))]
+    if kept == MODEL:
+        model = str(run / MODEL)
+        taught = ["experiment=distill", "teacher=sentence_transformer", _override("teacher.model", model)]
         print("  " + shlex.join(["python", "train.py", *taught, *_data_overrides()]))
-        ranked = ["encoder=sentence_transformers", _override("encoder.path", str(model))]
+        ranked = ["encoder=sentence_transformers", _override("encoder.path", model)]
         print("  " + shlex.join(["python", "evaluate.py", *ranked, *_data_overrides(), *split]))
         return
     searched = cfg.data.dir or corpus.files.corpus

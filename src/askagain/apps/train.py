@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,57 +25,39 @@ from askagain.apps.build import (
     import_modules,
 )
 from askagain.apps.choices_by_data import choose_by_data
+from askagain.apps.closing import (
+    encoder_folder,
+    epoch_metrics,
+    ranked,
+    ranking_sets,
+    report_training,
+    report_tuned,
+    show_outcome,
+)
 from askagain.apps.devices import check_devices, device_count, device_type, train_on_devices
-from askagain.apps.finetune import Tuned, is_fine_tuning, prepare_fine_tuning, ranked_tuned
-from askagain.apps.next_steps import ENCODER, print_next_steps
-from askagain.apps.preprocessors import preprocessor_name
+from askagain.apps.finetune import is_fine_tuning, prepare_fine_tuning
+from askagain.apps.next_steps import ENCODER, MODEL, print_next_steps
 from askagain.apps.process_setup import set_up_process, use_launchers_threads
 from askagain.apps.provenance import provenance
-from askagain.apps.report import (
-    PREFIXES,
-    explained_ties,
-    keep_metrics,
-    prefixed,
-    print_config,
-    print_counts,
-    print_table,
-    say_metrics,
-)
+from askagain.apps.report import PREFIXES, keep_metrics, prefixed, print_config, print_counts, say_metrics
 from askagain.apps.resume import LAST_CHECKPOINT, resolve_checkpoint
-from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, log_worst_ranked, note_logs
+from askagain.apps.run_logs import continue_logs, finish, log_config, log_results, note_logs
 from askagain.apps.run_report import Result, leave_report
 from askagain.apps.sweep import group_in_wandb
-from askagain.apps.variants import variants
-from askagain.apps.verdict import (
-    CHOSEN,
-    DIFFERENCE,
-    FAVOURED,
-    NO_TEST,
-    Compared,
-    Outcome,
-    Ranked,
-    advice,
-    comparison_table,
-    comparisons,
-    published_lines,
-    verdict,
-    wrapped,
-)
+from askagain.apps.verdict import Outcome
 from askagain.corpus.corpus import Corpus
 from askagain.distributed.collectives import World
 from askagain.distributed.launch import cluster_environment, node_count, process_group, send_config
 from askagain.distributed.strategy import ReplicatedStrategy
 from askagain.errors import InputError
-from askagain.evaluation.evaluate import evaluate_ranking
-from askagain.evaluation.worst_ranked import as_table, worst_ranked
+from askagain.evaluation.worst_ranked import worst_ranked
 from askagain.files.memory import free_memory
 from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
-from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import load_encoder, save_encoder
+from askagain.models.folder import save_encoder
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
-from askagain.training.callbacks.best_checkpoint import START, BestCheckpoint
+from askagain.training.callbacks.best_checkpoint import START
 from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
@@ -89,7 +70,6 @@ log = logging.getLogger(__name__)
 Metrics = dict[str, float]
 
 VECTOR_COPIES = 12  # of an example's float32 vector: two texts, scaled, with gradients
-RATE = "train/examples_per_second"
 TERMINATED = 143
 STOPPED = {SIGTERMException: TERMINATED, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
 
@@ -107,7 +87,7 @@ def train(cfg: DictConfig) -> float:
     build_own_metrics(cfg)  # refuses a bad one by its own name, before the callback that takes them all
     corpus = build_corpus(cfg)
     _check_metric_names(cfg, corpus)
-    for split in _splits(corpus):
+    for split in ranking_sets(corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
     if cfg.get("model") is None:
         metrics = _evaluate_untrained(cfg, corpus)
@@ -132,7 +112,7 @@ def train(cfg: DictConfig) -> float:
                 metrics = _train(cfg, corpus)
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
-    print_next_steps(cfg, corpus)  # here, a report that is written is named
+    print_next_steps(cfg, corpus, MODEL if is_fine_tuning(cfg) else ENCODER)  # here, a report that is written is named
     say_metrics(Path(cfg.paths.run_dir))
     return _chosen(cfg, metrics)
 
@@ -141,7 +121,7 @@ def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
     """Raises InputError, before anything is trained, for a chosen metric of the ranking sets that there is not."""
     one_query = Ranks(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     names = [*compute_metrics(one_query, cfg.ks, cfg.ties, build_own_metrics(cfg)), "seconds"]
-    known = [f"{PREFIXES[split]}/{name}" for split in _splits(corpus) for name in names] + [*HELD_OUT_METRICS]
+    known = [f"{PREFIXES[split]}/{name}" for split in ranking_sets(corpus) for name in names] + [*HELD_OUT_METRICS]
     for key in ("metric.name", "optimized_metric"):
         chosen = str(OmegaConf.select(cfg, key))
         if chosen.partition("/")[0] in PREFIXES.values() and chosen not in known:
@@ -173,17 +153,17 @@ def _evaluate_untrained(cfg: DictConfig, corpus: Corpus) -> Metrics:
     counts = corpus.ranking_counts(encoder.features.vocabulary)
     print_counts(f"data: {data_name(cfg, corpus.ranking('validation').path)}", counts)
     raw = encoder.with_preprocessor(build(cfg, "raw"))
-    before, of_raw = _ranked(cfg, corpus, "raw", raw, "raw/")
-    result, metrics = _ranked(cfg, corpus, "preprocessed", encoder)
+    before, of_raw = ranked(cfg, corpus, "raw", raw, "raw/")
+    result, metrics = ranked(cfg, corpus, "preprocessed", encoder)
     metrics = prefixed("data", counts) | of_raw | metrics
     words = {"preprocessor": result.preprocessor}
     loggers = build_all(cfg, "logger")
     config = _loggable(cfg, counts, corpus)
     log_config(loggers, config)
     log_results(loggers, config, {**words, **metrics}, _chosen(cfg, metrics), step=0)
-    save_encoder(encoder, _encoder_folder(cfg))
-    baselines = ranked_baselines(cfg, corpus, encoder.preprocessor, _splits(corpus))
-    compared = _show(cfg, corpus, Outcome(result, baselines, [before]), encoder, metrics)
+    save_encoder(encoder, encoder_folder(cfg))
+    baselines = ranked_baselines(cfg, corpus, encoder.preprocessor, ranking_sets(corpus))
+    compared = show_outcome(cfg, corpus, Outcome(result, baselines, [before]), encoder, metrics)
     keep_metrics(Path(cfg.paths.run_dir), metrics, words)
     worst = worst_ranked(encoder, corpus.ranking("validation"), result.ranks["validation"], **cfg.worst_ranked)
     reported = Result(encoder, cfg.name, words, result.ranks, compared, worst)
@@ -210,14 +190,14 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
         if trainer.is_global_zero:
             note_logs(cfg, trainer.loggers)
         _fit(cfg, trainer, module, datamodule)
-        metrics = prefixed("data", counts) | _epoch_metrics(trainer.callback_metrics)
+        metrics = prefixed("data", counts) | epoch_metrics(trainer.callback_metrics)
         metrics["train/epochs"] = trainer.current_epoch
         if isinstance(module, FineTuning):
-            tuned = _report_tuned(cfg, corpus, trainer, module, config)
+            tuned = report_tuned(cfg, corpus, trainer, module, config)
             metrics |= tuned.metrics
             keep_metrics(Path(cfg.paths.run_dir), metrics, tuned.words)
         elif trainer.is_global_zero:
-            of_ranking, result = _report(cfg, corpus, trainer, module, config)
+            of_ranking, result = report_training(cfg, corpus, trainer, module, config)
             if result.kept_after == 0:  # the last epoch's losses are not those of the start
                 for name in HELD_OUT_METRICS:
                     metrics.pop(name, None)
@@ -272,86 +252,6 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, datam
         log.info("stopped early, after epoch %d of %s", trainer.current_epoch - 1, trainer.max_epochs)
 
 
-def _report(
-    cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: pl.LightningModule, config: dict[str, Any]
-) -> tuple[Metrics, Result]:
-    """Ranks with the encoder that was kept, prints its metrics beside those of others, and returns what came of it."""
-    folder = _encoder_folder(cfg)
-    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    best = [one for one in callbacks if isinstance(one, BestCheckpoint) and one.is_compared]
-    if not best:  # no epoch was trained or kept; an encoder in the folder would be that of another run
-        save_encoder(module.encoder, folder)  # type: ignore[arg-type]
-    encoder = load_encoder(folder)
-    metrics: Metrics = {}
-    name, kept_after = "trained" if trainer.global_step else "untrained", None
-    for checkpoint in best:
-        name, kept_after = checkpoint.kept, checkpoint.best_epoch + 1  # type: ignore[operator]
-        metrics |= _epoch_metrics(checkpoint.metrics)
-        metrics["train/best_epoch"] = checkpoint.best_epoch  # type: ignore[assignment]
-    metrics.pop(RATE, None)  # the run's rate is that of its last epoch
-    is_start_kept = kept_after == 0
-    result, of_result = _ranked(cfg, corpus, f"{name} (kept)" if is_start_kept else name, encoder)
-    metrics |= of_result
-    words = {"kept": name, "preprocessor": result.preprocessor}
-    others = []
-    for variant in variants(cfg, encoder):
-        other, of_variant = _ranked(cfg, corpus, variant.heading, variant.encoder, variant.prefix)
-        others.append(other)
-        metrics |= of_variant
-    start, epochs = None, []
-    for hits_at_k in (one for one in callbacks if isinstance(one, HitsAtK)):
-        epochs = hits_at_k.epochs
-        metrics |= prefixed("start", hits_at_k.start)
-        if "test" in hits_at_k.start_ranks:
-            of_test = compute_metrics(hits_at_k.start_ranks["test"], cfg.ks, cfg.ties, build_own_metrics(cfg))
-            metrics |= prefixed("start/test", of_test)
-        if cfg.ckpt_path is not None or not is_start_kept:
-            called = "the start" if cfg.ckpt_path is None else "the checkpoint"
-            start = Ranked(called, result.preprocessor, hits_at_k.start_ranks)
-            others.append(start)
-    worst = worst_ranked(encoder, corpus.ranking("validation"), result.ranks["validation"], **cfg.worst_ranked)
-    log_worst_ranked(trainer.loggers, as_table(worst), trainer.global_step)
-    encoder_metrics = {name: value for name, value in metrics.items() if not name.startswith("start/")}
-    chosen = metrics.get(cfg.optimized_metric, math.nan)
-    log_results(trainer.loggers, config, prefixed("best", {**words, **encoder_metrics}), chosen, trainer.global_step)
-    outcome = Outcome(
-        result,
-        ranked_baselines(cfg, corpus, encoder.preprocessor, _splits(corpus)),
-        others,
-        start if trainer.global_step and trainer.num_training_batches else None,  # nothing may be left to train
-        is_start_kept,
-        bool(best) and cfg.metric.name.startswith("val/") and cfg.metric.name not in HELD_OUT_METRICS,
-        trainer.num_training_batches,
-    )
-    compared = _show(cfg, corpus, outcome, encoder, metrics)
-    reported = Result(encoder, result.name, words, result.ranks, compared, worst, epochs, kept_after)
-    return metrics, reported
-
-
-def _ranked(
-    cfg: DictConfig, corpus: Corpus, name: str, encoder: BagEncoder, prefix: str = ""
-) -> tuple[Ranked, Metrics]:
-    """Ranks each ranking set; `prefix`: begins the names of the metrics."""
-    own, ranks = build_own_metrics(cfg), {}
-    metrics: Metrics = {}
-    for split in _splits(corpus):
-        column, ranks[split] = evaluate_ranking(encoder, corpus.ranking(split), cfg.ks, cfg.ties, own=own)
-        metrics |= prefixed(prefix + PREFIXES[split], column)
-    return Ranked(name, preprocessor_name(encoder.preprocessor), ranks), metrics
-
-
-def _report_tuned(
-    cfg: DictConfig, corpus: Corpus, trainer: pl.Trainer, module: FineTuning, config: dict[str, Any]
-) -> Tuned:
-    """Ranks with the model that was kept, and prints its metrics beside those of the teacher."""
-    tuned = ranked_tuned(cfg, corpus, trainer, module)
-    results = {name: value for name, value in tuned.metrics.items() if not name.startswith("start/")}
-    chosen = results.get(cfg.optimized_metric, math.nan)
-    log_results(trainer.loggers, config, prefixed("best", {**tuned.words, **results}), chosen, trainer.global_step)
-    _show(cfg, corpus, tuned.outcome, None, tuned.metrics)
-    return tuned
-
-
 def _trainer(cfg: DictConfig) -> pl.Trainer:
     loggers = build_all(cfg, "logger")
     # HitsAtK comes before the callbacks that read its metrics.
@@ -380,48 +280,6 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
         return trainer(**settings)
     except (MisconfigurationException, ImportError, ValueError, TypeError) as error:
         raise InputError(f"trainer: {error}") from error
-
-
-def _splits(corpus: Corpus) -> list[str]:
-    """The ranking sets to report."""
-    return ["validation", "test"] if corpus.files.test is not None else ["validation"]
-
-
-def _epoch_metrics(logged: Mapping[str, Any]) -> Metrics:
-    """The losses and validation metrics among what was logged in an epoch."""
-    return {name: float(value) for name, value in logged.items() if name.startswith(("train/", "val/"))}
-
-
-def _show(
-    cfg: DictConfig, corpus: Corpus, outcome: Outcome, encoder: BagEncoder | None, metrics: Mapping[str, float]
-) -> list[Compared]:
-    """Prints what came of a run, on the test rows last; returns what it was compared with on the validation rows.
-
-    `encoder`: None where it is no table of vectors.
-    """
-    folder = corpus.ranking("validation").path.parent
-    compared = {split: comparisons(cfg, outcome, split) for split in outcome.result.ranks}
-    headline = list(compared)[-1]
-    for split, others in compared.items():
-        title = f"{cfg.name} on {data_name(cfg, folder)}: {len(corpus.ranking(split).rows):,} {split} rows"
-        print_table(title, *comparison_table(cfg, outcome, others, split))
-        if outcome.is_chosen and split == "validation":
-            print(NO_TEST if headline == "validation" else CHOSEN)
-    lines = [DIFFERENCE] if outcome.compared else []
-    if any(ranked.ranks[headline].tied.any() for ranked in (outcome.result, *outcome.compared)):
-        lines.append(explained_ties(cfg.ties))
-    if any(ranked.preprocessor != outcome.result.preprocessor for ranked in outcome.baselines):
-        lines.append(FAVOURED)
-    lines += verdict(cfg, outcome, compared[headline], headline)
-    lines += advice(cfg, corpus, outcome, encoder)
-    of_validation = {name.removeprefix("val/"): value for name, value in metrics.items() if name.startswith("val/")}
-    for line in (*wrapped(lines), *published_lines(folder, of_validation)):
-        print(line)
-    return compared["validation"]
-
-
-def _encoder_folder(cfg: DictConfig) -> Path:
-    return Path(cfg.paths.run_dir) / ENCODER
 
 
 def _loggable(cfg: DictConfig, counts: Metrics, corpus: Corpus) -> dict[str, Any]:
