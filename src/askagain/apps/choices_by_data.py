@@ -1,7 +1,9 @@
-"""Settings that are `auto`, chosen by the number of pairs: batch size, epochs and learning rate of rung 3."""
+"""Settings that are `auto`, chosen by the number of pairs (rung 3) or of texts (distillation)."""
 
 import logging
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -10,6 +12,10 @@ from askagain.corpus.pairs import most_pairs
 from askagain.errors import InputError
 
 AUTO = "auto"
+BATCH, EPOCHS, RATE = "data.batch_size", "trainer.max_epochs", "optimizer.lr"
+MADE, WORDS = "data.made_texts", "data.teacher_words"
+
+# By the number of pairs.
 SMALLEST_BATCH, LARGEST_BATCH = 32, 512  # pairs of all devices
 STEPS_PER_EPOCH = 8  # at least so many, where batches are not as small as they may be
 STEPS = 160  # at least so many in all, within the bounds on epochs
@@ -17,20 +23,34 @@ FEWEST_EPOCHS, MOST_EPOCHS = 5, 20
 LEARNING_RATE = 0.02
 FULL_RATE_PAIRS = 2_500  # with fewer, each row is updated too seldom for its initial values to be outweighed
 
+# By the number of texts.
+MADE_A_TEXT, MOST_MADE = 25, 45_000
+TEXTS_ENOUGH = 100_000  # none are made beside more
+FEW_TEXTS = 20_000  # lack words that will be asked for
+TEACHER_STEPS = 1_600  # at least so many in all, within the bounds on epochs
+FEWEST_TEACHER_EPOCHS, MOST_TEACHER_EPOCHS = 10, 60
+
 log = logging.getLogger(__name__)
 
 
 def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
-    """Replaces each setting that is `auto` by the value for as many pairs as the corpus has, and logs what it chose.
+    """Replaces each setting that is `auto` by the value for a corpus of this size, and logs what it chose.
 
-    A batch has the most pairs, a power of 2, that leave an epoch `STEPS_PER_EPOCH`; there are as many epochs as `STEPS`
-    take; and the learning rate falls with the root of the pairs below `FULL_RATE_PAIRS`. `devices` share a batch.
+    For pairs, a batch has the most, a power of 2, that leave an epoch `STEPS_PER_EPOCH`; there are as many epochs as
+    `STEPS` take; and the learning rate falls with the root of the pairs below `FULL_RATE_PAIRS`. A teacher gets up to
+    `MADE_A_TEXT` made texts for each of the corpus's, its words are known beside few texts, and there are as many
+    epochs as `TEACHER_STEPS` take. `devices` share a batch.
 
-    Raises InputError where a setting is `auto` in an experiment without pairs.
+    Raises InputError where a setting is `auto` in an experiment that has no rule for it.
     """
-    keys = [key for key in ("data.batch_size", "trainer.max_epochs", "optimizer.lr") if _is_auto(cfg, key)]
-    if not keys:
-        return
+    keys = [key for key in (BATCH, EPOCHS, RATE) if _is_auto(cfg, key)]
+    if "made_texts" in cfg.get("datamodule", {}):
+        _by_texts(cfg, corpus, devices, [*keys, *(key for key in (MADE, WORDS) if _is_auto(cfg, key))])
+    elif keys:
+        _by_pairs(cfg, corpus, devices, keys)
+
+
+def _by_pairs(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]) -> None:
     if corpus.files.train is None or "pairs" not in cfg.datamodule:
         raise InputError(f"{keys[0]}=auto: chosen by the number of pairs, which this experiment has none of; set it")
     groups = corpus.group_rows
@@ -38,17 +58,43 @@ def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
     share = learned / max(1, len(groups))
     pairs = max(1, round(share * most_pairs(groups.lengths, cfg.data.pairs, cfg.data.max_pairs_per_group)))
     batch = min(LARGEST_BATCH, max(SMALLEST_BATCH, 2 ** int(math.log2(max(1, pairs // STEPS_PER_EPOCH)))))
-    batch_size = max(1, batch // devices) if "data.batch_size" in keys else cfg.data.batch_size
-    steps = math.ceil(pairs / (batch_size * devices))
+    batch_size = max(1, batch // devices) if BATCH in keys else cfg.data.batch_size
     chosen = {
-        "data.batch_size": batch_size,
-        "trainer.max_epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps))),
-        "optimizer.lr": float(f"{LEARNING_RATE * min(1.0, math.sqrt(pairs / FULL_RATE_PAIRS)):.2g}"),
+        BATCH: batch_size,
+        EPOCHS: _epochs(pairs, batch_size * devices, STEPS, FEWEST_EPOCHS, MOST_EPOCHS),
+        RATE: float(f"{LEARNING_RATE * min(1.0, math.sqrt(pairs / FULL_RATE_PAIRS)):.2g}"),
     }
-    for key in keys:
-        OmegaConf.update(cfg, key, chosen[key])
-    words = " ".join(f"{key}={chosen[key]}" for key in keys)
-    log.info("chosen for %s pairs, see docs/configuration.md: %s", f"{pairs:,}", words)
+    _set(cfg, {key: chosen[key] for key in keys}, f"{pairs:,} pairs")
+
+
+def _by_texts(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]) -> None:
+    refused = [key for key in keys if key in (BATCH, RATE)]
+    if refused:
+        raise InputError(f"{refused[0]}=auto: chosen by the number of pairs, which this experiment has none of; set it")
+    if not keys:
+        return
+    texts = len(corpus.all_texts)
+    wanted = min(MADE_A_TEXT * texts, MOST_MADE) if texts <= TEXTS_ENOUGH else 0
+    made = wanted if MADE in keys else cfg.data.made_texts
+    batch = cfg.data.batch_size * devices
+    chosen = {
+        EPOCHS: _epochs(texts + made, batch, TEACHER_STEPS, FEWEST_TEACHER_EPOCHS, MOST_TEACHER_EPOCHS),
+        MADE: made,
+        WORDS: texts < FEW_TEXTS,
+    }
+    _set(cfg, {key: chosen[key] for key in keys}, f"{texts:,} texts")
+
+
+def _epochs(examples: int, batch: int, steps: int, fewest: int, most: int) -> int:
+    """As many as take so many steps, within bounds."""
+    return min(most, max(fewest, math.ceil(steps / math.ceil(examples / batch))))
+
+
+def _set(cfg: DictConfig, chosen: dict[str, Any], counted: str) -> None:
+    for key, value in chosen.items():
+        OmegaConf.update(cfg, key, value)
+    words = " ".join(f"{key}={str(value).lower()}" for key, value in chosen.items())
+    log.info("chosen for %s, see docs/configuration.md: %s", counted, words)
 
 
 def _is_auto(cfg: DictConfig, key: str) -> bool:

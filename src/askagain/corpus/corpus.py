@@ -12,14 +12,19 @@ from askagain.corpus.files import CorpusFiles
 from askagain.corpus.groups import joined_groups, joined_rows, largest_group
 from askagain.corpus.overlap import overlap, repeated_candidates, resembling_groups
 from askagain.corpus.token_store import TokenStore
+from askagain.corpus.recombined import recombined
+from askagain.corpus.text_union import TextUnion
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
+from askagain.files.writing import write_text
 from askagain.text.bags import Bags
 from askagain.text.fields import title_of
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 
 log = logging.getLogger(__name__)
+
+RECOMBINED, PARENTS = "recombined.txt", "parents.npy"
 
 # The fewest columns: two duplicates; a question, its duplicate and a negative; a text.
 STORES = {"train": 2, "validation": 3, "test": 3, "corpus": 1}
@@ -87,6 +92,31 @@ class Corpus:
     def unlabelled(self) -> TokenStore | None:
         """The unlabelled texts, one a row; None where the corpus has none."""
         return None if self.files.corpus is None else self.store("corpus")
+
+    @cached_property
+    def all_texts(self) -> TextUnion:
+        """The texts of the groups, then the unlabelled ones; raises InputError where the corpus has neither."""
+        labelled = None if self.files.train is None else self.groups
+        stores = [store for store in (labelled, self.unlabelled) if store is not None]
+        if not stores:
+            raise InputError("neither train.tsv nor corpus.txt in the corpus; a teacher needs texts to embed")
+        return TextUnion(stores)
+
+    def recombined(self, count: int) -> tuple[TokenStore, np.ndarray]:
+        """`count` texts that are made of all texts, one a row, and the two of `all_texts` that each row is made of."""
+        texts = self.all_texts
+
+        def build(folder: Path) -> None:
+            made, parents = recombined(texts.texts(0, len(texts)), count, seed=0)  # a teacher embeds them once
+            write_text(folder / RECOMBINED, (f"{text}\n" for text in made))
+            np.save(folder / PARENTS, parents, allow_pickle=False)
+
+        def load(folder: Path) -> tuple[Path, np.ndarray]:
+            return folder / RECOMBINED, load_array(folder / PARENTS)
+
+        path, parents = texts.cache.entry("recombined", {"count": count}, build, load)
+        # Their texts are cleaned already, and hold the marks of fields where there are any.
+        return TokenStore(path, 1, "error", self._cache, separator=None, clean=False), parents
 
     def ranking(self, split: str) -> TokenStore:
         """The ranking set `validation` or `test`: each row is a question, its duplicate, and negatives."""

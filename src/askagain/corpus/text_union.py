@@ -40,6 +40,10 @@ class TextUnion(FeatureSource):
             texts += [store.texts[i] for i in new[max(0, start - offset) : max(0, stop - offset)].tolist()]
         return texts
 
+    def new_of(self, number: int) -> np.ndarray:
+        """The texts of a store that are in none before it, as indices in the store; they stand one after the other."""
+        return self._new[number]
+
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         return all_words([store.words(preprocessor) for store in self.stores])
 

@@ -90,6 +90,12 @@ class Features:
             pairs = WordPairs.from_texts(texts(words), settings.min_pair_count, settings.max_pairs)
         return cls(settings.kind, words, ngrams, pairs)
 
+    def with_words(self, words: Sequence[str]) -> "Features":
+        """The same features and further known words; those that are known already are left out."""
+        known = set(self.vocabulary.words)
+        vocabulary = WordVocabulary([*self.vocabulary.words, *(word for word in words if word not in known)])
+        return Features(self.kind, vocabulary, self.tokenizer, self.pairs)
+
     @property
     def size(self) -> int:
         """Rows of the embedding table."""

@@ -64,8 +64,7 @@ class DuplicatesDataModule(BagDataModule):
     @cached_property
     def pool(self) -> TextUnion:
         """The texts that hard negatives are mined from: those of the groups, then those of `corpus.txt`."""
-        stores = [self.corpus.groups, self.corpus.unlabelled]
-        return TextUnion([store for store in stores if store is not None])
+        return self.corpus.all_texts
 
     @cached_property
     def pool_bags(self) -> Bags:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import logging
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,9 +12,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from askagain.corpus.text_union import TextUnion
+from askagain.corpus.cache import Cache
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
+from askagain.files.json_files import distinct_strings, write_json
 from askagain.files.progress import progress_bar
 from askagain.files.writing import write_text
 from askagain.models.other_packages import INSTALL_SENTENCE_TRANSFORMERS, SentenceTransformerEncoder
@@ -22,12 +24,17 @@ from askagain.text.fields import readable
 VECTORS = "vectors.npy"
 DONE = "done.txt"  # how many texts are embedded, and the SHA-256 of their vectors; written after them
 ROWS_AT_A_TIME = 1 << 14  # read to be checked
+WORDS = "words.json"
+WORD_STARTS = ("\u2581", "\u0120")  # how SentencePiece and byte-level BPE mark a piece that begins a word
 
 log = logging.getLogger(__name__)
 
 
 class Teacher(Protocol):
-    """Embeds texts, [len(texts), dim]; `fingerprint` is a digest of everything that its vectors depend on."""
+    """Embeds texts, [len(texts), dim]; `fingerprint` is a digest of everything that its vectors depend on.
+
+    A teacher may also have `words`, a function that returns the words that it knows as a whole.
+    """
 
     @property
     def fingerprint(self) -> str: ...
@@ -69,6 +76,14 @@ class SentenceTransformerTeacher:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return self._encoder.encode(texts)
 
+    def words(self) -> list[str]:
+        """The pieces of its tokenizer that are whole words, in letters and digits, lower-cased and distinct."""
+        pieces = self._encoder.model.tokenizer.get_vocab()
+        marked = [piece for piece in pieces if piece.startswith(WORD_STARTS)]
+        # WordPiece marks what goes on a word, other tokenizers mark what begins one.
+        words = [piece[1:] for piece in marked] if marked else pieces
+        return sorted({word.lower() for word in words if len(word) > 1 and word.isalnum()})
+
     @cached_property
     def _encoder(self) -> SentenceTransformerEncoder:
         return SentenceTransformerEncoder(self.model, self.batch_size, revision=self.revision, prompt=self.prompt)
@@ -85,7 +100,47 @@ def packaged_teacher(package: str, folder: str, batch_size: int = 64) -> Sentenc
     return SentenceTransformerTeacher(str(path), batch_size=batch_size)
 
 
-def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_write: int = 512) -> np.ndarray:
+class EmbeddedTexts(Protocol):
+    """Distinct texts to embed; `texts` gives those from `start` up to `stop`, and entries of `cache` depend on them."""
+
+    @property
+    def cache(self) -> Cache: ...
+
+    def __len__(self) -> int: ...
+
+    def texts(self, start: int, stop: int) -> list[str]: ...
+
+
+class WordList:
+    """Words as texts of their own, with entries in `cache` that depend on them alone."""
+
+    def __init__(self, words: Sequence[str], cache: Cache) -> None:
+        self._words = list(words)
+        digest = hashlib.sha256("\n".join(self._words).encode("utf-8", "surrogatepass")).hexdigest()
+        self.cache = Cache(cache.folder, {"words": digest})
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def texts(self, start: int, stop: int) -> list[str]:
+        return self._words[start:stop]
+
+
+def teacher_words(teacher: Teacher, cache: Cache) -> list[str]:
+    """The words that a teacher knows as a whole, from the cache; none where it does not say."""
+
+    def build(folder: Path) -> None:
+        write_json(folder / WORDS, teacher.words() if hasattr(teacher, "words") else [])
+
+    def load(folder: Path) -> list[str]:
+        return list(distinct_strings(json.loads((folder / WORDS).read_bytes()), WORDS))
+
+    return Cache(cache.folder, {}).entry("teacher-words", {"teacher": teacher.fingerprint}, build, load)
+
+
+def teacher_vectors(
+    teacher: Teacher, texts: EmbeddedTexts, dtype: str, texts_per_write: int = 512, first: np.ndarray | None = None
+) -> np.ndarray:
     """The teacher's vectors of all `texts`, scaled to length 1: [texts, dim], memory-mapped from the cache.
 
     Args:
@@ -93,6 +148,7 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
         texts: distinct texts.
         dtype: of the cached vectors, `float16` or `float32`.
         texts_per_write: texts embedded between two writes, which is what a kill costs; the next call resumes there.
+        first: the vectors of the first texts, where there are some already.
 
     Raises:
         InputError: the teacher does not give one finite row a text.
@@ -100,6 +156,13 @@ def teacher_vectors(teacher: Teacher, texts: TextUnion, dtype: str, texts_per_wr
 
     def build(folder: Path) -> None:
         rows, written, digest = _resumed(folder, len(texts), dtype)
+        if rows is None and first is not None:
+            rows = open_memmap(folder / VECTORS, "w+", dtype, (len(texts), first.shape[1]))
+            rows[: len(first)] = first
+            rows.flush()
+            written = len(first)
+            digest.update(rows[:written].tobytes())
+            write_text(folder / DONE, [f"{written} {digest.hexdigest()}"])
         with progress_bar() as bar:
             task = bar.add_task("texts embedded by the teacher", total=len(texts), completed=written)
             for start in range(written, len(texts), texts_per_write):

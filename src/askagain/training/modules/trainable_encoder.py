@@ -36,6 +36,8 @@ class TrainableEncoder(nn.Module):
         pooling: `sum` or `mean`, of the encoder that is saved. Training does not depend on it, since losses see the
             direction of a vector only.
         start: What some rows start from, see `Initializer.fill` (None: all rows start random).
+        word_rows: Returns what the rows of known words start from, [words, dim], before `start` is written (None:
+            random values).
 
     Raises:
         InputError: Unknown feature weights, lengths or pooling, a start that does not fit, or a table that memory
@@ -53,6 +55,7 @@ class TrainableEncoder(nn.Module):
         pooling: str = "sum",
         start: Initializer | None = None,
         init_lengths: str = "equal",
+        word_rows: Callable[[], np.ndarray] | None = None,
     ) -> None:
         check_pooling(pooling)
         if init_lengths not in INIT_LENGTHS:
@@ -76,7 +79,9 @@ class TrainableEncoder(nn.Module):
             self._weights_name = "fixed_weights"
         if init_lengths == "idf" and feature_weights == "none":
             self._lengthen(idf())
-        self.initialized_rows = 0 if start is None else self._initialize(start, init_std)
+        written = [] if word_rows is None else [self._write_words(word_rows())]
+        written += [] if start is None else [self._initialize(start, init_std)]
+        self.initialized_rows = len(torch.unique(torch.cat(written))) if written else 0
 
     @torch.no_grad()
     def _lengthen(self, idf: np.ndarray) -> None:
@@ -86,13 +91,24 @@ class TrainableEncoder(nn.Module):
             lengths /= self.row_weights.unsqueeze(1)
         self.bag.weight *= lengths
 
+    def _initialize(self, start: Initializer, init_std: float) -> torch.Tensor:
+        """Fills rows so that they are those of the start once they have been weighted; returns which."""
+        with torch.no_grad():
+            rows = start.fill(self.bag.weight, self.features, init_std)
+        return self._undo_weights(rows)
+
+    def _write_words(self, vectors: np.ndarray) -> torch.Tensor:
+        """Likewise with the rows of known words, which come first."""
+        rows = torch.arange(len(vectors))
+        with torch.no_grad():
+            self.bag.weight[: len(vectors)] = torch.from_numpy(vectors)
+        return self._undo_weights(rows)
+
     @torch.no_grad()
-    def _initialize(self, start: Initializer, init_std: float) -> int:
-        """Fills rows so that they are those of the start once they have been weighted; returns how many."""
-        rows = start.fill(self.bag.weight, self.features, init_std)
+    def _undo_weights(self, rows: torch.Tensor) -> torch.Tensor:
         if self.row_weights is not None:
             self.bag.weight[rows] /= self.row_weights[rows].unsqueeze(1)
-        return len(rows)
+        return rows
 
     @property
     def row_weights(self) -> torch.Tensor | None:
