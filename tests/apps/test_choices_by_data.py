@@ -69,3 +69,44 @@ def test_held_out_groups_are_not_counted():
 def test_without_pairs_a_value_must_be_typed():
     with pytest.raises(InputError, match=r"^data.batch_size=auto: chosen by the number of pairs"):
         choose_by_data(config(), Groups(10, has_train=False), 1)
+
+
+class Texts:
+    """What the rule reads of a corpus without labels."""
+
+    def __init__(self, texts: int) -> None:
+        self.all_texts = range(texts)
+
+
+def chosen_for_texts(texts: int, devices: int = 1, **typed: object) -> tuple[int, bool, int]:
+    data = {"batch_size": 512, "made_texts": "auto", "teacher_words": "auto"}
+    cfg = OmegaConf.create({"data": data, "datamodule": {"made_texts": 0}, "trainer": {"max_epochs": "auto"}})
+    for key, value in typed.items():
+        OmegaConf.update(cfg, f"{'trainer' if key == 'max_epochs' else 'data'}.{key}", value)
+    choose_by_data(cfg, Texts(texts), devices)
+    return cfg.data.made_texts, cfg.data.teacher_words, cfg.trainer.max_epochs
+
+
+@pytest.mark.parametrize(
+    ("texts", "made", "words", "epochs"),
+    [
+        (100, 2_500, True, 60),
+        (1_800, 45_000, True, 18),
+        (20_000, 45_000, False, 13),
+        (100_000, 45_000, False, 10),
+        (100_001, 0, False, 10),
+    ],
+)
+def test_few_texts_get_made_ones_and_the_teachers_words_beside_them(texts, made, words, epochs):
+    assert chosen_for_texts(texts) == (made, words, epochs)
+
+
+def test_typed_values_for_a_teacher_win_and_epochs_follow_them():
+    assert chosen_for_texts(1_800, made_texts=0, teacher_words=False) == (0, False, 60)
+    assert chosen_for_texts(45_000, devices=2, made_texts=0) == (0, False, 37)
+    assert chosen_for_texts(1_800, max_epochs=3) == (45_000, True, 3)
+
+
+def test_a_batch_of_texts_must_be_typed():
+    with pytest.raises(InputError, match=r"^data.batch_size=auto: chosen by the number of pairs"):
+        chosen_for_texts(10, batch_size="auto")

@@ -113,6 +113,75 @@ def test_each_distinct_text_of_both_files_is_embedded_once_and_read_from_the_cac
     assert not again.embedded
 
 
+class WordyTeacher(FakeTeacher):
+    """It also says which words it knows; one of them is two for the preprocessor."""
+
+    def words(self):
+        return ["disk", "kernel", "the end"]
+
+
+def test_made_texts_are_embedded_after_the_own_ones_which_are_not_embedded_again(tmp_path):
+    corpus, teacher = corpus_of(tmp_path, "train", "corpus"), FakeTeacher()
+    own = taught(corpus, teacher)
+    _ = own.vectors
+    data = taught(corpus, teacher, made_texts=40)
+    count = len(own.texts)
+    assert len(data.vectors) == len(data.texts) > count + 5
+    assert teacher.embedded == data.texts.texts(0, len(data.texts))
+    np.testing.assert_array_equal(data.vectors[:count], own.vectors)
+    assert data.counts()["made_texts"] == len(data.texts) - count and data.counts()["texts"] == count
+    assert data.features.vocabulary.words == own.features.vocabulary.words  # counted on the own ones
+    assert taught(corpus, made_texts=40).vectors.shape == data.vectors.shape
+
+
+def test_no_text_is_learned_from_that_is_made_of_a_held_out_one(tmp_path):
+    corpus = corpus_of(tmp_path, "train", "corpus")
+    data = taught(corpus, made_texts=200, validation_fraction=0.3)
+    learned, held_out = data.split
+    own = data.own_texts.texts(0, len(data.own_texts))
+    assert len(held_out) == 2 and set(held_out) < set(range(len(own))) and not set(held_out) & set(learned)
+    store, parents = corpus.recombined(200)
+    made_of = {}
+    for text, pair in zip(store.rows.ids.tolist(), parents.tolist(), strict=True):
+        made_of.setdefault(store.texts[text], pair)
+    made = [data.texts.texts(text, text + 1)[0] for text in learned.tolist() if text >= len(own)]
+    assert 5 < len(made) < len(data.texts) - len(own)
+    assert all(not set(made_of[text]) & set(held_out.tolist()) for text in made)
+
+
+def test_known_words_start_from_the_teachers_vectors_of_them_and_its_own_words_are_known(tmp_path):
+    corpus = corpus_of(tmp_path, "train", "corpus")
+    data = taught(corpus, WordyTeacher(), teacher_words=True)
+    words, counted = data.features.vocabulary.words, taught(corpus).features
+    assert words == [*counted.vocabulary.words, "kernel"]
+    assert data.features.size == counted.size + 1
+    np.testing.assert_array_equal(data.features.pairs.keys, counted.pairs.keys)
+    rows = data.word_rows()
+    vectors = np.stack([FakeTeacher._vector(word) for word in words])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors -= vectors.mean(axis=0)
+    lengths = np.linalg.norm(rows, axis=1)
+    cosines = (rows * vectors).sum(axis=1) / lengths / np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(cosines, 1, atol=1e-5)
+    share = counted_share(corpus, words)
+    np.testing.assert_allclose(lengths, 2 * 0.01 / (0.01 + share), rtol=1e-5)
+    assert lengths[words.index("kernel")] == pytest.approx(2.0)
+    for feature_weights in ("none", "idf"):
+        module = distillation(data, feature_weights=feature_weights)
+        np.testing.assert_allclose(module.encoder.table.take(np.arange(len(words))), rows, atol=1e-6)
+        assert module.counts()["started_rows"] == len(words)
+
+
+def counted_share(corpus, words):
+    said = [word for text in [*corpus.groups.texts, *UNLABELLED] for word in text.split()]
+    return np.array([said.count(word) / len(said) for word in words])
+
+
+def test_a_teacher_that_does_not_say_what_it_knows_still_gives_the_rows_of_known_words(tmp_path):
+    data = taught(corpus_of(tmp_path, "corpus"), teacher_words=True)
+    assert len(data.word_rows()) == len(data.features.vocabulary) > 0
+
+
 def test_an_embedding_that_was_killed_goes_on_where_it_stood(tmp_path):
     texts = TextUnion([corpus_of(tmp_path, "corpus").unlabelled])
     with pytest.raises(KeyboardInterrupt):
