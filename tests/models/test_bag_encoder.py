@@ -379,3 +379,33 @@ def test_damage_that_a_mapped_table_is_not_checked_for_is_no_crash(tmp_path):
 def test_the_examples_of_the_class_run():
     assert doctest.testmod(bag_encoder).failed == 0
     assert doctest.testmod(bag_encoder).attempted > 5
+
+
+@pytest.mark.parametrize("kind", ["words_trigrams", "words_trigrams_pairs"])
+def test_a_folded_encoder_gives_the_same_vectors_and_unfolds_again(kind):
+    encoder = spelled(kind)
+    folded = encoder.folded()
+    texts = ["mount a disk", "mounting disks", "disk disk", "unheard of", "", "mount"]
+    assert folded.features.kind == kind.replace("words_trigrams", "words_else_trigrams")
+    np.testing.assert_allclose(folded.encode(texts), encoder.encode(texts), atol=1e-6)
+    assert len(folded.tokenize(["mount a disk"]).ids) < len(encoder.tokenize(["mount a disk"]).ids) / 2
+    again = folded.unfolded()
+    assert again.features.kind == kind
+    np.testing.assert_allclose(again.table.rows, encoder.table.rows, atol=1e-5)
+    assert encoder.unfolded() is encoder and folded.folded() is folded
+
+
+def test_only_sums_of_words_and_their_n_grams_are_folded():
+    encoder = spelled("words_trigrams")
+    mean = BagEncoder(encoder.preprocessor, encoder.features, encoder.table, "mean", normalize=True)
+    regressor = BagEncoder(encoder.preprocessor, encoder.features.of_kind("words_else_trigrams"), encoder.table)
+    assert mean.folded() is mean and regressor.unfolded() is regressor
+
+
+def spelled(kind):
+    preprocessor = TextPreprocessor()
+    words = ["mount", "a", "disk", "mounting"]
+    pairs = WordPairs(np.array([(0 << 32) | 1, (2 << 32) | 2])) if kind.endswith("pairs") else None
+    features = Features(kind, WordVocabulary(words), NgramTokenizer.from_words(words), pairs)
+    table = np.random.default_rng(0).standard_normal((features.size, 8)).astype(np.float32)
+    return BagEncoder(preprocessor, features, table, normalize=True)

@@ -55,6 +55,9 @@ def report_training(
     if not best:  # no epoch was trained or kept; an encoder in the folder would be that of another run
         save_encoder(module.encoder, folder)  # type: ignore[arg-type]
     encoder = load_encoder(folder)
+    if (folded := encoder.folded()) is not encoder:
+        encoder = folded
+        save_encoder(encoder, folder)
     metrics: Metrics = {}
     name, kept_after = "trained" if trainer.global_step else "untrained", None
     for checkpoint in best:

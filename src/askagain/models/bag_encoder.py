@@ -19,6 +19,7 @@ from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.text_tokenizer import TextTokenizer
 
 POOLINGS = ("sum", "mean")
+SPELLED, FOLDED = "words_trigrams", "words_else_trigrams"  # kinds of features
 TEXTS_A_BLOCK = 4_096  # their vectors stay in the processor's cache until they are normalized and written
 TEXTS_AT_A_TIME = 1 << 14  # tokenized, while those before them are added up
 SHORTEST = 1e-12  # shorter vectors are divided by this, so that zero stays zero
@@ -117,6 +118,33 @@ class BagEncoder:
     def with_table(self, table: Table) -> "BagEncoder":
         """The same features with another table."""
         return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
+
+    def folded(self) -> "BagEncoder":
+        """The same encoder with fewer rows to add up: the row of a known word holds those of its letter n-grams as well.
+
+        Vectors are the same but for the rounding of sums. Unknown words have their n-grams as before. Another encoder
+        than a sum over words and n-grams is returned as it is.
+        """
+        kind = self.features.kind
+        if not kind.startswith(SPELLED) or self.pooling != "sum":
+            return self
+        rows = self.table.take(np.arange(len(self.table)))
+        words = self.features.vocabulary.words
+        rows[: len(words)] = self.table.sums(self.features.word_bags(words))
+        features = self.features.of_kind(kind.replace(SPELLED, FOLDED))
+        return BagEncoder(self.preprocessor, features, rows, self.pooling, self.normalize)
+
+    def unfolded(self) -> "BagEncoder":
+        """What `folded` was called on; an encoder that is not folded is returned as it is."""
+        kind = self.features.kind
+        if not kind.startswith(FOLDED) or self.pooling != "sum" or not self.normalize:
+            return self
+        features = self.features.of_kind(kind.replace(FOLDED, SPELLED))
+        words = features.vocabulary.words
+        rows = self.table.take(np.arange(len(self.table)))
+        rows[: len(words)] = 0
+        rows[: len(words)] = self.table.take(np.arange(len(words))) - Table(rows).sums(features.word_bags(words))
+        return BagEncoder(self.preprocessor, features, rows, self.pooling, self.normalize)
 
     def truncated(self, dim: int) -> "BagEncoder":
         """The encoder of the first `dim` columns; raises InputError where there are fewer."""

@@ -16,7 +16,10 @@ from askagain.text.token_words import TokenWords
 from askagain.text.vocabulary import LOOKUP, MappedVocabulary, WordVocabulary
 from askagain.text.word_pairs import WordPairs
 
-KINDS = ("words", "trigrams", "words_trigrams", "words_else_trigrams", "words_pairs", "words_trigrams_pairs")
+KINDS = (
+    *("words", "trigrams", "words_trigrams", "words_else_trigrams"),
+    *("words_pairs", "words_trigrams_pairs", "words_else_trigrams_pairs"),
+)
 PAIRS = "pairs.safetensors"
 
 CountedTexts = Callable[[WordVocabulary], Iterable[Bags]]
@@ -60,7 +63,8 @@ class Features:
     """Maps texts to feature ids: known words come first, then letter n-grams, then known word pairs.
 
     `kind`: `words`, `trigrams` (letter n-grams of any size), `words_trigrams` (both), or `words_else_trigrams` (n-grams
-    of unknown words only); `words_pairs` and `words_trigrams_pairs` add pairs of neighbouring words.
+    of unknown words only); `words_pairs`, `words_trigrams_pairs` and `words_else_trigrams_pairs` add pairs of
+    neighbouring words.
     """
 
     def __init__(
@@ -96,6 +100,10 @@ class Features:
         vocabulary = WordVocabulary([*self.vocabulary.words, *(word for word in words if word not in known)])
         return Features(self.kind, vocabulary, self.tokenizer, self.pairs)
 
+    def of_kind(self, kind: str) -> "Features":
+        """The same words, n-grams and pairs, of which a text has those that another kind says."""
+        return Features(kind, self.vocabulary, self.tokenizer, self.pairs)
+
     @property
     def size(self) -> int:
         """Rows of the embedding table."""
@@ -112,7 +120,7 @@ class Features:
         singles = Bags(rows[known].astype(np.int32), offsets_of(known))
         if not self.tokenizer.vocab_size:
             return singles
-        spelled = np.flatnonzero(~known) if self.kind == "words_else_trigrams" else np.arange(len(words))
+        spelled = np.flatnonzero(~known) if "else" in self.kind else np.arange(len(words))
         if any(map(MARK.match, words)):
             spelled = spelled[[not MARK.match(words[place]) for place in spelled.tolist()]]
         ngrams = self.tokenizer.bags([words[i] for i in spelled.tolist()])

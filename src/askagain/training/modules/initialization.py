@@ -49,7 +49,7 @@ class Initializer:
             raise InputError(
                 f"{self.name}: its vectors are scaled to the length of random rows, which is 0; set init_std above 0"
             )
-        known = _known_rows(self.encoder, features)
+        known = _known_rows(self.encoder.unfolded(), features)
         rows = torch.cat([rows for rows, _ in known])
         if not len(rows):
             raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
