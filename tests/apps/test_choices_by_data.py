@@ -78,35 +78,52 @@ class Texts:
         self.all_texts = range(texts)
 
 
-def chosen_for_texts(texts: int, devices: int = 1, **typed: object) -> tuple[int, bool, int]:
-    data = {"batch_size": 512, "made_texts": "auto", "teacher_words": "auto"}
-    cfg = OmegaConf.create({"data": data, "datamodule": {"made_texts": 0}, "trainer": {"max_epochs": "auto"}})
-    for key, value in typed.items():
-        OmegaConf.update(cfg, f"{'trainer' if key == 'max_epochs' else 'data'}.{key}", value)
+def chosen_for_texts(texts: int, devices: int = 1, **typed: object) -> tuple[int, bool, int, int, float]:
+    data = {"batch_size": 512, "made_texts": "auto", "teacher_words": "auto"} | typed
+    epochs, count, rate = (data.pop(key, "auto") for key in ("max_epochs", "min_pair_count", "lr"))
+    cfg = OmegaConf.create(
+        {
+            "data": data,
+            "datamodule": {"made_texts": 0},
+            "trainer": {"max_epochs": epochs},
+            "features": {"min_pair_count": count},
+            "optimizer": {"lr": rate},
+        }
+    )
     choose_by_data(cfg, Texts(texts), devices)
-    return cfg.data.made_texts, cfg.data.teacher_words, cfg.trainer.max_epochs
+    return (
+        *(cfg.data.made_texts, cfg.data.teacher_words, cfg.trainer.max_epochs),
+        *(cfg.features.min_pair_count, cfg.optimizer.lr),
+    )
 
 
 @pytest.mark.parametrize(
-    ("texts", "made", "words", "epochs"),
+    ("texts", "made", "words", "epochs", "pair_count", "lr"),
     [
-        (100, 2_500, True, 60),
-        (1_800, 45_000, True, 18),
-        (20_000, 45_000, False, 13),
-        (100_000, 45_000, False, 10),
-        (100_001, 0, False, 10),
+        (100, 2_500, True, 60, 2, 0.05),
+        (1_800, 45_000, True, 18, 2, 0.05),
+        (20_000, 45_000, False, 13, 1, 0.1),
+        (100_000, 45_000, False, 10, 1, 0.1),
+        (100_001, 0, False, 10, 1, 0.1),
     ],
 )
-def test_few_texts_get_made_ones_and_the_teachers_words_beside_them(texts, made, words, epochs):
-    assert chosen_for_texts(texts) == (made, words, epochs)
+def test_few_texts_get_made_ones_and_the_teachers_words_beside_them(texts, made, words, epochs, pair_count, lr):
+    assert chosen_for_texts(texts) == (made, words, epochs, pair_count, lr)
 
 
 def test_typed_values_for_a_teacher_win_and_epochs_follow_them():
-    assert chosen_for_texts(1_800, made_texts=0, teacher_words=False) == (0, False, 60)
-    assert chosen_for_texts(45_000, devices=2, made_texts=0) == (0, False, 37)
-    assert chosen_for_texts(1_800, max_epochs=3) == (45_000, True, 3)
+    assert chosen_for_texts(1_800, made_texts=0, teacher_words=False) == (0, False, 60, 2, 0.05)
+    assert chosen_for_texts(45_000, devices=2, made_texts=0) == (0, False, 37, 1, 0.1)
+    assert chosen_for_texts(1_800, max_epochs=3, min_pair_count=1, lr=0.2) == (45_000, True, 3, 1, 0.2)
 
 
 def test_a_batch_of_texts_must_be_typed():
     with pytest.raises(InputError, match=r"^data.batch_size=auto: chosen by the number of pairs"):
         chosen_for_texts(10, batch_size="auto")
+
+
+def test_only_distillation_chooses_how_often_a_pair_must_occur():
+    cfg = config()
+    cfg.features = {"min_pair_count": "auto"}
+    with pytest.raises(InputError, match=r"^features.min_pair_count=auto: only distillation"):
+        choose_by_data(cfg, Groups(10), 1)

@@ -13,7 +13,7 @@ from askagain.errors import InputError
 
 AUTO = "auto"
 BATCH, EPOCHS, RATE = "data.batch_size", "trainer.max_epochs", "optimizer.lr"
-MADE, WORDS = "data.made_texts", "data.teacher_words"
+MADE, WORDS, PAIR_COUNT = "data.made_texts", "data.teacher_words", "features.min_pair_count"
 
 # By the number of pairs.
 SMALLEST_BATCH, LARGEST_BATCH = 32, 512  # pairs of all devices
@@ -26,7 +26,8 @@ FULL_RATE_PAIRS = 2_500  # with fewer, each row is updated too seldom for its in
 # By the number of texts.
 MADE_A_TEXT, MOST_MADE = 25, 45_000
 TEXTS_ENOUGH = 100_000  # none are made beside more
-FEW_TEXTS = 20_000  # lack words that will be asked for
+FEW_TEXTS = 20_000  # lack words that will be asked for, and pairs that they have once tell little
+TEACHER_RATE, TEACHER_RATE_OF_FEW = 0.1, 0.05
 TEACHER_STEPS = 1_600  # at least so many in all, within the bounds on epochs
 FEWEST_TEACHER_EPOCHS, MOST_TEACHER_EPOCHS = 10, 60
 
@@ -38,15 +39,19 @@ def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
 
     For pairs, a batch has the most, a power of 2, that leave an epoch `STEPS_PER_EPOCH`; there are as many epochs as
     `STEPS` take; and the learning rate falls with the root of the pairs below `FULL_RATE_PAIRS`. A teacher gets up to
-    `MADE_A_TEXT` made texts for each of the corpus's, its words are known beside few texts, and there are as many
-    epochs as `TEACHER_STEPS` take. `devices` share a batch.
+    `MADE_A_TEXT` made texts for each of the corpus's, and there are as many epochs as `TEACHER_STEPS` take; beside
+    fewer than `FEW_TEXTS` its words are known, pairs of words must occur twice, and the learning rate is lower.
+    `devices` share a batch.
 
     Raises InputError where a setting is `auto` in an experiment that has no rule for it.
     """
     keys = [key for key in (BATCH, EPOCHS, RATE) if _is_auto(cfg, key)]
     if "made_texts" in cfg.get("datamodule", {}):
-        _by_texts(cfg, corpus, devices, [*keys, *(key for key in (MADE, WORDS) if _is_auto(cfg, key))])
-    elif keys:
+        _by_texts(cfg, corpus, devices, [*keys, *(key for key in (MADE, WORDS, PAIR_COUNT) if _is_auto(cfg, key))])
+        return
+    if _is_auto(cfg, PAIR_COUNT):
+        raise InputError(f"{PAIR_COUNT}=auto: only distillation has a rule for it; set it to a number, such as 2")
+    if keys:
         _by_pairs(cfg, corpus, devices, keys)
 
 
@@ -68,9 +73,8 @@ def _by_pairs(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]
 
 
 def _by_texts(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]) -> None:
-    refused = [key for key in keys if key in (BATCH, RATE)]
-    if refused:
-        raise InputError(f"{refused[0]}=auto: chosen by the number of pairs, which this experiment has none of; set it")
+    if BATCH in keys:
+        raise InputError(f"{BATCH}=auto: chosen by the number of pairs, which this experiment has none of; set it")
     if not keys:
         return
     texts = len(corpus.all_texts)
@@ -81,6 +85,8 @@ def _by_texts(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]
         EPOCHS: _epochs(texts + made, batch, TEACHER_STEPS, FEWEST_TEACHER_EPOCHS, MOST_TEACHER_EPOCHS),
         MADE: made,
         WORDS: texts < FEW_TEXTS,
+        PAIR_COUNT: 2 if texts < FEW_TEXTS else 1,
+        RATE: TEACHER_RATE_OF_FEW if texts < FEW_TEXTS else TEACHER_RATE,
     }
     _set(cfg, {key: chosen[key] for key in keys}, f"{texts:,} texts")
 
