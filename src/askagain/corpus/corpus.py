@@ -11,9 +11,9 @@ from askagain.corpus.field_table import FieldTable
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.groups import joined_groups, joined_rows, largest_group
 from askagain.corpus.overlap import overlap, repeated_candidates, resembling_groups
-from askagain.corpus.token_store import TokenStore
 from askagain.corpus.recombined import recombined
 from askagain.corpus.text_union import TextUnion
+from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
 from askagain.files.writing import write_text

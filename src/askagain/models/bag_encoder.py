@@ -120,7 +120,7 @@ class BagEncoder:
         return BagEncoder(self.preprocessor, self.features, table, self.pooling, self.normalize)
 
     def folded(self) -> "BagEncoder":
-        """The same encoder with fewer rows to add up: the row of a known word holds those of its letter n-grams as well.
+        """The same encoder with fewer rows to add up: a known word's row holds those of its letter n-grams as well.
 
         Vectors are the same but for the rounding of sums. Unknown words have their n-grams as before. Another encoder
         than a sum over words and n-grams is returned as it is.
