@@ -127,3 +127,10 @@ def test_only_distillation_chooses_how_often_a_pair_must_occur():
     cfg.features = {"min_pair_count": "auto"}
     with pytest.raises(InputError, match=r"^features.min_pair_count=auto: only distillation"):
         choose_by_data(cfg, Groups(10), 1)
+
+
+def test_texts_of_other_sites_are_refused_where_nothing_would_learn_from_them():
+    cfg = config()
+    cfg.data.further_texts = ["other.tsv"]
+    with pytest.raises(InputError, match=r"^data.further_texts: only distillation learns"):
+        choose_by_data(cfg, Groups(10), 1)

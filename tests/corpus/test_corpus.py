@@ -60,3 +60,19 @@ def test_rows_that_hold_their_question_twice_are_told_once_where_they_are_ranked
     assert made.ranking("test") is made.ranking("test")
     (said,) = warnings_of(caplog)
     assert "test.tsv: 1 of 2 rows hold their question or duplicate twice" in said
+
+
+def test_texts_of_other_sites_stand_behind_the_own_ones_without_their_labels(tmp_path):
+    (tmp_path / "train.tsv").write_text("quit vim\texit vim\n")
+    (tmp_path / "validation.tsv").write_text("a\tb\tc\n")
+    groups, lines = tmp_path / "other.tsv", tmp_path / "lines.txt"
+    groups.write_text("open ports\texit vim\tlist ports\n")
+    lines.write_text("what is a monad\topen ports\nopen ports\n")
+    files, cache = CorpusFiles.locate(str(tmp_path)), Cache(tmp_path / "cache")
+    corpus = Corpus(files, TextPreprocessor(), cache, "error", further_texts=[groups, lines])
+    assert corpus.own_texts.texts(0, 9) == ["quit vim", "exit vim"]
+    further = ["open ports", "list ports", "what is a monad\topen ports"]
+    assert corpus.all_texts.texts(0, 9) == ["quit vim", "exit vim", *further]
+    assert len(corpus.group_rows) == 1
+    alone = Corpus(files, TextPreprocessor(), cache, "error")
+    assert alone.all_texts is alone.own_texts

@@ -97,3 +97,20 @@ def test_made_texts_and_the_teachers_words_help_a_small_site(command, part):
     assert more["data/known_words"] > own["data/known_words"] + 10_000
     assert more["data/started_rows"] == more["data/known_words"] > own["data/started_rows"] == 0
     assert more["val/mrr"] > own["val/mrr"] + MORE
+
+
+def test_a_base_of_several_sites_is_found_by_its_name_and_started_from(command, part, tmp_path):
+    home = {"ASKAGAIN_HOME": str(tmp_path / "home")}
+    other = tmp_path / "other.tsv"
+    other.write_text("how to brew a stout\tbrewing stout at home\n")
+    words = (f"data.dir={part}", "data=tsv", "trainer.accelerator=cpu", "trainer.max_epochs=2", "logger=none")
+    small = ("data.made_texts=0", f"data.further_texts=[{other}]", "report=false", "name=small_base")
+    built = command("train.py", "experiment=base", *words, *small, **home)
+    found = metrics_of(succeeded(built))
+    assert f"saved as base: {tmp_path / 'home' / 'encoders' / 'base'}" in built.stdout
+    assert found["data/texts_with_duplicate"] > 0 and found["data/started_rows"] > 10_000
+    ranked = metrics_of(succeeded(command("evaluate.py", "encoder.path=base", "data=tsv", f"data.dir={part}", **home)))
+    assert ranked["val/mrr"] == found["val/mrr"]
+    started = command("train.py", "start=encoder", "start.path=base", *words, "report=false", "name=started", **home)
+    later = metrics_of(succeeded(started))
+    assert later["start/mrr"] > 0.9 * found["val/mrr"] and later["data/started_rows"] > 1_000

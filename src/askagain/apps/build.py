@@ -129,7 +129,8 @@ def build_corpus(cfg: DictConfig) -> Corpus:
         fields = Fields(list(data.fields), dict(data.field_words), dict(data.field_weights))
         preprocessor = preprocessor.with_fields(fields)
         treatment["fields"] = FieldTable(_questions(data.questions_path, folder), fields, cache)
-    return Corpus(files, preprocessor, cache, **treatment)
+    further = [Path(str(path)) for path in data.further_texts]
+    return Corpus(files, preprocessor, cache, **treatment, further_texts=further)
 
 
 def _questions(path: str | None, folder: str | None) -> Path:

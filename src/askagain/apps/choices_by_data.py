@@ -45,6 +45,8 @@ def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
 
     Raises InputError where a setting is `auto` in an experiment that has no rule for it.
     """
+    if cfg.data.get("further_texts") and "made_texts" not in cfg.get("datamodule", {}):
+        raise InputError("data.further_texts: only distillation learns from the texts of other sites; leave it out")
     keys = [key for key in (BATCH, EPOCHS, RATE) if _is_auto(cfg, key)]
     if "made_texts" in cfg.get("datamodule", {}):
         _by_texts(cfg, corpus, devices, [*keys, *(key for key in (MADE, WORDS, PAIR_COUNT) if _is_auto(cfg, key))])

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from askagain.apps.command_line import CONFIGS
 from askagain.errors import InputError
+from askagain.models.named import NAME as NAMED
 from askagain.models.named import located
 from askagain.text.features import FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
@@ -60,6 +61,10 @@ def _encoder_path(path: str) -> str:
     return path
 
 
+def _may_name_encoder(name: str) -> bool:
+    return NAMED.fullmatch(name) is not None
+
+
 def _is_name(name: str) -> bool:
     """Whether a run folder can end in this, with a slash for a folder within."""
     return not {"", ".", ".."} & set(name.split("/"))
@@ -97,6 +102,7 @@ def _is_duration(value: Any) -> bool:
 
 FLOAT32 = "encoders are trained and kept in float32; type 32-true, or bf16-mixed for faster matrix products"
 NAME = "must be a name such as dssm or quora/dssm, without parts that are empty, . or .."
+ENCODER_NAME = "must be up to 64 letters (a to z), digits, - and _, with a letter or digit at both ends"
 ENCODER = "no encoder here; give a run folder of train.py, its encoder folder, a .ckpt file, or the name of an encoder"
 PREPROCESSORS = "must be names of configs in configs/preprocessor, such as standard"
 DURATION = "must be days, hours, minutes and seconds, such as 00:12:00:00 for 12 hours"
@@ -148,6 +154,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (PathText, "folder out path run_dir SentenceTransformerTeacher.model"),
     (NewFolder, "cache_dir make_sample.out runs_dir"),
     (Resamples, "resamples"),
+    (Annotated[str, that(_may_name_encoder, ENCODER_NAME)] | None, "save_as"),
     (RunName, "evaluate.name leaderboard.name learning_curves.name train.name"),
     (
         File | None,
@@ -235,6 +242,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "DuplicatesDataModule.batch_size": Positive | Literal["auto"],
     "data.batch_size": Positive | Literal["auto"],
     "data.sample": dict[str, Any] | None,
+    "data.further_texts": list[File],
     "data.made_texts": WholeNumber | Literal["auto"],
     "data.teacher_words": bool | Literal["auto"],
     "DistillationDataModule.made_texts": WholeNumber | Literal["auto"],

@@ -54,7 +54,7 @@ from askagain.evaluation.worst_ranked import worst_ranked
 from askagain.files.memory import free_memory
 from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
-from askagain.models.folder import save_encoder
+from askagain.models.folder import load_encoder, save_encoder, save_named
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import START
@@ -112,6 +112,9 @@ def train(cfg: DictConfig) -> float:
                 metrics = _train(cfg, corpus)
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
+    if cfg.save_as is not None and not is_fine_tuning(cfg):
+        named = save_named(load_encoder(encoder_folder(cfg)), cfg.save_as)
+        print(f"saved as {cfg.save_as}: {named}")
     print_next_steps(cfg, corpus, MODEL if is_fine_tuning(cfg) else ENCODER)  # here, a report that is written is named
     say_metrics(Path(cfg.paths.run_dir))
     return _chosen(cfg, metrics)

@@ -1,6 +1,7 @@
 """A corpus: its files, the preprocessor of its texts, and the cache of what was made of them."""
 
 import logging
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class Corpus:
     `leaks_allowed`: the share of the rows of a ranking set that may be in `train.tsv`. `fields`: what questions have
     beside their titles.
 
+    `further_texts`: files of other sites, groups (`.tsv`) or one text a line, whose texts a teacher embeds as well.
+
     `digests`: SHA-256 of each file opened so far, by its field in `CorpusFiles`. Opening a store raises InputError for
     a file that is missing or unreadable.
     """
@@ -53,6 +56,7 @@ class Corpus:
         join_groups: bool = True,
         leaks_allowed: float = 0.01,
         fields: FieldTable | None = None,
+        further_texts: Sequence[Path] = (),
     ) -> None:
         self.files = files
         self.preprocessor = preprocessor
@@ -62,6 +66,7 @@ class Corpus:
         self._on_bad_row = on_bad_row
         self._clean = clean
         self._fields = fields
+        self._further_texts = list(further_texts)
         self.digests: dict[str, str] = {}
         self._stores: dict[str, TokenStore] = {}
 
@@ -94,13 +99,26 @@ class Corpus:
         return None if self.files.corpus is None else self.store("corpus")
 
     @cached_property
-    def all_texts(self) -> TextUnion:
+    def own_texts(self) -> TextUnion:
         """The texts of the groups, then the unlabelled ones; raises InputError where the corpus has neither."""
+        return TextUnion(self._own_stores())
+
+    @cached_property
+    def all_texts(self) -> TextUnion:
+        """The same texts, then further ones of other sites."""
+        further = [self._further(path) for path in self._further_texts]
+        return TextUnion([*self._own_stores(), *further]) if further else self.own_texts
+
+    def _own_stores(self) -> list[TokenStore]:
         labelled = None if self.files.train is None else self.groups
         stores = [store for store in (labelled, self.unlabelled) if store is not None]
         if not stores:
             raise InputError("neither train.tsv nor corpus.txt in the corpus; a teacher needs texts to embed")
-        return TextUnion(stores)
+        return stores
+
+    def _further(self, path: Path) -> TokenStore:
+        separator = "\t" if path.name.removesuffix(".gz").endswith(".tsv") else None
+        return TokenStore(path, 1, self._on_bad_row, self._cache, separator, self._clean)
 
     def recombined(self, count: int) -> tuple[TokenStore, np.ndarray]:
         """`count` texts that are made of all texts, one a row, and the two of `all_texts` that each row is made of."""

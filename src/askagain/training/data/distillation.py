@@ -23,7 +23,8 @@ HALVED_AT = 0.01  # the share of all words at which such a row is half as long
 class DistillationDataModule(BagDataModule):
     """The texts of `train.tsv` and `corpus.txt` with a teacher's vectors, and pairs if there are groups.
 
-    Either file suffices. Single texts are held out, and then no text that is made of them is learned from.
+    Either file suffices; texts of other sites may stand beside them, see `Corpus.all_texts`. Single texts are held out,
+    and then no text that is made of them is learned from.
 
     Few texts are helped by more of them, and by what the teacher knows of words: texts that are made of two texts each,
     which the teacher embeds as well, and the words that the teacher knows as a whole. Where the latter are wanted, each
@@ -33,7 +34,7 @@ class DistillationDataModule(BagDataModule):
 
     Args:
         corpus: the texts.
-        features: which features are counted, on both files.
+        features: which features are counted, on all texts.
         teacher, teacher_dtype: see `teacher_vectors`.
         made_texts: how many texts are made, see `Corpus.recombined`.
         teacher_words: whether the teacher's words are known too, and rows start from its vectors of words.
@@ -68,7 +69,7 @@ class DistillationDataModule(BagDataModule):
 
     @cached_property
     def own_texts(self) -> TextUnion:
-        """The texts of both files, those of the groups first."""
+        """The texts of the corpus, those of the groups first, then those of other sites."""
         return self.corpus.all_texts
 
     @cached_property

@@ -64,7 +64,7 @@ class DuplicatesDataModule(BagDataModule):
     @cached_property
     def pool(self) -> TextUnion:
         """The texts that hard negatives are mined from: those of the groups, then those of `corpus.txt`."""
-        return self.corpus.all_texts
+        return self.corpus.own_texts
 
     @cached_property
     def pool_bags(self) -> Bags:
