@@ -151,12 +151,19 @@ def test_no_text_is_learned_from_that_is_made_of_a_held_out_one(tmp_path):
 
 def test_known_words_start_from_the_teachers_vectors_of_them_and_its_own_words_are_known(tmp_path):
     corpus = corpus_of(tmp_path, "train", "corpus")
-    data = taught(corpus, WordyTeacher(), teacher_words=True)
+    teacher = WordyTeacher()
+    data = taught(corpus, teacher, teacher_words=True)
     words, counted = data.features.vocabulary.words, taught(corpus).features
     assert words == [*counted.vocabulary.words, "kernel"]
     assert data.features.size == counted.size + 1
     np.testing.assert_array_equal(data.features.pairs.keys, counted.pairs.keys)
     rows = data.word_rows()
+    assert sorted(teacher.embedded) == sorted({*words, *teacher.words()})
+    again = WordyTeacher()
+    other = (tmp_path / "other").mkdir() or corpus_of(tmp_path / "other", "corpus")
+    other = Corpus(other.files, other.preprocessor, Cache(tmp_path / "cache"), "error")
+    taught(other, again, teacher_words=True).word_rows()
+    assert not {"disk", "kernel", "the end"} & set(again.embedded)  # of all corpora with the same cache
     vectors = np.stack([FakeTeacher._vector(word) for word in words])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors -= vectors.mean(axis=0)

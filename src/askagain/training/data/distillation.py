@@ -85,7 +85,7 @@ class DistillationDataModule(BagDataModule):
         counted = self.own_texts.count_features(self.corpus.preprocessor, self.feature_settings)
         if not self.teacher_words or not len(counted.vocabulary):
             return counted
-        words = teacher_words(self.teacher, self.own_texts.cache)
+        words = self._words_of_teacher
         read = self.corpus.preprocessor.words_of_all(words)[1] == 1  # by the preprocessor, as the word that they are
         return counted.with_words([word for word, is_word in zip(words, read.tolist(), strict=True) if is_word])
 
@@ -107,8 +107,7 @@ class DistillationDataModule(BagDataModule):
     def word_rows(self) -> np.ndarray:
         """What the rows of known words start from, [words, dim] float32."""
         words = self.features.vocabulary
-        alone = WordList([readable(word) for word in words.words], self.own_texts.cache)
-        vectors = teacher_vectors(self.teacher, alone, self.teacher_dtype).astype(np.float32)
+        vectors = self._vectors_of_words([readable(word) for word in words.words])
         vectors -= vectors.mean(axis=0)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         counted = self.own_texts.words(self.corpus.preprocessor)
@@ -117,6 +116,19 @@ class DistillationDataModule(BagDataModule):
         shares[places[places >= 0]] = counted.counts[places >= 0] / max(1, counted.total)
         lengths = LONGEST_WORD * HALVED_AT / (HALVED_AT + shares)
         return vectors * lengths[:, np.newaxis].astype(np.float32)
+
+    @cached_property
+    def _words_of_teacher(self) -> list[str]:
+        return teacher_words(self.teacher, self.own_texts.cache)
+
+    def _vectors_of_words(self, words: list[str]) -> np.ndarray:
+        """The teacher's vectors of words alone, [words, dim] float32; those that it knows are embedded but once."""
+        theirs = {word: place for place, word in enumerate(self._words_of_teacher)}
+        others = list(dict.fromkeys(word for word in words if word not in theirs))
+        places = theirs | {word: len(theirs) + place for place, word in enumerate(others)}
+        lists = [WordList(part, self.own_texts.cache) for part in (list(theirs), others) if part]
+        vectors = np.concatenate([teacher_vectors(self.teacher, part, self.teacher_dtype) for part in lists])
+        return vectors[[places[word] for word in words]].astype(np.float32)
 
     def counts(self) -> dict[str, float]:
         counts = {
