@@ -28,7 +28,7 @@ def variants(cfg: DictConfig, encoder: BagEncoder) -> list[Variant]:
     raw = []
     if cfg.get("raw") is not None:
         raw.append(Variant("raw/", "raw", encoder.with_preprocessor(build(cfg, "raw"))))
-    if encoder.features.kind != "words_else_trigrams":
+    if encoder.features.kind != "words_else_trigrams" or encoder.is_folded:
         return raw
     return [*map(_with_known_words_alone, raw), *raw, _with_known_words_alone(Variant("", "", encoder))]
 

@@ -126,7 +126,7 @@ class BagEncoder:
         than a sum over words and n-grams is returned as it is.
         """
         kind = self.features.kind
-        if not kind.startswith(SPELLED) or self.pooling != "sum":
+        if not kind.startswith(SPELLED) or self.pooling != "sum" or not self.normalize:
             return self
         rows = self.table.take(np.arange(len(self.table)))
         words = self.features.vocabulary.words
@@ -134,12 +134,16 @@ class BagEncoder:
         features = self.features.of_kind(kind.replace(SPELLED, FOLDED))
         return BagEncoder(self.preprocessor, features, rows, self.pooling, self.normalize)
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether it is what `folded` gives, and not an encoder that predicts the vectors of unknown words alone."""
+        return self.features.kind.startswith(FOLDED) and self.pooling == "sum" and self.normalize
+
     def unfolded(self) -> "BagEncoder":
         """What `folded` was called on; an encoder that is not folded is returned as it is."""
-        kind = self.features.kind
-        if not kind.startswith(FOLDED) or self.pooling != "sum" or not self.normalize:
+        if not self.is_folded:
             return self
-        features = self.features.of_kind(kind.replace(FOLDED, SPELLED))
+        features = self.features.of_kind(self.features.kind.replace(FOLDED, SPELLED))
         words = features.vocabulary.words
         rows = self.table.take(np.arange(len(self.table)))
         rows[: len(words)] = 0

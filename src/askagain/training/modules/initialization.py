@@ -49,7 +49,8 @@ class Initializer:
             raise InputError(
                 f"{self.name}: its vectors are scaled to the length of random rows, which is 0; set init_std above 0"
             )
-        known = _known_rows(self.encoder.unfolded(), features)
+        is_alike = "else" in features.kind  # then n-grams stand for unknown words only here, too
+        known = _known_rows(self.encoder if is_alike else self.encoder.unfolded(), features)
         rows = torch.cat([rows for rows, _ in known])
         if not len(rows):
             raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
