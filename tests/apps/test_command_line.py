@@ -101,7 +101,7 @@ def test_a_word_that_is_no_override_is_answered_by_one(words, message):
     ("words", "message"),
     [
         (["experiment=distil"], "experiment=distil: no such config; did you mean experiment=distill?"),
-        (["experiment=mine"], "experiment=mine: no such config; there are distill, dssm, finetune, trigram"),
+        (["experiment=mine"], "experiment=mine: no such config; there are base, distill, dssm, finetune, trigram"),
         (["data=/my/folder"], "data=/my/folder: this is a folder; type data=tsv data.dir=/my/folder"),
         (["hydra/sweeper=other"], "pip install -r requirements-sweeps.txt"),
         (["optimizer.lrr=1"], "optimizer.lrr: no such setting; did you mean optimizer.lr?"),
