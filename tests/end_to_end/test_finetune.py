@@ -45,6 +45,7 @@ def test_a_model_that_tuning_did_not_better_is_kept_as_it_was(command, words):
 
 def test_what_fine_tuning_cannot_do_is_one_line(command, words, tmp_path):
     assert "on one device" in refused(command("train.py", *words, "trainer.devices=2"))
+    assert "save_as=mine: encoders are kept under a name" in refused(command("train.py", *words, "save_as=mine"))
     (tmp_path / "old").mkdir()
     assert "writes no checkpoints" in refused(command("train.py", *words, f"ckpt_path={tmp_path / 'old'}"))
     missing = refused(command("train.py", *words, "teacher.model=nowhere"))

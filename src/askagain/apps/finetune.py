@@ -50,6 +50,8 @@ def prepare_fine_tuning(cfg: DictConfig, devices: int) -> None:
             f"ckpt_path={cfg.ckpt_path}: fine-tuning writes no checkpoints; go on from a model with "
             "teacher=sentence_transformer teacher.model=RUN/model"
         )
+    if cfg.save_as is not None:
+        raise InputError(f"save_as={cfg.save_as}: encoders are kept under a name, and a fine-tuned model is none")
     if cfg.trainer.precision == "auto":  # products are large in a transformer, however small its batches
         cfg.trainer.precision = fastest_precision(cfg.trainer.accelerator, LARGE_BATCH)
 

@@ -242,7 +242,7 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "DuplicatesDataModule.batch_size": Positive | Literal["auto"],
     "data.batch_size": Positive | Literal["auto"],
     "data.sample": dict[str, Any] | None,
-    "data.further_texts": list[File],
+    "data.further_texts": list[Annotated[PathText, that(lambda path: Path(path).is_file(), "must be a file")]],
     "data.made_texts": WholeNumber | Literal["auto"],
     "data.teacher_words": bool | Literal["auto"],
     "DistillationDataModule.made_texts": WholeNumber | Literal["auto"],

@@ -112,7 +112,7 @@ def train(cfg: DictConfig) -> float:
                 metrics = _train(cfg, corpus)
             if rank > 0:  # started by one of Hydra's launchers; rank 0 reports
                 return math.nan
-    if cfg.save_as is not None and not is_fine_tuning(cfg):
+    if cfg.save_as is not None:
         named = save_named(load_encoder(encoder_folder(cfg)), cfg.save_as)
         print(f"saved as {cfg.save_as}: {named}")
     print_next_steps(cfg, corpus, MODEL if is_fine_tuning(cfg) else ENCODER)  # here, a report that is written is named

@@ -184,6 +184,12 @@ def counted_share(corpus, words):
     return np.array([said.count(word) / len(said) for word in words])
 
 
+def test_without_words_among_the_features_no_word_is_embedded(tmp_path):
+    teacher = WordyTeacher()
+    data = taught(corpus_of(tmp_path, "corpus"), teacher, features=FeatureSettings("trigrams"), teacher_words=True)
+    assert distillation(data).counts()["started_rows"] == 0 and teacher.embedded == UNLABELLED
+
+
 def test_a_teacher_that_does_not_say_what_it_knows_still_gives_the_rows_of_known_words(tmp_path):
     data = taught(corpus_of(tmp_path, "corpus"), teacher_words=True)
     assert len(data.word_rows()) == len(data.features.vocabulary) > 0

@@ -98,7 +98,8 @@ class DistillationDataModule(BagDataModule):
     def model_inputs(self) -> dict[str, Any]:
         preprocessor, dim = self.corpus.preprocessor, self.vectors.shape[1]
         inputs = {"preprocessor": preprocessor, "features": self.features, "idf": self.idf, "dim": dim}
-        return inputs | ({"word_rows": self.word_rows} if self.teacher_words else {})
+        starts_words = self.teacher_words and len(self.features.vocabulary)
+        return inputs | ({"word_rows": self.word_rows} if starts_words else {})
 
     def idf(self) -> np.ndarray:
         """The weight of each feature, counted on the own texts; see `inverse_document_frequencies`."""
