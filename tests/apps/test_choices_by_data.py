@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from askagain.apps.choices_by_data import choose_by_data
+from askagain.apps.choices_by_data import check_further_texts, choose_by_data
 from askagain.errors import InputError
 from askagain.text.bags import Bags, offsets_of
 
@@ -132,5 +132,7 @@ def test_only_distillation_chooses_how_often_a_pair_must_occur():
 def test_texts_of_other_sites_are_refused_where_nothing_would_learn_from_them():
     cfg = config()
     cfg.data.further_texts = ["other.tsv"]
-    with pytest.raises(InputError, match=r"^data.further_texts: only distillation learns"):
-        choose_by_data(cfg, Groups(10), 1)
+    for datamodule in (cfg.datamodule, None):  # of rung 3, and of rung 1, which has none
+        cfg.datamodule = datamodule
+        with pytest.raises(InputError, match=r"^data.further_texts: only distillation learns"):
+            check_further_texts(cfg)

@@ -34,6 +34,12 @@ FEWEST_TEACHER_EPOCHS, MOST_TEACHER_EPOCHS = 10, 60
 log = logging.getLogger(__name__)
 
 
+def check_further_texts(cfg: DictConfig) -> None:
+    """Raises InputError where texts of other sites are named in an experiment that does not learn from them."""
+    if cfg.data.further_texts and "made_texts" not in (cfg.get("datamodule") or {}):
+        raise InputError("data.further_texts: only distillation learns from the texts of other sites; leave it out")
+
+
 def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
     """Replaces each setting that is `auto` by the value for a corpus of this size, and logs what it chose.
 
@@ -45,8 +51,6 @@ def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
 
     Raises InputError where a setting is `auto` in an experiment that has no rule for it.
     """
-    if cfg.data.get("further_texts") and "made_texts" not in cfg.get("datamodule", {}):
-        raise InputError("data.further_texts: only distillation learns from the texts of other sites; leave it out")
     keys = [key for key in (BATCH, EPOCHS, RATE) if _is_auto(cfg, key)]
     if "made_texts" in cfg.get("datamodule", {}):
         _by_texts(cfg, corpus, devices, [*keys, *(key for key in (MADE, WORDS, PAIR_COUNT) if _is_auto(cfg, key))])

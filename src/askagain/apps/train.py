@@ -24,7 +24,7 @@ from askagain.apps.build import (
     data_name,
     import_modules,
 )
-from askagain.apps.choices_by_data import choose_by_data
+from askagain.apps.choices_by_data import check_further_texts, choose_by_data
 from askagain.apps.closing import (
     encoder_folder,
     epoch_metrics,
@@ -89,6 +89,7 @@ def train(cfg: DictConfig) -> float:
     _check_metric_names(cfg, corpus)
     for split in ranking_sets(corpus):
         corpus.ranking(split)  # refuses a bad ranking file before anything is trained
+    check_further_texts(cfg)
     if cfg.get("model") is None:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
