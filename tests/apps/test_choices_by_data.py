@@ -6,7 +6,13 @@ from omegaconf import OmegaConf
 
 from askagain.apps.choices_by_data import check_further_texts, choose_by_data
 from askagain.errors import InputError
+from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import save_named
 from askagain.text.bags import Bags, offsets_of
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.vocabulary import WordVocabulary
 
 
 class Groups:
@@ -136,3 +142,18 @@ def test_texts_of_other_sites_are_refused_where_nothing_would_learn_from_them():
         cfg.datamodule = datamodule
         with pytest.raises(InputError, match=r"^data.further_texts: only distillation learns"):
             check_further_texts(cfg)
+
+
+def test_from_a_built_encoder_that_fits_steps_are_half_as_long(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path))
+    start = {"_target_": "askagain.training.modules.initialization.from_built", "name": "base"}
+
+    def rate(dim: int) -> float:
+        cfg = OmegaConf.merge(config(), {"start": start, "model": {"dim": dim}})
+        choose_by_data(cfg, Groups(9_600), 1)
+        return cfg.optimizer.lr
+
+    assert rate(2) == 0.02  # none was built
+    words = Features("words", WordVocabulary(["vim"]), NgramTokenizer())
+    save_named(BagEncoder(TextPreprocessor(), words, np.ones((1, 2), dtype=np.float32)), "base")
+    assert (rate(2), rate(3)) == (0.01, 0.02)

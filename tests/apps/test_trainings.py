@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
 from askagain.apps.inputs import file_states
 from askagain.apps.trainings import Trainings
@@ -48,6 +49,18 @@ def test_a_training_is_repeated_for_other_data_in_the_same_folder(board, tmp_pat
     train.write_text("".join(lines[1:]))
     assert board("model.dim=8") == board("model.dim=8") == 2
     assert board("model.dim=16") == 3
+
+
+def test_no_training_starts_from_what_this_machine_alone_has_unless_it_says_so(board, tmp_path):
+    def given() -> list[str]:
+        return list(OmegaConf.load(tmp_path / "board" / "mine" / "seed-0" / ".hydra" / "overrides.yaml"))
+
+    board("experiment=dssm")
+    assert "start=random" in given()
+    board("experiment=trigram")  # has no start
+    assert not any(override.startswith("start=") for override in given())
+    board("start=word_vectors")
+    assert [override for override in given() if override.startswith("start=")] == ["start=word_vectors"]
 
 
 def test_a_training_is_repeated_for_another_stopword_file_of_the_same_name(board, tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.pairs import most_pairs
 from askagain.errors import InputError
+from askagain.models.folder import load_encoder
+from askagain.models.named import named_folder
 
 AUTO = "auto"
 BATCH, EPOCHS, RATE = "data.batch_size", "trainer.max_epochs", "optimizer.lr"
@@ -22,6 +24,7 @@ STEPS = 160  # at least so many in all, within the bounds on epochs
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 20
 LEARNING_RATE = 0.02
 FULL_RATE_PAIRS = 2_500  # with fewer, each row is updated too seldom for its initial values to be outweighed
+STARTED_RATE = 0.5  # of that, where rows start from a built encoder, which longer steps would undo
 
 # By the number of texts.
 MADE_A_TEXT, MOST_MADE = 25, 45_000
@@ -44,10 +47,10 @@ def choose_by_data(cfg: DictConfig, corpus: Corpus, devices: int) -> None:
     """Replaces each setting that is `auto` by the value for a corpus of this size, and logs what it chose.
 
     For pairs, a batch has the most, a power of 2, that leave an epoch `STEPS_PER_EPOCH`; there are as many epochs as
-    `STEPS` take; and the learning rate falls with the root of the pairs below `FULL_RATE_PAIRS`. A teacher gets up to
-    `MADE_A_TEXT` made texts for each of the corpus's, and there are as many epochs as `TEACHER_STEPS` take; beside
-    fewer than `FEW_TEXTS` its words are known, pairs of words must occur twice, and the learning rate is lower.
-    `devices` share a batch.
+    `STEPS` take; and the learning rate falls with the root of the pairs below `FULL_RATE_PAIRS`, and to a half where
+    `start=auto` finds an encoder. A teacher gets up to `MADE_A_TEXT` made texts for each of the corpus's, and there are
+    as many epochs as `TEACHER_STEPS` take; beside fewer than `FEW_TEXTS` its words are known, pairs of words must occur
+    twice, and the learning rate is lower. `devices` share a batch.
 
     Raises InputError where a setting is `auto` in an experiment that has no rule for it.
     """
@@ -70,12 +73,20 @@ def _by_pairs(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]
     pairs = max(1, round(share * most_pairs(groups.lengths, cfg.data.pairs, cfg.data.max_pairs_per_group)))
     batch = min(LARGEST_BATCH, max(SMALLEST_BATCH, 2 ** int(math.log2(max(1, pairs // STEPS_PER_EPOCH)))))
     batch_size = max(1, batch // devices) if BATCH in keys else cfg.data.batch_size
+    rate = LEARNING_RATE * min(1.0, math.sqrt(pairs / FULL_RATE_PAIRS)) * (STARTED_RATE if _starts_built(cfg) else 1)
     chosen = {
         BATCH: batch_size,
         EPOCHS: _epochs(pairs, batch_size * devices, STEPS, FEWEST_EPOCHS, MOST_EPOCHS),
-        RATE: float(f"{LEARNING_RATE * min(1.0, math.sqrt(pairs / FULL_RATE_PAIRS)):.2g}"),
+        RATE: float(f"{rate:.2g}"),
     }
     _set(cfg, {key: chosen[key] for key in keys}, f"{pairs:,} pairs")
+
+
+def _starts_built(cfg: DictConfig) -> bool:
+    """Whether `start=auto` will find an encoder that fits."""
+    start = cfg.get("start") or {}
+    folder = named_folder(start.name) if "from_built" in start.get("_target_", "") else None
+    return folder is not None and load_encoder(folder, memory_map=True).dim == cfg.model.dim
 
 
 def _by_texts(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]) -> None:

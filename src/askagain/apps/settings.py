@@ -146,7 +146,7 @@ Benchmark = Literal[
 ]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
-    (bool, "clean fold_marks join_groups split_unspaced"),
+    (bool, "by_idf clean fold_marks join_groups keeps_features split_unspaced"),
     (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot report sublinear test"),
     (bool | None, "print_config"),
     (str, "dataset_name kind monitor name optimized_metric package prefix"),
@@ -254,6 +254,8 @@ KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in
     "init_lengths": Literal["equal", "idf"],
     "files": list[Literal["train", "validation", "test", "corpus"]] | None,
     "format": Literal["auto", "word2vec_text", "word2vec_binary", "glove", "gensim"],
+    "from_built.dim": Positive | None,
+    "from_built.name": Annotated[str, that(_may_name_encoder, ENCODER_NAME)],
     "from_encoder.path": EncoderPath,
     "ks": Annotated[list[Positive], AtLeastOne],
     "learning_curves.groups": list[Positive],

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 class Trainings:
     """Runs the trainings of a board, each in its own folder below `folder`, and counts them.
 
+    What only this machine has is left out: `start=auto` becomes `start=random`.
+
     `shared`: overrides of all trainings. `root`: the folder of train.py. `total`: the number of trainings.
     """
 
@@ -50,6 +52,8 @@ class Trainings:
         self.begun += 1
         folder = self.folder / name.replace("/", "_") / f"seed-{seed}"
         given = [*self.shared, *overrides, f"seed={seed}"]
+        if compose("train", given, return_hydra_config=True).hydra.runtime.choices.get("start") == "auto":
+            given.append("start=random")
         inputs = _inputs(given)
         which = f"training {self.begun} of {self.total}: {name}, seed {seed}"
         if _done(folder, given, inputs):

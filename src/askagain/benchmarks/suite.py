@@ -95,6 +95,7 @@ class Benchmarks:
     def _our_training(self, corpus: Path | None = None) -> Metrics:
         return self._trained(
             "experiment=dssm",
+            "start=random",
             "features=words",
             "preprocessor=none",
             "preprocessor.lowercase=true",
@@ -181,7 +182,13 @@ class Benchmarks:
     def _startup(self) -> Benchmark:
         train = [sys.executable, self.root / "train.py"]
         cache = self.scratch / "sample-cache"
-        sample = [*train, "experiment=dssm", "trainer.max_steps=1", f"hydra.run.dir={self.scratch / 'sample'}"]
+        sample = [
+            *train,
+            "experiment=dssm",
+            "start=random",
+            "trainer.max_steps=1",
+            f"hydra.run.dir={self.scratch / 'sample'}",
+        ]
 
         def ours() -> Metrics:
             shutil.rmtree(cache, ignore_errors=True)

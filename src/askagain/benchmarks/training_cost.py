@@ -128,7 +128,7 @@ def measured_step(root: Path, size: Size, corpus: Path, cache: Path, steps: int)
     with tempfile.TemporaryDirectory(dir=cache) as run:
         overrides = [
             *("data=tsv", f"data.dir={corpus}", "experiment=dssm", "features=words", "preprocessor=none"),
-            *("preprocessor.lowercase=true", "data.pairs=star", "data.validation_fraction=0.0"),
+            *("start=random", "preprocessor.lowercase=true", "data.pairs=star", "data.validation_fraction=0.0"),
             *(f"model.dim={size.dim}", f"data.batch_size={size.batch_size}"),
             *("trainer.accelerator=cpu", f"trainer.devices={size.devices}", f"features.max_words={size.vocabulary}"),
             *("callbacks.best_checkpoint=null", "callbacks.last_checkpoint=null", "ks=[1]"),

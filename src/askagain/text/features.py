@@ -94,11 +94,19 @@ class Features:
             pairs = WordPairs.from_texts(texts(words), settings.min_pair_count, settings.max_pairs)
         return cls(settings.kind, words, ngrams, pairs)
 
-    def with_words(self, words: Sequence[str]) -> "Features":
-        """The same features and further known words; those that are known already are left out."""
-        known = set(self.vocabulary.words)
-        vocabulary = WordVocabulary([*self.vocabulary.words, *(word for word in words if word not in known)])
-        return Features(self.kind, vocabulary, self.tokenizer, self.pairs)
+    def with_further(self, words: Sequence[str], ngrams: Sequence[str] = ()) -> "Features":
+        """The same features, and further words and letter n-grams; those that are known already are left out.
+
+        Of the n-grams those count whose size is one of the tokenizer's, which must not hash them.
+        """
+        vocabulary, tokenizer = self.vocabulary, self.tokenizer
+        if words:
+            vocabulary = WordVocabulary(list(dict.fromkeys([*vocabulary.words, *words])))
+        if ngrams:
+            sizes = tokenizer.sizes
+            further = (ngram for ngram in ngrams if len(ngram) in sizes)
+            tokenizer = NgramTokenizer(list(dict.fromkeys([*tokenizer.ngrams, *further])), sizes)
+        return Features(self.kind, vocabulary, tokenizer, self.pairs)
 
     def of_kind(self, kind: str) -> "Features":
         """The same words, n-grams and pairs, of which a text has those that another kind says."""

@@ -10,16 +10,16 @@ import torch
 
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
-from askagain.models.folder import save_encoder
+from askagain.models.folder import save_encoder, save_named
 from askagain.text.bags import Bags
-from askagain.text.features import Features
+from askagain.text.features import Features, FeatureSettings
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.vocabulary import WordVocabulary
 from askagain.text.word_pairs import WordPairs
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.dssm import DSSM
-from askagain.training.modules.initialization import Initializer, from_encoder, from_word_vectors
+from askagain.training.modules.initialization import Initializer, from_built, from_encoder, from_word_vectors
 from askagain.training.modules.trainable_encoder import TrainableEncoder
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 from askagain.training.optim.schedules import warmup_decay
@@ -28,6 +28,10 @@ from askagain.vectors.word_vectors import WordVectors
 EARLIER = ["usb", "hard", "disk", "mount", "grub"]
 NOW = ["disk", "kernel", "hard", "usb", "disks"]
 STD = 0.05
+
+
+def no_idf() -> np.ndarray:
+    raise AssertionError("idf is counted only where rows are multiplied by it")
 
 
 def features_of(kind: str, words: list[str], trigrams_of: list[str] | None = None) -> Features:
@@ -48,7 +52,7 @@ def filled(encoder: BagEncoder, features: Features, dim: int = 6) -> tuple[torch
     """A random table, the same once it was filled, and the number of rows that this names."""
     table = torch.randn(features.size, dim, generator=torch.Generator().manual_seed(2)) * STD
     before = table.clone()
-    return before, table, len(Initializer(encoder, "start RUN").fill(table, features, STD))
+    return before, table, len(Initializer(encoder, "start RUN").fill(table, features, STD, no_idf))
 
 
 def names(features: Features) -> list[str]:
@@ -114,7 +118,7 @@ def test_word_vectors_come_to_the_mean_length_of_random_rows_and_fill_the_first_
     features = features_of("words_trigrams", [*words[100:], "other"], trigrams_of=["disk"])
     table = torch.randn(features.size, 32, generator=torch.Generator().manual_seed(3)) * STD
     before = table.clone()
-    assert from_word_vectors(vectors).fill(table, features, STD).shape[0] == 300
+    assert from_word_vectors(vectors).fill(table, features, STD, no_idf).shape[0] == 300
     assert float(table[:300, :8].norm(dim=1).mean()) == pytest.approx(float(before.norm(dim=1).mean()), rel=0.02)
     scale = table[0, :8] / torch.from_numpy(vectors.table[100])
     torch.testing.assert_close(table[:300, :8], torch.from_numpy(vectors.table[100:]) * scale[0])
@@ -129,7 +133,58 @@ def test_what_cannot_be_started_from_is_refused():
         filled(encoder_of(features_of("words", ["zebra"])), features)
     vectors = WordVectors(EARLIER, np.ones((5, 3), dtype=np.float32), "test")
     with pytest.raises(InputError, match=r"^test: .* set init_std above 0"):
-        from_word_vectors(vectors).fill(torch.zeros(5, 3), features, init_std=0.0)
+        from_word_vectors(vectors).fill(torch.zeros(5, 3), features, 0.0, no_idf)
+
+
+def test_rows_are_multiplied_by_the_idf_of_the_texts_where_that_is_wanted():
+    encoder, features = encoder_of(features_of("words", EARLIER)), features_of("words", NOW)
+    idf = np.array([1, 2, 4, 8, 2], dtype=np.float32)  # disk, kernel, hard, usb, disks
+    tables = torch.zeros(2, features.size, 6)
+    Initializer(encoder, "x").fill(tables[0], features, STD, no_idf)
+    Initializer(encoder, "x", by_idf=True).fill(tables[1], features, STD, lambda: idf)
+    torch.testing.assert_close(tables[1], tables[0] * torch.tensor([1, 2, 4, 8, 2]).unsqueeze(1) / 8)
+    assert tables[0, 3].any()
+
+
+def test_features_of_the_start_stay_known_where_that_is_wanted():
+    earlier, now = features_of("words_trigrams_pairs", EARLIER), features_of("words_trigrams", NOW)
+    encoder, settings = encoder_of(earlier), FeatureSettings("words_trigrams")
+    assert Initializer(encoder, "x").extended(now, settings) is now
+    keeping = Initializer(encoder, "x", keeps_features=True)
+    both = keeping.extended(now, settings)
+    assert both.vocabulary.words == [*NOW, "mount", "grub"] and not len(both.pairs)
+    further = [one for one in earlier.tokenizer.ngrams if one not in now.tokenizer.ngrams]
+    assert both.tokenizer.ngrams == [*now.tokenizer.ngrams, *further] and "#gr" in further
+    table = torch.zeros(both.size, 6)
+    assert (
+        len(keeping.fill(table, both, STD, no_idf)) > len(EARLIER) and table[both.vocabulary.words.index("grub")].any()
+    )
+    most = keeping.extended(now, FeatureSettings("words_trigrams", max_words=9, max_trigrams=9))
+    assert most.vocabulary.words == NOW and most.tokenizer.ngrams == now.tokenizer.ngrams
+    hashed = Features("words_trigrams", WordVocabulary(NOW), NgramTokenizer(buckets=50))
+    assert keeping.extended(hashed, FeatureSettings("words_trigrams", ngram_buckets=50)) is hashed
+
+
+def test_a_built_encoder_is_started_from_where_it_fits(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path))
+    caplog.set_level("INFO")
+    assert from_built("mine") is None  # nothing was built
+    encoder, features = encoder_of(features_of("words", EARLIER)), features_of("words", NOW)
+    save_named(encoder, "mine")
+    assert from_built("mine", dim=8) is None
+    assert caplog.messages[-1].endswith("mine has vectors of 6 numbers, not 8)")
+    table = torch.zeros(features.size, 6)
+    start = from_built("mine", dim=6)
+    assert start.keeps_features and start.by_idf
+    assert start.fill(table, features, STD, lambda: np.ones(5, np.float32)).tolist() == [0, 2, 3]  # disk, hard, usb
+    row = names(encoder.features).index("disk")
+    torch.testing.assert_close(table[0], torch.from_numpy(encoder.table.rows[row]))
+    assert f"start=auto: the encoder in {tmp_path / 'encoders' / 'mine'}; start=random: random rows" in caplog.text
+    for dim, words, why in ((8, NOW, "6 columns, not dim=8"), (6, ["vim"], "knows none of the features")):
+        other = features_of("words", words)
+        table = torch.zeros(other.size, dim)
+        assert not len(from_built("mine").fill(table, other, STD, no_idf)) and not table.any()
+        assert "start=auto: random rows (" in caplog.messages[-1] and why in caplog.messages[-1]
 
 
 @pytest.mark.parametrize("weights", ["none", "idf", "learned"])
@@ -187,5 +242,7 @@ def test_more_than_a_million_features_take_seconds():
     features, encoder = features_of("words_pairs", words[::-1]), encoder_of(features_of("words_pairs", words), dim=4)
     table = torch.zeros(features.size, 4)
     began = time.perf_counter()
-    assert len(Initializer(encoder, "x").fill(table, features, STD)) == 650_000  # neighbours are the other way round
+    assert (
+        len(Initializer(encoder, "x").fill(table, features, STD, no_idf)) == 650_000
+    )  # neighbours are the other way round
     assert time.perf_counter() - began < 10

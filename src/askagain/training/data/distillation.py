@@ -15,6 +15,7 @@ from askagain.text.fields import readable
 from askagain.training.data.batches import DistillationCollator
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.data.teacher import Teacher, WordList, teacher_vectors, teacher_words
+from askagain.training.modules.initialization import Initializer
 
 LONGEST_WORD = 2.0  # a row that starts from the teacher's vector of a word that no text has; random ones: 0.4
 HALVED_AT = 0.01  # the share of all words at which such a row is half as long
@@ -40,6 +41,7 @@ class DistillationDataModule(BagDataModule):
         teacher_words: whether the teacher's words are known too, and rows start from its vectors of words.
         max_pairs_per_group: bound on the random pairs of a group, see `pairs_of_groups`.
         validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of texts.
+        start: what rows of the table start from, whose features may be known beside those of the texts.
     """
 
     resample = True  # duplicates
@@ -58,8 +60,10 @@ class DistillationDataModule(BagDataModule):
         validation_fraction: float = 0.05,
         batch_size: int = 512,
         seed: int = 0,
+        start: Initializer | None = None,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
+        self.start = start
         self.teacher = teacher
         self.teacher_dtype = teacher_dtype
         self.feature_settings = features
@@ -83,11 +87,13 @@ class DistillationDataModule(BagDataModule):
     def features(self) -> Features:
         """Counted on the own texts; with `teacher_words` the words of the teacher are known beside those."""
         counted = self.own_texts.count_features(self.corpus.preprocessor, self.feature_settings)
+        if self.start is not None:
+            counted = self.start.extended(counted, self.feature_settings)
         if not self.teacher_words or not len(counted.vocabulary):
             return counted
         words = self._words_of_teacher
         read = self.corpus.preprocessor.words_of_all(words)[1] == 1  # by the preprocessor, as the word that they are
-        return counted.with_words([word for word, is_word in zip(words, read.tolist(), strict=True) if is_word])
+        return counted.with_further([word for word, is_word in zip(words, read.tolist(), strict=True) if is_word])
 
     @cached_property
     def vectors(self) -> np.ndarray:
@@ -98,6 +104,7 @@ class DistillationDataModule(BagDataModule):
     def model_inputs(self) -> dict[str, Any]:
         preprocessor, dim = self.corpus.preprocessor, self.vectors.shape[1]
         inputs = {"preprocessor": preprocessor, "features": self.features, "idf": self.idf, "dim": dim}
+        inputs["start"] = self.start
         starts_words = self.teacher_words and len(self.features.vocabulary)
         return inputs | ({"word_rows": self.word_rows} if starts_words else {})
 

@@ -18,6 +18,7 @@ from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
 from askagain.training.data.datamodule import BagDataModule
+from askagain.training.modules.initialization import Initializer
 
 
 class DuplicatesDataModule(BagDataModule):
@@ -30,6 +31,7 @@ class DuplicatesDataModule(BagDataModule):
             but it tells texts that share it from those that do not.
         pairs, max_pairs_per_group: how a group becomes pairs, see `pairs_of_groups`.
         validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of pairs.
+        start: what rows of the table start from, whose features may be known beside those of the texts.
     """
 
     examples_are = "pairs"
@@ -44,9 +46,11 @@ class DuplicatesDataModule(BagDataModule):
         validation_fraction: float = 0.05,
         batch_size: int = 512,
         seed: int = 0,
+        start: Initializer | None = None,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
         self.feature_settings = features
+        self.start = start
         self.count_unlabelled = count_unlabelled
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
@@ -55,7 +59,8 @@ class DuplicatesDataModule(BagDataModule):
 
     @cached_property
     def features(self) -> Features:
-        return self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
+        counted = self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
+        return counted if self.start is None else self.start.extended(counted, self.feature_settings)
 
     @property
     def _counted(self) -> TokenStore | TextUnion:
@@ -79,7 +84,8 @@ class DuplicatesDataModule(BagDataModule):
         return np.concatenate([groups, others])
 
     def model_inputs(self) -> dict[str, Any]:
-        return {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
+        parts = {"preprocessor": self.corpus.preprocessor, "features": self.features, "idf": self.idf}
+        return parts | {"start": self.start}
 
     def idf(self) -> np.ndarray:
         """The weight of each feature, counted on the same texts; see `inverse_document_frequencies`."""

@@ -1,5 +1,7 @@
 """What rows of a table start from instead of random values: an encoder trained earlier, or word vectors."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,22 +11,46 @@ from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
 from askagain.models.folder import load_encoder
 from askagain.models.mean_of_vectors import mean_of_vectors
-from askagain.text.features import Features
+from askagain.models.named import named_folder
+from askagain.text.features import Features, FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.vectors.word_vectors import WordVectors
 
 KnownRows = tuple[torch.Tensor, torch.Tensor]  # of the new table, [n] int64, and what to write there, [n, start's dim]
 SECOND_WORD = (1 << 32) - 1  # bits of a pair's key that hold its second word
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Initializer:
-    """An encoder whose rows a new table starts from, and its `name` in messages."""
+    """An encoder whose rows a new table starts from.
+
+    Args:
+        encoder: the earlier encoder.
+        name: of it, in messages.
+        keeps_features: whether its words and letter n-grams stay known beside those of the texts, see `extended`.
+        by_idf: whether its rows are multiplied by the idf that their features have in the texts, the largest one being
+            1. What is rare where it learned may be on every page here.
+    """
 
     encoder: BagEncoder
     name: str
+    keeps_features: bool = False
+    by_idf: bool = False
 
-    def fill(self, table: torch.Tensor, features: Features, init_std: float) -> torch.Tensor:
+    def extended(self, features: Features, settings: FeatureSettings) -> Features:
+        """The features of the texts, with those of the encoder beside them if it keeps them and no most is set."""
+        if not self.keeps_features or not _sums_same_kinds(self.encoder.unfolded().features, features):
+            return features
+        known = self.encoder.features
+        words = known.vocabulary.words if settings.max_words is None and len(features.vocabulary) else ()
+        ngrams = known.tokenizer.ngrams if settings.max_trigrams is None and features.tokenizer.vocab_size else ()
+        return features.with_further(words, ngrams)
+
+    def fill(
+        self, table: torch.Tensor, features: Features, init_std: float, idf: Callable[[], np.ndarray]
+    ) -> torch.Tensor:
         """Writes what the encoder knows of `features` into `table`.
 
         If the encoder sums rows of the same kinds as `features`, the features of both get its rows; else each word gets
@@ -35,9 +61,9 @@ class Initializer:
         which say how much a feature weighs. All other vectors are rescaled by one factor, so that their mean
         length is that of random rows: the learning rate is tuned for it, and random rows then weigh as much.
 
-        `table` is [features.size, dim], `init_std` the standard deviation of random rows. Returns the rows that were
-        written, [n]. Raises InputError where the encoder's vectors have more columns than the table, or it knows none
-        of the features.
+        `table` is [features.size, dim], `init_std` the standard deviation of random rows; `idf` returns the weight of
+        each feature. Returns the rows that were written, [n]. Raises InputError where the encoder's vectors have more
+        columns than the table, or it knows none of the features.
         """
         dim = table.shape[1]
         if self.encoder.dim > dim:
@@ -55,14 +81,56 @@ class Initializer:
         if not len(rows):
             raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
         scale = 1.0 if self.encoder.normalize else init_std * dim**0.5 / _mean_length(known)
+        weights = torch.from_numpy(idf()) if self.by_idf else torch.ones(len(table))
+        weights = (weights / weights.max() * scale).unsqueeze(1)
         for known_rows, vectors in known:
-            table[known_rows, : self.encoder.dim] = vectors * scale
+            table[known_rows, : self.encoder.dim] = vectors * weights[known_rows]
         return rows
 
 
-def from_encoder(path: str) -> Initializer:
+def from_encoder(path: str, keeps_features: bool = False, by_idf: bool = False) -> Initializer:
     """The encoder of an earlier run; `path`: see `load_encoder`. Raises InputError where there is none."""
-    return Initializer(load_encoder(path), str(path))
+    return Initializer(load_encoder(path), str(path), keeps_features, by_idf)
+
+
+class InitializerWhereItFits(Initializer):
+    """The same for a default: where it does not fit, or its vectors are not as long, the table stays as it is."""
+
+    def fill(
+        self, table: torch.Tensor, features: Features, init_std: float, idf: Callable[[], np.ndarray]
+    ) -> torch.Tensor:
+        """As `Initializer.fill`, but with a line in place of an InputError, and of vectors that are shorter."""
+        dim = table.shape[1]
+        try:
+            if self.encoder.dim != dim:
+                raise InputError(f"{self.name}: its vectors have {self.encoder.dim} columns, not dim={dim}")
+            rows = super().fill(table, features, init_std, idf)
+        except InputError as error:
+            log.info("start=auto: random rows (%s)", error)
+            return torch.zeros(0, dtype=torch.int64)
+        log.info("start=auto: the encoder in %s; start=random: random rows", self.name)
+        return rows
+
+
+def from_built(
+    name: str, dim: int | None = None, keeps_features: bool = True, by_idf: bool = True
+) -> InitializerWhereItFits | None:
+    """The encoder that was built or installed under a name; None where there is none, or its dim is another.
+
+    `dim`: of the table, None where it is not known yet. Raises InputError for a damaged encoder.
+    """
+    folder = named_folder(name)
+    if folder is None:
+        return None
+    encoder = load_encoder(folder)
+    if dim is not None and dim != encoder.dim:
+        log.info("start=auto: random rows (%s has vectors of %d numbers, not %d)", folder, encoder.dim, dim)
+        return None
+    return InitializerWhereItFits(encoder, str(folder), keeps_features, by_idf)
+
+
+def from_nothing() -> None:
+    """All rows stay random."""
 
 
 def from_word_vectors(vectors: WordVectors) -> Initializer:

@@ -80,7 +80,7 @@ class TrainableEncoder(nn.Module):
         if init_lengths == "idf" and feature_weights == "none":
             self._lengthen(idf())
         written = [] if word_rows is None else [self._write_words(word_rows())]
-        written += [] if start is None else [self._initialize(start, init_std)]
+        written += [] if start is None else [self._initialize(start, init_std, idf)]
         self.initialized_rows = len(torch.unique(torch.cat(written))) if written else 0
 
     @torch.no_grad()
@@ -91,10 +91,10 @@ class TrainableEncoder(nn.Module):
             lengths /= self.row_weights.unsqueeze(1)
         self.bag.weight *= lengths
 
-    def _initialize(self, start: Initializer, init_std: float) -> torch.Tensor:
+    def _initialize(self, start: Initializer, init_std: float, idf: Callable[[], np.ndarray]) -> torch.Tensor:
         """Fills rows so that they are those of the start once they have been weighted; returns which."""
         with torch.no_grad():
-            rows = start.fill(self.bag.weight, self.features, init_std)
+            rows = start.fill(self.bag.weight, self.features, init_std, idf)
         return self._undo_weights(rows)
 
     def _write_words(self, vectors: np.ndarray) -> torch.Tensor:
