@@ -31,6 +31,7 @@ ROOMS = (
     "training.losses",
     "training.optim",
     "training.lightning_overhead",
+    "training.starts",
     "training.data",
     "training.modules",
     "training.csv_logger",

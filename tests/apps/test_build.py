@@ -56,4 +56,5 @@ def test_a_datamodule_has_the_defaults_of_the_configs():
     parameters = signature(DuplicatesDataModule).parameters
     defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
     assert settings.batch_size == "auto" and defaults.pop("batch_size") == 512  # a module alone has no rule to follow
+    assert settings.start.name == "base" and defaults.pop("start") is None  # nor anything that was built
     assert defaults and defaults == {name: settings[name] for name in defaults}

@@ -146,7 +146,7 @@ def test_texts_of_other_sites_are_refused_where_nothing_would_learn_from_them():
 
 def test_from_a_built_encoder_that_fits_steps_are_half_as_long(tmp_path, monkeypatch):
     monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path))
-    start = {"_target_": "askagain.training.modules.initialization.from_built", "name": "base"}
+    start = {"_target_": "askagain.training.starts.from_built", "name": "base"}
 
     def rate(dim: int) -> float:
         cfg = OmegaConf.merge(config(), {"start": start, "model": {"dim": dim}})

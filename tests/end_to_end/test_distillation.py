@@ -130,9 +130,14 @@ def test_a_base_of_several_sites_is_found_by_its_name_and_started_from(command, 
     data = ("data=tsv", f"data.dir={small}")
     ranked = metrics_of(succeeded(command("evaluate.py", "encoder.path=base", *data, **home)))
     assert ranked["val/mrr"] == found["val/mrr"]
-    started = ("start=encoder", "start.path=base", *data, *epochs, "trainer.accelerator=cpu", "report=false")
-    later = metrics_of(succeeded(command("train.py", *started, "logger=none", "name=started", **home)))
-    assert later["data/started_rows"] > 50
+    training = (*data, *epochs, "trainer.accelerator=cpu", "report=false", "logger=none")
+    result = command("train.py", *training, f"model.dim={int(found['data/teacher_dim'])}", "name=started", **home)
+    later = metrics_of(succeeded(result))
+    assert f"start=auto: the encoder in {tmp_path / 'home' / 'encoders' / 'base'}" in result.stderr
+    assert later["data/started_rows"] >= found["data/known_words"]  # those of its teacher stay known
+    assert later["start/mrr"] > 2 * metrics_of(succeeded(command("evaluate.py", "encoder=random", *data)))["val/mrr"]
+    unstarted = metrics_of(succeeded(command("train.py", *training, "start=random", "name=random", **home)))
+    assert unstarted["data/started_rows"] == 0 and unstarted["data/known_words"] < later["data/known_words"]
     refusal = refused(command("train.py", *data, f"data.further_texts=[{other}]", **home))
     assert "data.further_texts: only distillation learns from the texts of other sites" in refusal
     assert "save_as" in refused(command("train.py", *data, "save_as=a/b", **home))

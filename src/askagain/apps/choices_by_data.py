@@ -84,8 +84,10 @@ def _by_pairs(cfg: DictConfig, corpus: Corpus, devices: int, keys: Sequence[str]
 
 def _starts_built(cfg: DictConfig) -> bool:
     """Whether `start=auto` will find an encoder that fits."""
-    start = cfg.get("start") or {}
-    folder = named_folder(start.name) if "from_built" in start.get("_target_", "") else None
+    start = cfg.get("start")
+    if start is None or not str(start.get("_target_")).endswith(".from_built"):
+        return False
+    folder = named_folder(start.name)
     return folder is not None and load_encoder(folder, memory_map=True).dim == cfg.model.dim
 
 

@@ -195,7 +195,7 @@ def _more_features(cfg: DictConfig, corpus: Corpus, encoder: BagEncoder) -> str:
 def _remedies(cfg: DictConfig) -> str:
     choices = ["more groups or unlabelled texts", "fewer or more epochs", "another optimizer.lr"]
     if cfg.get("teacher") is None:
-        choices.append("a teacher (experiment=distill)")
+        choices += ["a teacher (experiment=distill)", "a start from other sites (experiment=base)"]
     return f"try {', '.join(choices)}"
 
 

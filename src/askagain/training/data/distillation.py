@@ -15,7 +15,7 @@ from askagain.text.fields import readable
 from askagain.training.data.batches import DistillationCollator
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.data.teacher import Teacher, WordList, teacher_vectors, teacher_words
-from askagain.training.modules.initialization import Initializer
+from askagain.training.starts import Initializer
 
 LONGEST_WORD = 2.0  # a row that starts from the teacher's vector of a word that no text has; random ones: 0.4
 HALVED_AT = 0.01  # the share of all words at which such a row is half as long

@@ -18,7 +18,7 @@ from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
 from askagain.training.data.datamodule import BagDataModule
-from askagain.training.modules.initialization import Initializer
+from askagain.training.starts import Initializer
 
 
 class DuplicatesDataModule(BagDataModule):

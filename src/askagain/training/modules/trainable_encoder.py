@@ -13,8 +13,8 @@ from askagain.models.bag_encoder import BagEncoder, check_pooling
 from askagain.models.checkpoint import checkpoint_entry
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.training.modules.initialization import Initializer
 from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum
+from askagain.training.starts import Initializer
 
 ROW_WEIGHTS = {"none": None, "idf": "fixed_weights", "learned": "learned_weights"}  # names in the state_dict
 INIT_LENGTHS = ("equal", "idf")

@@ -19,10 +19,10 @@ from askagain.text.vocabulary import WordVocabulary
 from askagain.text.word_pairs import WordPairs
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.dssm import DSSM
-from askagain.training.modules.initialization import Initializer, from_built, from_encoder, from_word_vectors
 from askagain.training.modules.trainable_encoder import TrainableEncoder
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
 from askagain.training.optim.schedules import warmup_decay
+from askagain.training.starts import Initializer, from_built, from_encoder, from_word_vectors
 from askagain.vectors.word_vectors import WordVectors
 
 EARLIER = ["usb", "hard", "disk", "mount", "grub"]
