@@ -1,8 +1,17 @@
+import hashlib
 import subprocess
 
+import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
-from askagain.apps.provenance import git_state
+from askagain.apps.provenance import git_state, start_digest
+from askagain.models.bag_encoder import BagEncoder
+from askagain.models.folder import save_named
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.vocabulary import WordVocabulary
 
 NONE = {"commit": None, "dirty": None}
 
@@ -50,3 +59,17 @@ def test_without_a_repository_or_without_git_there_is_no_commit(tmp_path, monkey
     assert git_state(tmp_path) == NONE
     monkeypatch.setenv("PATH", "")
     assert git_state(tmp_path) == NONE
+
+
+def test_the_encoder_that_a_table_starts_from_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path / "home"))
+
+    def noted(**start: str) -> dict[str, str]:
+        return start_digest(OmegaConf.create({"start": start or None, "paths": {"cache_dir": str(tmp_path / "cache")}}))
+
+    assert noted() == noted(name="base") == {}  # none was built
+    words = Features("words", WordVocabulary(["vim"]), NgramTokenizer())
+    folder = save_named(BagEncoder(TextPreprocessor(), words, np.ones((1, 2), dtype=np.float32)), "base")
+    table = folder / "table.safetensors"
+    expected = {str(table): hashlib.sha256(table.read_bytes()).hexdigest()}
+    assert noted(name="base") == noted(path=str(folder)) == expected

@@ -12,6 +12,8 @@ import askagain
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.machine import machine
+from askagain.models.folder import TABLE, encoder_folder
+from askagain.models.named import named_folder
 from askagain.vectors.gensim_save import SIDE_FILE
 
 PACKAGE = Path(askagain.__file__).parent
@@ -21,14 +23,15 @@ GIT_SECONDS = 10  # timeout, for folders on slow disks
 def provenance(cfg: DictConfig, corpus: Corpus) -> dict[str, Any]:
     """Where a run's metrics come from, for JSON.
 
-    That is the `code`, the typed `overrides`, the `hardware`, and the SHA-256 of the `data` files read so far and of
-    the files of word `vectors`, which carry no checksum of their own.
+    That is the `code`, the typed `overrides`, the `hardware`, and the SHA-256 of the `data` files read so far, of the
+    files of word `vectors`, which carry no checksum of their own, and of the table of the encoder to `start` from.
     """
     return {
         "code": {"version": _version(), **git_state(PACKAGE)},
         "overrides": list(HydraConfig.get().overrides.task),
         "data": dict(corpus.digests),
         "vectors": _vector_digests(cfg),
+        "start": start_digest(cfg),
         "hardware": machine(),
     }
 
@@ -42,6 +45,16 @@ def _vector_digests(cfg: DictConfig) -> dict[str, str]:
     cache = Cache(Path(str(cfg.paths.cache_dir)))
     files = (path, path.with_name(path.name + SIDE_FILE))
     return {str(file): cache.content_digest(file) for file in files if file.is_file()}
+
+
+def start_digest(cfg: DictConfig) -> dict[str, str]:
+    """SHA-256 of the table that rows start from, by its path; nothing where they do not, or from a checkpoint."""
+    start = cfg.get("start") or {}
+    name = str(start.get("path") or start.get("name") or "")
+    if not name or (named_folder(name) is None and not Path(name).is_dir()):
+        return {}
+    path = encoder_folder(name) / TABLE
+    return {str(path): Cache(Path(str(cfg.paths.cache_dir))).content_digest(path)}
 
 
 def git_state(package: Path) -> dict[str, Any]:
