@@ -17,6 +17,7 @@ from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import PUBLISHED
 from askagain.errors import InputError
 from askagain.models.bag_encoder import BagEncoder
+from askagain.models.named import named_folder
 from askagain.ranking.metrics import compute_metrics, per_query_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import Comparison, compare, intervals
@@ -195,7 +196,10 @@ def _more_features(cfg: DictConfig, corpus: Corpus, encoder: BagEncoder) -> str:
 def _remedies(cfg: DictConfig) -> str:
     choices = ["more groups or unlabelled texts", "fewer or more epochs", "another optimizer.lr"]
     if cfg.get("teacher") is None:
-        choices += ["a teacher (experiment=distill)", "a start from other sites (experiment=base)"]
+        choices.append("a teacher (experiment=distill)")
+    name = (cfg.get("start") or {}).get("name")
+    if name is not None and named_folder(name) is None:
+        choices.append(f"a start from other sites (experiment={name})")
     return f"try {', '.join(choices)}"
 
 
