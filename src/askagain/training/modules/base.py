@@ -29,7 +29,7 @@ PREPROCESSOR = "preprocessor"
 SCHEDULE = "schedule"
 EPOCH = "epoch_so_far"
 RANDOM_STATE = "random_state"
-REPEAT = "a resumed run needs the data, preprocessor, features, model and optimizer settings of the first"
+REPEAT = "a resumed run needs the data, preprocessor, features, start, model and optimizer settings of the first"
 
 log = logging.getLogger(__name__)
 
