@@ -135,7 +135,7 @@ SETTINGS = {
     "no run to start from": (("start=encoder", "start.path=nowhere"), "start.path=nowhere: no encoder here"),
     "no path to start from": (("start=encoder",), "start.path is missing: type start.path=..."),
     "no file of word vectors to start from": (("start=word_vectors", "vectors=file"), "vectors.path is missing"),
-    "no such start": (("start=middle",), "start=middle: no such config; there are encoder, "),
+    "no such start": (("start=middle",), "start=middle: no such config; there are auto, encoder, "),
 }
 
 
