@@ -135,7 +135,6 @@ def test_a_base_of_several_sites_is_found_by_its_name_and_started_from(command, 
     later = metrics_of(succeeded(result))
     assert f"start=auto: the encoder in {tmp_path / 'home' / 'encoders' / 'base'}" in result.stderr
     assert later["data/started_rows"] >= found["data/known_words"]  # those of its teacher stay known
-    assert later["start/mrr"] > 2 * metrics_of(succeeded(command("evaluate.py", "encoder=random", *data)))["val/mrr"]
     unstarted = metrics_of(succeeded(command("train.py", *training, "start=random", "name=random", **home)))
     assert unstarted["data/started_rows"] == 0 and unstarted["data/known_words"] < later["data/known_words"]
     refusal = refused(command("train.py", *data, f"data.further_texts=[{other}]", **home))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,8 +41,11 @@ class Initializer:
     by_idf: bool = False
 
     def extended(self, features: Features, settings: FeatureSettings) -> Features:
-        """The features of the texts, with those of the encoder beside them if it keeps them and no most is set."""
-        if not self.keeps_features or not _sums_same_kinds(self.encoder.unfolded().features, features):
+        """The features of the texts and, where they are kept, those of the encoder beside them.
+
+        None are added of a kind that `settings` bounds, nor any where the encoder sums other kinds or hashes n-grams.
+        """
+        if not self.keeps_features or not _sums_same_kinds(self._unfolded.features, features):
             return features
         known = self.encoder.features
         words = known.vocabulary.words if settings.max_words is None and len(features.vocabulary) else ()
@@ -76,7 +80,7 @@ class Initializer:
                 f"{self.name}: its vectors are scaled to the length of random rows, which is 0; set init_std above 0"
             )
         is_alike = "else" in features.kind  # then n-grams stand for unknown words only here, too
-        known = _known_rows(self.encoder if is_alike else self.encoder.unfolded(), features)
+        known = _known_rows(self.encoder if is_alike else self._unfolded, features)
         rows = torch.cat([rows for rows, _ in known])
         if not len(rows):
             raise InputError(f"{self.name}: knows none of the features to train; choose another start or features")
@@ -86,6 +90,10 @@ class Initializer:
         for known_rows, vectors in known:
             table[known_rows, : self.encoder.dim] = vectors * weights[known_rows]
         return rows
+
+    @cached_property
+    def _unfolded(self) -> BagEncoder:
+        return self.encoder.unfolded()
 
 
 def from_encoder(path: str, keeps_features: bool = False, by_idf: bool = False) -> Initializer:
