@@ -11,7 +11,7 @@ import pytest
 from tests.warm_python import WarmPython
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a hub that may not be there
-os.environ["ASKAGAIN_HOME"] = "/nonexistent"  # no test starts from an encoder that is on this machine
+os.environ["ASKAGAIN_HOME"] = os.devnull  # no encoder of this machine is found, and no test can leave one there
 # Tests that run side by side share the processor; threads that wait for each other would take most of it.
 workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if workers > 1:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from askagain.apps.provenance import git_state, start_digest
+from askagain.apps.provenance import git_state, start_digests
 from askagain.models.bag_encoder import BagEncoder
 from askagain.models.folder import save_named
 from askagain.text.features import Features
@@ -64,12 +64,13 @@ def test_without_a_repository_or_without_git_there_is_no_commit(tmp_path, monkey
 def test_the_encoder_that_a_table_starts_from_is_noted(tmp_path, monkeypatch):
     monkeypatch.setenv("ASKAGAIN_HOME", str(tmp_path / "home"))
 
-    def noted(**start: str) -> dict[str, str]:
-        return start_digest(OmegaConf.create({"start": start or None, "paths": {"cache_dir": str(tmp_path / "cache")}}))
+    def noted(**start: str) -> list[dict[str, str]]:
+        paths = {"cache_dir": str(tmp_path / "cache")}
+        return start_digests(OmegaConf.create({"start": start or None, "paths": paths}))
 
-    assert noted() == noted(name="base") == {}  # none was built
+    assert noted() == noted(name="base") == []  # none was built
     words = Features("words", WordVocabulary(["vim"]), NgramTokenizer())
     folder = save_named(BagEncoder(TextPreprocessor(), words, np.ones((1, 2), dtype=np.float32)), "base")
     table = folder / "table.safetensors"
-    expected = {str(table): hashlib.sha256(table.read_bytes()).hexdigest()}
+    expected = [{"path": str(table), "sha256": hashlib.sha256(table.read_bytes()).hexdigest()}]
     assert noted(name="base") == noted(path=str(folder)) == expected

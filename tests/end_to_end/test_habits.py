@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -14,6 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import askagain
 from askagain.apps.command_line import CONFIGS
+from askagain.models.bag_encoder import BagEncoder
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.vocabulary import WordVocabulary
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, column, metrics_of, refused, succeeded
 
@@ -104,7 +110,10 @@ def test_callbacks_of_lightning_are_chosen_by_name(train, callbacks, shown):
 def test_mlflow_has_the_config_and_the_metrics(train, tmp_path):
     from mlflow.tracking import MlflowClient
 
-    run = succeeded(train("logger=mlflow", "trainer.max_epochs=2", "tags=[first]"))
+    words = Features("words", WordVocabulary(["how"]), NgramTokenizer())
+    BagEncoder(TextPreprocessor(), words, np.ones((1, 16), dtype=np.float32)).save(tmp_path / "start")
+    from_start = ("start=encoder", f"start.path={tmp_path / 'start'}")  # an absolute path is noted in the provenance
+    run = succeeded(train("logger=mlflow", "trainer.max_epochs=2", "tags=[first]", *from_start))
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'askagain'")
     (logged,) = client.search_runs([experiment.experiment_id])

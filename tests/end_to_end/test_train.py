@@ -37,7 +37,7 @@ def vectors_file(tmp_path_factory, small) -> Path:
 @pytest.mark.parametrize(
     "experiment", [pytest.param(name, marks=[pytest.mark.slow] if name == "distill" else []) for name in EXPERIMENTS]
 )
-def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small, vectors_file, experiment):
+def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small, vectors_file, experiment, tmp_path):
     words = [f"experiment={experiment}", "data=tsv", f"data.dir={small}"]
     if experiment == "word_vectors":
         words.append("logger=csv")
@@ -45,8 +45,11 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
         words += ["vectors=file", f"vectors.path={vectors_file}"]
     if experiment != "word_vectors":
         words += ["trainer.max_epochs=1", "trainer.accelerator=cpu"]
-    run = succeeded(command("train.py", *words))
+    if experiment == "base":
+        words += ["data.teacher_words=false", "data.made_texts=0"]  # a minute of a teacher's work otherwise
+    run = succeeded(command("train.py", *words, ASKAGAIN_HOME=str(tmp_path / "home")))
     metrics = metrics_of(run)
+    assert (tmp_path / "home" / "encoders" / "base").is_dir() == (experiment == "base")
     assert {f"val/hits@{k}" for k in KS} | {"val/mrr", "val/ties", "val/seconds"} <= set(metrics)
     assert "test/mrr" in metrics and metrics["data/validation_rows"] == 40
     assert (run / "metrics.csv").is_file()

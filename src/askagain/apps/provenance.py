@@ -23,38 +23,41 @@ GIT_SECONDS = 10  # timeout, for folders on slow disks
 def provenance(cfg: DictConfig, corpus: Corpus) -> dict[str, Any]:
     """Where a run's metrics come from, for JSON.
 
-    That is the `code`, the typed `overrides`, the `hardware`, and the SHA-256 of the `data` files read so far, of the
-    files of word `vectors`, which carry no checksum of their own, and of the table of the encoder to `start` from.
+    That is the `code`, the typed `overrides`, the `hardware`, the SHA-256 of the `data` files read so far by their
+    role, and lists of path and SHA-256: of the files of word `vectors`, which carry no checksum of their own, and of
+    the table of the encoder to `start` from. A path is no key, since MLflow refuses some as names of parameters.
     """
     return {
         "code": {"version": _version(), **git_state(PACKAGE)},
         "overrides": list(HydraConfig.get().overrides.task),
         "data": dict(corpus.digests),
         "vectors": _vector_digests(cfg),
-        "start": start_digest(cfg),
+        "start": start_digests(cfg),
         "hardware": machine(),
     }
 
 
-def _vector_digests(cfg: DictConfig) -> dict[str, str]:
-    """SHA-256 by path of the file of word vectors, and of the table that gensim has put beside it."""
+def _vector_digests(cfg: DictConfig) -> list[dict[str, str]]:
+    """Of the file of word vectors, and of the table that gensim has put beside it."""
     given = OmegaConf.select(cfg, "vectors.path")
     if given is None:
-        return {}
+        return []
     path = Path(str(given)).expanduser()
-    cache = Cache(Path(str(cfg.paths.cache_dir)))
     files = (path, path.with_name(path.name + SIDE_FILE))
-    return {str(file): cache.content_digest(file) for file in files if file.is_file()}
+    return [_digest(cfg, file) for file in files if file.is_file()]
 
 
-def start_digest(cfg: DictConfig) -> dict[str, str]:
-    """SHA-256 of the table that rows start from, by its path; nothing where they do not, or from a checkpoint."""
+def start_digests(cfg: DictConfig) -> list[dict[str, str]]:
+    """Of the table that rows start from; none where they do not, or from a checkpoint."""
     start = cfg.get("start") or {}
     name = str(start.get("path") or start.get("name") or "")
     if not name or (named_folder(name) is None and not Path(name).is_dir()):
-        return {}
-    path = encoder_folder(name) / TABLE
-    return {str(path): Cache(Path(str(cfg.paths.cache_dir))).content_digest(path)}
+        return []
+    return [_digest(cfg, encoder_folder(name) / TABLE)]
+
+
+def _digest(cfg: DictConfig, path: Path) -> dict[str, str]:
+    return {"path": str(path), "sha256": Cache(Path(str(cfg.paths.cache_dir))).content_digest(path)}
 
 
 def git_state(package: Path) -> dict[str, Any]:

@@ -164,7 +164,9 @@ def _about(cfg: DictConfig, corpus: Corpus, provenance: Mapping[str, Any]) -> di
         "version": code["version"],
         "commit": commit,
     }
-    about |= {f"SHA-256 of {name}": digest for name, digest in {**provenance["data"], **provenance["vectors"]}.items()}
+    digests = dict(provenance["data"])
+    digests |= {file["path"]: file["sha256"] for file in (*provenance["vectors"], *provenance["start"])}
+    about |= {f"SHA-256 of {name}": digest for name, digest in digests.items()}
     return {name: str(value) for name, value in about.items() if value}
 
 
