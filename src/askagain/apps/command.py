@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
 from askagain.apps.command_line import MULTIRUN, check_local_settings, explained, ordered, read_env_file
+from askagain.apps.config_groups import list_groups_quickly
 from askagain.apps.run_folder import forget_metrics, take_folder
 from askagain.apps.sweep import NoteSweep, report_sweep
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
@@ -120,6 +121,7 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
                 "submitit_slurm, submitit_local, ray or joblib for runs side by side"
             )
         sys.argv[1:] = ordered(sys.argv[1:])
+        list_groups_quickly(sys.argv[1:])
         if is_sweep:
             end_on_sigterm()
         main()
