@@ -41,7 +41,6 @@ from askagain.reporting.encoder_facts import (
 from askagain.reporting.page import images
 from askagain.reporting.record import RankedRows, Record
 from askagain.reporting.run_page import PAGE, write_run_page
-from askagain.reporting.run_sections import run_sections
 from askagain.reporting.section import Section
 from askagain.text.fields import title_of
 from askagain.text.token_words import all_words
@@ -97,6 +96,8 @@ def leave_report(
         record.save(folder)
         if learned is not None:  # what the encoder's cosines mean, for all that searches with it
             learned.save(folder / ENCODER)
+        from askagain.reporting.run_sections import run_sections  # with altair, which a training does not wait for
+
         sections = run_sections(record)
         write_run_page(folder / PAGE, record, sections, Cache(Path(str(cfg.paths.cache_dir))))
         _log_report(loggers, sections, step)

@@ -21,7 +21,6 @@ from askagain.models.named import named_folder
 from askagain.ranking.metrics import compute_metrics, per_query_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.ranking.significance import Comparison, compare, intervals
-from askagain.reporting.run_sections import p_text
 
 FEW_STEPS = 10  # an epoch
 UNSURE = 0.05  # a difference with such a p or more may be chance
@@ -119,7 +118,7 @@ def comparison_table(
     ends = intervals(values, settings.confidence, settings.resamples, cfg.seed)
     by = decided[0].name
     names = [name for name in read_first(metrics[0]) if name not in (by, *LEFT_OUT)]
-    tests = [*((f"{one.test.difference:+.4f}", p_text(one.test.p)) for one in compared), ("", "")]
+    tests = [*((f"{one.test.difference:+.4f}", one.test.p_text) for one in compared), ("", "")]
     interval = f"{100 * settings.confidence:g} % interval"
     headings = ["", "preprocessor", *names, by, interval, "difference", "p", "ties"]
     rows = []

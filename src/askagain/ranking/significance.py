@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 DRAWS_PER_BLOCK = 1 << 22  # queries drawn at a time: bounds the memory
+SMALLEST_P = 0.001  # that is written out
 
 
 def intervals(
@@ -94,6 +95,11 @@ class Comparison:
     ties: int
     difference: float
     p: float
+
+    @property
+    def p_text(self) -> str:
+        """`p` in two digits, or what it is below."""
+        return f"< {SMALLEST_P:g}" if self.p < SMALLEST_P else f"{self.p:.2g}"
 
 
 def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> Comparison:

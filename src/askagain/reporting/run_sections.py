@@ -11,7 +11,6 @@ from askagain.reporting.section import Chart, Section, Table
 
 SHOWN = ("hits@1", "hits@10", "hits@100", "mrr")  # of the metrics of each ranker
 LOSSES = {"loss": "training", "val/loss": "held out"}
-CHANCE = 0.001  # smaller ones are not told apart
 TEST = (
     "p is that of a paired permutation test: the chance of a difference this large if neither were better. Won: "
     "questions where the first has the higher value."
@@ -44,11 +43,6 @@ def label(name: str) -> str:
     for short, spelled in (("hits@", "Hits@"), ("ndcg@", "nDCG@"), ("dcg@", "DCG@")):
         name = name.replace(short, spelled) if name.startswith(short) else name
     return {"mrr": "MRR", "map": "MAP"}.get(name, name)
-
-
-def p_text(p: float) -> str:
-    """The p of a test."""
-    return f"< {CHANCE:g}" if p < CHANCE else f"{p:.2g}"
 
 
 def sure(record: Record) -> str:
@@ -105,7 +99,7 @@ def _figures(record: Record) -> Section:
 def comparison_cells(comparison: Comparison) -> list[str]:
     """The difference, its p, and how many questions were won, lost and tied."""
     counts = (comparison.wins, comparison.losses, comparison.ties)
-    return [f"{comparison.difference:+.4f}", p_text(comparison.p), *(f"{count:,}" for count in counts)]
+    return [f"{comparison.difference:+.4f}", comparison.p_text, *(f"{count:,}" for count in counts)]
 
 
 def _all_metrics(record: Record) -> Table:

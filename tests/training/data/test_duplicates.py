@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import LightningDataModule
+from sklearn.model_selection import train_test_split
 
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.errors import InputError
@@ -28,6 +29,12 @@ def test_groups_never_cross_the_split(corpus):
 def test_the_seed_decides_which_groups_are_held_out(corpus):
     splits = [duplicates(corpus, seed=seed).split[1].tolist() for seed in (0, 0, 1)]
     assert splits[0] == splits[1] != splits[2]
+
+
+def test_the_split_is_that_of_scikit_learn(corpus):
+    trained, held_out = train_test_split(np.arange(300), test_size=30, random_state=7)
+    split = duplicates(corpus, validation_fraction=0.1, seed=7).split
+    assert split[0].tolist() == sorted(trained) and split[1].tolist() == sorted(held_out)
 
 
 def test_no_group_is_held_out_where_the_share_is_zero(corpus):
