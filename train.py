@@ -10,7 +10,7 @@ from askagain.apps.command import heavy_imports, one_line_errors, run
 @one_line_errors
 def main(cfg: DictConfig) -> float:
     """Trains as the config says and returns the metric that a sweep compares."""
-    with heavy_imports():  # they wait until there is something to train
+    with heavy_imports(for_training=True):  # they wait until there is something to train
         from askagain.apps.train import train
 
     return train(cfg)

@@ -51,7 +51,7 @@ def train(experiment: str = "dssm", overrides: Sequence[str] = ()) -> Run:
     that the config has no place for.
     """
     cfg = _compose_run("train", [f"experiment={experiment}", *overrides])
-    with heavy_imports():
+    with heavy_imports(for_training=True):
         from askagain.apps.train import train as train_run
     train_run(cfg)
     return Run(Path(cfg.paths.run_dir))

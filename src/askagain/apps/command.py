@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from askagain.apps.checks import check_before_run, check_before_sweep, check_settings
 from askagain.apps.command_line import MULTIRUN, check_local_settings, explained, ordered, read_env_file
 from askagain.apps.config_groups import list_groups_quickly
-from askagain.apps.lazy_torchmetrics import import_torchmetrics_lazily
+from askagain.apps.lightning import import_lightning
 from askagain.apps.run_folder import forget_metrics, take_folder
 from askagain.apps.sweep import NoteSweep, report_sweep
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
@@ -40,18 +40,18 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def heavy_imports() -> Iterator[None]:
-    """A block that imports PyTorch and Lightning.
+def heavy_imports(for_training: bool = False) -> Iterator[None]:
+    """A block that imports PyTorch and, `for_training`, Lightning.
 
     The garbage collector is off meanwhile and ignores the imported objects later, which saves a sixth of the time.
-    Of torchmetrics only what Lightning needs is imported, which saves half of Lightning's.
     """
-    import_torchmetrics_lazily()
     if gc.get_freeze_count() or not gc.isenabled():  # a later run of a sweep, whose garbage must not stay
         yield
         return
     gc.disable()
     try:
+        if for_training:
+            import_lightning()
         yield
         gc.freeze()
     finally:

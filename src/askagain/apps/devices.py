@@ -60,7 +60,7 @@ def train_on_devices(cfg: DictConfig) -> dict[str, float]:
 
 def _train_as_rank(cfg: DictConfig, hydra: dict[str, Any], threads: int) -> dict[str, float]:
     """Trains in a process of `run_ranks`, set up as Hydra has set up the one that started it."""
-    with heavy_imports():
+    with heavy_imports(for_training=True):
         from askagain.apps.train import train_rank
     setup_globals()  # Hydra's resolvers
     whole = OmegaConf.create({**OmegaConf.to_container(cfg), "hydra": hydra})  # type: ignore[dict-item]
@@ -83,7 +83,7 @@ def _train_as_rank(cfg: DictConfig, hydra: dict[str, Any], threads: int) -> dict
 def follow_first_rank(rank: int) -> int:
     """Trains what rank 0 sends, if it does, in a process of torchrun's or srun's; returns the exit status."""
     _be_quiet(rank)
-    with heavy_imports():
+    with heavy_imports(for_training=True):
         from askagain.apps.train import train_rank
     try:
         config = receive_config()

@@ -26,6 +26,10 @@ class RowwiseAdagrad(Optimizer):
     """
 
     takes_sparse_gradients = True
+    # Nothing of it is compiled. torch wraps these to say so, and imports its compiler at the first call: 0.7 seconds.
+    add_param_group = Optimizer.add_param_group.__wrapped__  # type: ignore[attr-defined]
+    load_state_dict = Optimizer.load_state_dict.__wrapped__  # type: ignore[attr-defined]
+    state_dict = Optimizer.state_dict.__wrapped__  # type: ignore[attr-defined]
 
     def __init__(self, params: Iterable[Any], lr: float, eps: float, second_moment: str) -> None:
         super().__init__(params, {"lr": lr, "eps": eps, "second_moment": second_moment})

@@ -1,0 +1,69 @@
+"""Imports Lightning without what a training does not need of the packages that Lightning imports.
+
+Of torchmetrics it needs two classes, and importing it imports every metric, with them scipy.signal and, where it is
+installed, transformers. Of torch's compiler, `torch._dynamo`, it needs a class to compare with, and tells it of two
+methods that are not to be compiled. Both together took 2 of the 4.7 seconds to a first batch.
+"""
+
+import importlib.util
+import logging
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
+
+TORCHMETRICS = "torchmetrics"
+COMPILER = "torch._dynamo"
+
+
+def import_lightning() -> None:
+    """Imports Lightning; does nothing where it was imported before.
+
+    Later torchmetrics and torch's compiler are what they always are, imported when they are first used.
+    """
+    if "pytorch_lightning" in sys.modules:
+        return
+    spec = None if TORCHMETRICS in sys.modules else importlib.util.find_spec(TORCHMETRICS)
+    if spec is not None:
+        sys.modules[TORCHMETRICS] = LazyMetrics(spec)
+    importlib.import_module("torch")  # with its compiler, as far as torch itself wants it
+    compiler = ModuleType(COMPILER)
+    compiler.__dict__.update(OptimizedModule=Compiled, disable=lambda function, *args, **kwargs: function)
+    stands_in = sys.modules.setdefault(COMPILER, compiler) is compiler
+    try:
+        importlib.import_module("pytorch_lightning")
+    finally:
+        if stands_in:
+            del sys.modules[COMPILER]
+
+
+class LazyMetrics(ModuleType):
+    """The package torchmetrics, whose own code runs when more is asked of it than what Lightning needs."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(TORCHMETRICS)
+        self.__dict__.update(vars(importlib.util.module_from_spec(spec)))
+        self.__version__ = version(TORCHMETRICS)
+        self._logger = logging.getLogger(TORCHMETRICS)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "Metric":
+            importlib.import_module("torchmetrics.utilities")  # which torchmetrics.metric cannot be imported before
+            return importlib.import_module("torchmetrics.metric").Metric
+        if name == "MetricCollection":
+            return importlib.import_module("torchmetrics.collections").MetricCollection
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        spec: Any = self.__spec__
+        spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
+class _OfCompiled(type):
+    def __instancecheck__(cls, value: Any) -> bool:
+        compiler = sys.modules.get(COMPILER)  # nothing is compiled before it is there
+        return compiler is not None and isinstance(value, compiler.OptimizedModule)
+
+
+class Compiled(metaclass=_OfCompiled):
+    """What Lightning compares with in place of `torch._dynamo.OptimizedModule`: its instances are those of that."""

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from askagain.apps.lightning import import_lightning
+import_lightning()
+import pytorch_lightning as pl
+import torch
+from torchmetrics import Metric
+from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+parameter = torch.nn.Parameter(torch.zeros(2))
+optimizer = RowwiseAdagrad([parameter], lr=0.1, eps=1e-8, second_moment="row")
+parameter.grad = torch.ones(2)
+optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+assert not {{"torchmetrics.functional", "scipy.signal", "torch._dynamo"}} & set(sys.modules)
+{use}
+import torchmetrics.metric
+assert torchmetrics.Metric is Metric is torchmetrics.metric.Metric
+"""
+COMPILED = """
+linear = torch.nn.Linear(1, 1)
+compiled = torch.compile(linear, backend="eager")
+assert isinstance(compiled, torch._dynamo.OptimizedModule)
+from lightning_fabric.wrappers import _unwrap_compiled
+assert _unwrap_compiled(compiled)[0] is linear and _unwrap_compiled(linear)[0] is linear
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(2)).sum() == 2
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "use",
+    [
+        "import torchmetrics; torchmetrics.MeanMetric().update(1.0); assert 'Lazy' not in str(type(torchmetrics))",
+        "from torchmetrics.classification import BinaryAccuracy; assert issubclass(BinaryAccuracy, Metric)",
+        "from torchmetrics import functional; functional.accuracy",
+        COMPILED,
+    ],
+    ids=["a metric", "a module of metrics", "functions", "a compiled module"],
+)
+def test_a_training_imports_little_and_whoever_asks_gets_all(use):
+    result = subprocess.run([sys.executable, "-c", SCRIPT.format(use=use)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
