@@ -21,6 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a GPU where there is none."""
+    on_gpu = [item for item in items if item.get_closest_marker("cuda") is not None]
+    if on_gpu:
+        import torch  # not where no such test is collected
+
+        if not torch.cuda.is_available():
+            for item in on_gpu:
+                item.add_marker(pytest.mark.skip(reason="torch finds no GPU"))
+
+
 @pytest.fixture(scope="session")
 def askubuntu() -> Path:
     """The folder of real AskUbuntu titles."""

@@ -26,6 +26,11 @@ def machine() -> dict[str, str]:
     }
 
 
+def has_gpu() -> bool:
+    """Whether torch finds a GPU of NVIDIA's."""
+    return torch.cuda.is_available()
+
+
 def fastest_precision(accelerator: str, batch_size: int) -> str:
     """`bf16-mixed` where this machine multiplies large batches faster in bfloat16, else `32-true`.
 

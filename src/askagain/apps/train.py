@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor, ModelSummary, ProgressBar
 from pytorch_lightning.utilities import rank_zero_only
@@ -69,6 +70,7 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, float]
 
+DENSE_COPIES = 4  # of a table: itself, its gradient, and the two moments of Adam
 VECTOR_COPIES = 12  # of an example's float32 vector: two texts, scaled, with gradients
 TERMINATED = 143
 STOPPED = {SIGTERMException: TERMINATED, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
@@ -186,6 +188,7 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     counts |= module.counts()
     rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
     _refuse_large_batches(cfg, datamodule, module)
+    _refuse_large_table(cfg, module)
     trainer = _trainer(cfg)
     exit_code = 1
     try:
@@ -227,6 +230,20 @@ def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: Re
         raise InputError(
             f"data.batch_size={cfg.data.batch_size}: a step on {examples:,} examples takes about "
             f"{needed / 2**30:,.1f} GiB of memory, and {free / 2**30:,.1f} GiB are free; lower data.batch_size"
+        )
+
+
+def _refuse_large_table(cfg: DictConfig, module: RetrievalModule) -> None:
+    """Raises InputError where the weights, and what their optimizer keeps of each, would not fit into a GPU's memory."""
+    if device_type(cfg) != "cuda":
+        return
+    free, _ = torch.cuda.mem_get_info()
+    copies = 1 if module.sparse else DENSE_COPIES
+    needed = copies * sum(weights.nbytes for weights in module.parameters())
+    if needed > free:
+        raise InputError(
+            f"model.dim={cfg.model.dim}: the weights and what their optimizer keeps take {needed / 2**30:,.1f} GiB, and "
+            f"the GPU has {free / 2**30:,.1f} GiB free; lower model.dim, or type trainer.accelerator=cpu"
         )
 
 

@@ -114,20 +114,21 @@ def plain_trigram(vectors: str, steps: int) -> Metrics:
 
 
 def floor(corpus: Corpus, dim: int, batch: int) -> Metrics:
-    """A lower bound of the seconds that this machine needs for a step of DSSM training.
+    """A lower bound of the seconds that this machine, or its GPU where it has one, needs for a step of DSSM training.
 
     The matrix products, three of [batch, dim] and [batch, batch], are measured in the precision that is fastest here.
     The bytes are divided by the measured bandwidth of copies that do not fit into a cache: a step reads the row and the
     gradient of every token and the table rows of the distinct tokens, and writes those rows, the bags and their
     gradients. A row that is read twice counts twice, cached or not.
     """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
     texts = np.random.default_rng(0).integers(0, len(corpus.groups.texts), 2 * batch)
     ids = corpus.groups.features(corpus.preprocessor, features).take(texts).ids
     tokens, distinct = len(ids), len(np.unique(ids))
-    source = torch.ones(64 << 20)
+    source = torch.ones(64 << 20, device=device)
     target = torch.empty_like(source)
-    matmul = min(_seconds(_products(batch, batch, dim)))
+    matmul = min(_seconds(_products(batch, batch, dim, device)))
     copied = min(_seconds(lambda: target.copy_(source)))
     bandwidth = 2 * source.numel() * 4 / copied
     moved = 4 * dim * (2 * tokens + 2 * distinct + 4 * batch)
@@ -171,15 +172,15 @@ def rates(size: int, rank: int, folder: str, batch: int, dim: int) -> Metrics:
     }
 
 
-def _products(rows: int, pairs: int, dim: int) -> Callable[[], None]:
-    """The matrix products of NT-Xent for `rows` of the logits of a batch, in the precision that is fastest here.
+def _products(rows: int, pairs: int, dim: int, device: str = "cpu") -> Callable[[], None]:
+    """The matrix products of NT-Xent for `rows` of the logits of a batch, in the precision that is fastest there.
 
     Where the other rows are on other devices, the sum over rows is in float32.
     """
-    rounded = fastest_precision("cpu", pairs) == "bf16-mixed"
+    rounded = fastest_precision(device, pairs) == "bf16-mixed"
     product_type = torch.bfloat16 if rounded else torch.float32
     sum_type = product_type if rows == pairs else torch.float32
-    queries, positives = (torch.randn(count, dim).to(product_type) for count in (rows, pairs))
+    queries, positives = (torch.randn(count, dim, device=device).to(product_type) for count in (rows, pairs))
     logits = queries @ positives.T
 
     def products() -> None:
@@ -191,7 +192,12 @@ def _products(rows: int, pairs: int, dim: int) -> Callable[[], None]:
 
 
 def _seconds(action: Callable[[], object], times: int = 15) -> list[float]:
-    return timeit.repeat(action, number=1, repeat=times)
+    def done() -> None:
+        action()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # kernels run asynchronously
+
+    return timeit.repeat(done, number=1, repeat=times)
 
 
 def _encoder(corpus: Corpus, dim: int) -> BagEncoder:

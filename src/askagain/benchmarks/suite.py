@@ -17,6 +17,7 @@ from askagain.benchmarks.subprocesses import measured, run_process, seconds_unti
 from askagain.benchmarks.table import OURS
 from askagain.corpus.cache import Cache
 from askagain.corpus.files import CorpusFiles
+from askagain.machine import has_gpu
 from askagain.models.folder import load_encoder
 from askagain.ranking.metrics import Metrics
 from askagain.synthetic.dump import write_dump
@@ -88,11 +89,14 @@ class Benchmarks:
         training = {"dim": sizes.dim, "batch_size": sizes.batch_size, "steps": sizes.plain_steps}
         groups = str(self.corpus / "train.tsv")
         contenders = {OURS: self._our_training, PLAIN: lambda: self._plain("train", "train.tsv", **training)}
+        if has_gpu():  # which ours takes
+            contenders["askagain, dense Adam"] = lambda: self._our_training("optimizer=adam")
+            contenders["askagain, on the processor"] = lambda: self._our_training("trainer.accelerator=cpu")
         contenders |= self._peer("sentence-transformers trainer", "train", groups=groups, bf16=False, **training)
         contenders |= self._peer("sentence-transformers trainer, bf16", "train", groups=groups, bf16=True, **training)
         return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
 
-    def _our_training(self, corpus: Path | None = None) -> Metrics:
+    def _our_training(self, *others: str, corpus: Path | None = None) -> Metrics:
         return self._trained(
             "experiment=dssm",
             "start=random",
@@ -105,6 +109,8 @@ class Benchmarks:
             f"model.dim={self.sizes.dim}",
             f"data.batch_size={self.sizes.batch_size}",
             f"trainer.max_steps={self.sizes.steps}",
+            *("logger=csv", "report=false"),  # no more than a bare machine has
+            *others,
             corpus=corpus,
         )
 
@@ -247,7 +253,7 @@ class Benchmarks:
         files = CorpusFiles.locate(str(corpus or self.corpus))
         texts = sizes.searched_texts if corpus is None else None
         labelled = LabelledTexts.read(files, sizes.questions, texts)
-        self._our_training(corpus)
+        self._our_training(corpus=corpus)
         return Finding(labelled, load_encoder(self.scratch / "run"), self._folder("finding"), self.peers)
 
     def _folder(self, name: str) -> Path:

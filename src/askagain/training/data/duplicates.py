@@ -1,11 +1,13 @@
 """The LightningDataModule of duplicate questions: groups become pairs, pairs become batches of bags."""
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from askagain.corpus.corpus import Corpus
@@ -18,7 +20,10 @@ from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
 from askagain.training.data.datamodule import BagDataModule
+from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags
 from askagain.training.starts import Initializer
+
+ROOM = 4  # times the memory of resident features has to be free on a GPU, beside the table
 
 
 class DuplicatesDataModule(BagDataModule):
@@ -32,6 +37,8 @@ class DuplicatesDataModule(BagDataModule):
         pairs, max_pairs_per_group: how a group becomes pairs, see `pairs_of_groups`.
         validation_fraction, batch_size, seed: see `BagDataModule`; a batch is of pairs.
         start: what rows of the table start from, whose features may be known beside those of the texts.
+        resident: Keep the features of all texts on the device and cut batches there, but for those with hard negatives
+            (None: on a GPU that has several times the room that they take).
     """
 
     examples_are = "pairs"
@@ -47,10 +54,13 @@ class DuplicatesDataModule(BagDataModule):
         batch_size: int = 512,
         seed: int = 0,
         start: Initializer | None = None,
+        resident: bool | None = None,
     ) -> None:
         super().__init__(corpus, validation_fraction, batch_size, seed)
         self.feature_settings = features
         self.start = start
+        self.resident = resident
+        self._on_device: ResidentBags | None = None
         self.count_unlabelled = count_unlabelled
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
@@ -159,10 +169,30 @@ class DuplicatesDataModule(BagDataModule):
         key: dict[str, object] = {"groups": drawn_from, "joined": self.corpus.join_groups, "settings": list(settings)}
         return self.corpus.groups.cache.entry("pairs", key, build, load)
 
-    def collator(self, training: bool) -> DuplicateCollator:
-        """Makes batches; only training batches get hard negatives."""
+    def collator(self, training: bool) -> Callable:
+        """Makes batches, or the numbers of their pairs; only training batches get hard negatives."""
         bags = self._feature_ids(self.corpus.groups)
-        return DuplicateCollator(bags, lambda: self.hard_negatives if training else None)
+        cut_here = DuplicateCollator(bags, lambda: self.hard_negatives if training else None)
+        if not self._is_resident(bags):
+            return cut_here
+        numbers = PairNumbersCollator(bags)
+        return lambda pairs: cut_here(pairs) if training and self.hard_negatives is not None else numbers(pairs)
+
+    def _is_resident(self, bags: Bags) -> bool:
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if self.resident is not None or device.type != "cuda":
+            return bool(self.resident)
+        free, _ = torch.cuda.mem_get_info(device)
+        return ROOM * ResidentBags.nbytes(bags) < free
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Cuts there what was not cut here."""
+        batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if not isinstance(batch, PairNumbers):
+            return batch
+        if self._on_device is None:
+            self._on_device = ResidentBags(self._feature_ids(self.corpus.groups), device)
+        return self._on_device.batch(batch)
 
     def _feature_ids(self, store: TokenStore) -> Bags:
         return store.features(self.corpus.preprocessor, self.features)

@@ -32,6 +32,11 @@ class Blocking:
     kept_logits: int = 2**26
     mask_by_rows: bool | None = None
 
+    @classmethod
+    def on(cls, device: torch.device) -> "Blocking":
+        """What suits a device: a GPU, whose kernels take time to start, gets 256 MiB at a time and keeps 2 GiB."""
+        return cls(block_logits=2**26, kept_logits=2**29) if device.type == "cuda" else cls()
+
 
 def fused_nt_xent(
     queries: torch.Tensor,
@@ -64,13 +69,13 @@ def fused_nt_xent(
         label_smoothing: Share of the target that is spread evenly over the unmasked logits of a row.
         world: The ranks that share the work, all of which give the same arguments and get the same loss and gradient.
             Each computes some rows of the matrix; 2b sums and the gradient are reduced.
-        blocking: How the matrix is cut up.
+        blocking: How the matrix is cut up (None: as suits the device).
     """
     if negatives is None:
         negatives = queries[:0]
     inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
     gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking or Blocking())
+    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking or Blocking.on(queries.device))
     return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
 
 

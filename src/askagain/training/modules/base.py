@@ -129,7 +129,7 @@ class RetrievalModule(LeanModule, ABC):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        self._epoch_loss, self._epoch_examples = torch.zeros_like(self._epoch_loss), 0
+        self._epoch_loss, self._epoch_examples = torch.zeros_like(self._epoch_loss, device=self.device), 0
 
     @property
     def epoch_loss(self) -> torch.Tensor:

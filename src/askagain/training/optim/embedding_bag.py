@@ -13,7 +13,8 @@ class TensorBags(NamedTuple):
 
     `ids`: [tokens] int32, rows of a table; `offsets`: [bags + 1] int32. `rows`: [distinct] int64, the rows that are
     used, rising; `users`: [tokens] int32, the bags that use the first of these rows, then those that use the second,
-    and so on, a bag as often as it has the row; `user_offsets`: [distinct + 1] int32.
+    and so on, a bag as often as it has the row; `user_offsets`: [distinct + 1] int32. Where `rows` are more than the
+    distinct ones, the last is repeated, without users.
     """
 
     ids: torch.Tensor
@@ -100,10 +101,10 @@ class _EmbeddingBagSum(torch.autograd.Function):
 
 
 def _gradient(rows: torch.Tensor, values: torch.Tensor, shape: torch.Size, sparse: bool) -> torch.Tensor:
-    """A gradient that is `values` at `rows`, which are distinct and rising, and zero elsewhere."""
+    """A gradient that is `values` at `rows`, which are rising and, but for values of zero, distinct; zero elsewhere."""
     if sparse:
         return torch.sparse_coo_tensor(rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False)
-    return values.new_zeros(shape).index_copy_(0, rows, values)
+    return values.new_zeros(shape).index_add_(0, rows, values)
 
 
 def _sums(

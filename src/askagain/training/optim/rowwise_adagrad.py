@@ -56,17 +56,16 @@ class RowwiseAdagrad(Optimizer):
         if gradient.is_sparse:
             gradient = gradient.coalesce()
             rows, change = gradient.indices()[0], gradient.values()
-            seen = moments.index_select(0, rows)
         else:
             rows, change = None, gradient.clone()
-            seen = moments
         if by_row:
-            lengths = torch.linalg.vector_norm(change.flatten(1), dim=1)
-            seen.addcmul_(lengths, lengths, value=1 / parameter[0].numel())
+            squares = torch.linalg.vector_norm(change.flatten(1), dim=1).square_().div_(parameter[0].numel())
         else:
-            seen.addcmul_(change, change)
-        if rows is not None:
-            moments.index_copy_(0, rows, seen)
+            squares = change.square()
+        if rows is None:
+            seen = moments.add_(squares)
+        else:  # added, since a row may be repeated with a gradient of zero, see `ResidentBags.take`
+            seen = moments.index_add_(0, rows, squares).index_select(0, rows)
         scale = seen.sqrt().add_(group["eps"]).reciprocal_().mul_(-group["lr"])
         change.mul_(scale.view(-1, *[1] * (change.dim() - 1)) if by_row else scale)
         if rows is None:
