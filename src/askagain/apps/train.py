@@ -234,7 +234,7 @@ def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: Re
 
 
 def _refuse_large_table(cfg: DictConfig, module: RetrievalModule) -> None:
-    """Raises InputError where the weights, and what their optimizer keeps of each, would not fit into a GPU's memory."""
+    """Raises InputError where the weights, and what their optimizer keeps of each, would not fit into a GPU."""
     if device_type(cfg) != "cuda":
         return
     free, _ = torch.cuda.mem_get_info()
@@ -242,7 +242,7 @@ def _refuse_large_table(cfg: DictConfig, module: RetrievalModule) -> None:
     needed = copies * sum(weights.nbytes for weights in module.parameters())
     if needed > free:
         raise InputError(
-            f"model.dim={cfg.model.dim}: the weights and what their optimizer keeps take {needed / 2**30:,.1f} GiB, and "
+            f"model.dim={cfg.model.dim}: weights and what their optimizer keeps take {needed / 2**30:,.1f} GiB, and "
             f"the GPU has {free / 2**30:,.1f} GiB free; lower model.dim, or type trainer.accelerator=cpu"
         )
 

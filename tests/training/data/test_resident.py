@@ -1,4 +1,4 @@
-"""Batches that are cut on a device, beside those of `DuplicateCollator`; on the processor, and on a GPU where one is."""
+"""Batches that are cut on a device beside those of `DuplicateCollator`; on a GPU too where there is one."""
 
 from functools import partial
 

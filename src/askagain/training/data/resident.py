@@ -1,7 +1,7 @@
 """Batches that are cut on a GPU, out of token arrays that lie there for as long as training lasts.
 
-A GPU takes less time for a step than a processor does for cutting its batch. All that crosses for a batch is which texts
-it has, and nothing that is computed has to come back: no operation here asks the GPU how large its result is.
+A GPU takes less time for a step than a processor does for cutting its batch. All that crosses for a batch is which
+texts it has, and nothing has to come back: no operation here asks the GPU how large its result is.
 """
 
 from typing import NamedTuple

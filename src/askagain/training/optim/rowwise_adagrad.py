@@ -62,13 +62,16 @@ class RowwiseAdagrad(Optimizer):
             squares = torch.linalg.vector_norm(change.flatten(1), dim=1).square_().div_(parameter[0].numel())
         else:
             squares = change.square()
-        if rows is None:
-            seen = moments.add_(squares)
-        else:  # added, since a row may be repeated with a gradient of zero, see `ResidentBags.take`
-            seen = moments.index_add_(0, rows, squares).index_select(0, rows)
+        _add(moments, rows, squares)
+        seen = moments if rows is None else moments.index_select(0, rows)
         scale = seen.sqrt().add_(group["eps"]).reciprocal_().mul_(-group["lr"])
         change.mul_(scale.view(-1, *[1] * (change.dim() - 1)) if by_row else scale)
-        if rows is None:
-            parameter.add_(change)
-        else:
-            parameter.index_add_(0, rows, change)
+        _add(parameter, rows, change)
+
+
+def _add(target: torch.Tensor, rows: torch.Tensor | None, values: torch.Tensor) -> None:
+    """Adds to some rows, or to all; one may be repeated with values of zero, see `ResidentBags.take`."""
+    if rows is None:
+        target.add_(values)
+    else:
+        target.index_add_(0, rows, values)
