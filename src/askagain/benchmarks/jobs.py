@@ -32,7 +32,7 @@ def prepare(corpus: Corpus) -> Metrics:
 
     began = time.perf_counter()
     data = DuplicatesDataModule(corpus, FEATURES, pairs="all", validation_fraction=0.0, batch_size=2048)
-    bags = data.collator(training=True).bags
+    bags = corpus.groups.features(corpus.preprocessor, data.features)
     pairs = len(data.train_examples)
     return {"seconds": time.perf_counter() - began, "pairs": pairs, "words": data.features.size, "texts": len(bags)}
 
