@@ -11,8 +11,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import combinations, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 SINGLE_QUESTIONS = 200  # that are asked one by one
 BATCH = 2048  # texts that sentence-transformers encodes together
+PAIRS_A_GROUP = 30  # that are trained on, as ours are
 
 
 def encode(peer: str, texts: str, words: str, dim: int) -> dict[str, float]:
@@ -59,7 +61,29 @@ def train(groups: str, dim: int, batch_size: int, steps: int, bf16: bool) -> dic
     """Pairs a second of sentence-transformers' trainer with a `StaticEmbedding`, and the mean loss of its steps.
 
     `groups`: a file with a group of duplicates a line, tab-separated; the first text of a group is paired with every
-    other. The loss is `MultipleNegativesRankingLoss` with a temperature of 0.05.
+    other.
+    """
+    rows = [line.split("\t") for line in _lines(groups)]
+    pairs = [(row[0], text) for row in rows for text in row[1:]]
+    trainer = _trainer(pairs, dim, batch_size, max_steps=steps, learning_rate=0.2, bf16=bf16)
+    words = trainer.model.tokenizer.get_vocab_size() - 1
+    began = time.perf_counter()
+    loss = trainer.train().training_loss
+    seconds = time.perf_counter() - began
+    return {"rate": steps * batch_size / seconds, "loss": loss, "words": words}
+
+
+def _trainer(
+    pairs: list[tuple[str, str]],
+    dim: int,
+    batch_size: int,
+    tokenizer: str | None = None,
+    callbacks: Sequence[Any] = (),
+    **arguments: Any,
+) -> Any:
+    """sentence-transformers' trainer of a `StaticEmbedding`; the loss is `MultipleNegativesRankingLoss` over 0.05.
+
+    `tokenizer`: a tokenizer.json (None: words between spaces). `arguments`: of its training.
     """
     import torch
     from datasets import Dataset
@@ -70,38 +94,84 @@ def train(groups: str, dim: int, batch_size: int, steps: int, bf16: bool) -> dic
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
 
     torch.set_num_threads(os.cpu_count() or 1)
     torch.manual_seed(0)
-    with Path(groups).open(encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file]
-    tokenizer = word_tokenizer(sorted({word for row in rows for text in row for word in text.lower().split()}))
-    anchors = [row[0] for row in rows for _ in row[1:]]
-    positives = [text for row in rows for text in row[1:]]
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=dim)], device="cpu")
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = SentenceTransformerTrainer(
-            model=model,
-            args=SentenceTransformerTrainingArguments(
-                output_dir=folder,
-                max_steps=steps,
-                per_device_train_batch_size=batch_size,
-                learning_rate=0.2,
-                warmup_steps=0.1,  # below 1: a share of the steps
-                bf16=bf16,
-                use_cpu=True,
-                save_strategy="no",
-                logging_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-            ),
-            train_dataset=Dataset.from_dict({"anchor": anchors, "positive": positives}),
-            loss=MultipleNegativesRankingLoss(model, scale=20.0),
-        )
-        began = time.perf_counter()
-        loss = trainer.train().training_loss
-        seconds = time.perf_counter() - began
-    return {"rate": steps * batch_size / seconds, "loss": loss, "words": tokenizer.get_vocab_size() - 1}
+    if tokenizer is None:
+        split = word_tokenizer(sorted({word for pair in pairs for text in pair for word in text.lower().split()}))
+    else:
+        split = Tokenizer.from_file(tokenizer)
+        split.no_truncation()
+        split.no_padding()
+    model = SentenceTransformer(modules=[StaticEmbedding(split, embedding_dim=dim)], device="cpu")
+    return SentenceTransformerTrainer(
+        model=model,
+        args=SentenceTransformerTrainingArguments(
+            output_dir=tempfile.gettempdir(),  # nothing is written there
+            per_device_train_batch_size=batch_size,
+            warmup_steps=0.1,  # below 1: a share of the steps
+            use_cpu=True,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            **arguments,
+        ),
+        train_dataset=Dataset.from_dict({"anchor": [one for one, _ in pairs], "positive": [two for _, two in pairs]}),
+        loss=MultipleNegativesRankingLoss(model, scale=20.0),
+        callbacks=list(callbacks),
+    )
+
+
+def to_quality(
+    groups: str, validation: str, mrr: float, dim: int, tokenizer: str | None, epochs: int = 20
+) -> dict[str, float]:
+    """Trains until the validation rows have an MRR, and prints that of each epoch; ends with status 1 if none has it.
+
+    Args:
+        groups: a file with a group of duplicates a line; up to 30 pairs of each are trained on.
+        validation: a file with a question, its duplicate and others in each line; ties count as their mean.
+        mrr: what has to be reached.
+        dim: numbers of a vector.
+        tokenizer: a tokenizer.json (None: words between spaces).
+        epochs: that are tried.
+    """
+    from transformers import TrainerCallback
+
+    began = time.perf_counter()
+    rows, ranked = ([line.split("\t") for line in _lines(path)] for path in (groups, validation))
+    pairs = [pair for row in rows for pair in islice(combinations(row, 2), PAIRS_A_GROUP)]
+    reached: list[float] = []
+
+    class Rank(TrainerCallback):
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            found = _mrr(others["model"], ranked)
+            print(json.dumps({"epoch": round(state.epoch), "mrr": found}), flush=True)
+            if found >= mrr:
+                reached.append(found)
+                control.should_training_stop = True
+
+    settings = {"num_train_epochs": epochs, "learning_rate": 0.5}  # soonest of 0.2 and 0.5, batches of 512 and 2,048
+    _trainer(pairs, dim, BATCH, tokenizer, [Rank()], **settings).train()
+    if not reached:
+        sys.exit(f"no epoch has an MRR of {mrr}")
+    return {"seconds": time.perf_counter() - began, "mrr": reached[0]}
+
+
+def _mrr(model: Any, rows: list[list[str]]) -> float:
+    """The mean of one over the rank of the second text of each row among all but the first."""
+    import numpy as np
+
+    places: dict[str, int] = {}
+    numbers = [[places.setdefault(text, len(places)) for text in row] for row in rows]
+    vectors = model.encode(list(places), batch_size=BATCH, show_progress_bar=False, normalize_embeddings=True)
+    reciprocals = []
+    for asked, *others in numbers:
+        scores = vectors[others] @ vectors[asked]
+        above, level = int((scores[1:] > scores[0]).sum()), int((scores[1:] == scores[0]).sum())
+        reciprocals.append(np.mean(1 / (above + 1 + np.arange(level + 1))))
+    return float(np.mean(reciprocals))
 
 
 def search(model: str, texts: str, questions: str, k: int, out: str) -> dict[str, float]:
@@ -224,7 +294,7 @@ def word_tokenizer(words: Iterable[str]) -> "Tokenizer":
 
 
 JOBS: dict[str, Callable[..., dict[str, float]]] = {
-    job.__name__: job for job in (encode, train, search, paraphrase_mining, semhash, load)
+    job.__name__: job for job in (encode, train, to_quality, search, paraphrase_mining, semhash, load)
 }
 
 

@@ -60,6 +60,16 @@ def test_its_trainer_learns_pairs_of_the_first_question_with_the_others(tmp_path
 
 
 @pytest.mark.slow
+def test_its_trainer_is_timed_until_it_ranks_well_enough(tmp_path):
+    rows = [["Mount a DISK", "attach a disk", "free memory"], ["memory left", "free memory", "attach a disk"]]
+    for name, lines in (("train", GROUPS), ("validation", rows)):
+        (tmp_path / f"{name}.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
+    files = {"groups": str(tmp_path / "train.tsv"), "validation": str(tmp_path / "validation.tsv")}
+    reached = measured("to_quality", **files, mrr=0.9, dim=8, tokenizer=None)
+    assert reached["mrr"] >= 0.9 and reached["seconds"] > 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", ["model2vec", "sentence-transformers"])
 def test_they_encode_texts(tmp_path, peer):
     (tmp_path / "texts.txt").write_text("mount a disk\nfree memory\n" * 20)

@@ -6,6 +6,7 @@ import pytest
 from askagain.benchmarks.comparison import Benchmark, Measure
 from askagain.benchmarks.suite import Benchmarks, Sizes
 from askagain.benchmarks.table import OURS, BenchmarkResult
+from askagain.errors import InputError
 
 RATE, CACHED = Measure("training", "pairs/s", True), Measure("again", "s", False)
 SIZES = Sizes(
@@ -35,6 +36,11 @@ def test_contenders_run_in_turn_in_every_round_and_are_missing_where_they_have_n
     ]
     assert order == [OURS, "other"] * 3
     assert lines[:3] == ["round 1 of 3: askagain", "round 1 of 3: other", "round 2 of 3: askagain"]
+
+
+def test_training_to_a_quality_needs_a_corpus(tmp_path):
+    with pytest.raises(InputError, match=r"quality.corpus=DIR"):
+        Benchmarks(SIZES, Path(), tmp_path, tmp_path, {}, None).benchmark("to_quality")
 
 
 @pytest.mark.parametrize(

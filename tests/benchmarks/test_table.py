@@ -38,3 +38,6 @@ def test_the_time_until_a_line_is_taken_when_it_comes_and_the_command_ended():
     assert time.perf_counter() - began < 10
     with pytest.raises(InputError, match="without a line with"):
         seconds_until(["true"], "first batch")
+    assert 0 < seconds_until(["sh", "-c", "echo epoch 0; echo epoch 1; exec sleep 60"], lambda line: "1" in line) < 5
+    with pytest.raises(InputError, match="status 2, without such a line: epoch 0"):
+        seconds_until(["sh", "-c", "echo epoch 0; exit 2"], lambda line: "1" in line)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from askagain.apps.report import write_table
-from askagain.benchmarks.suite import Benchmarks, Sizes
+from askagain.benchmarks.suite import Benchmarks, Quality, Sizes
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.machine import machine
 
@@ -37,6 +37,7 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             preprocessor,
             None if cfg.peer_python is None else Path(str(cfg.peer_python)).absolute(),  # unresolved: it may be a link
             None if cfg.searched_corpus is None else Path(str(cfg.searched_corpus)),
+            _quality(cfg.quality),
         )
         for name in chosen:
             results += benchmarks.benchmark(name).compare(
@@ -48,6 +49,13 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
     console.print("")
     jobs = [job.as_dict() for job in results]
     write_table(out / "benchmark", COLUMNS, rows_of(results), about, {"jobs": jobs})
+
+
+def _quality(cfg: DictConfig) -> Quality | None:
+    if cfg.corpus is None:
+        return None
+    tokenizer = None if cfg.peer_tokenizer is None else Path(str(cfg.peer_tokenizer)).absolute()
+    return Quality(Path(str(cfg.corpus)).absolute(), cfg.mrr, tokenizer)
 
 
 def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:

@@ -142,7 +142,8 @@ Checkpoint = Annotated[PathText, that(_is_checkpoint, "no checkpoint there; give
 WordChoice = Literal["top", "evaluation", "all"]
 Resamples = Annotated[int, Field(ge=1, le=1_000_000)]  # whose means are held in memory
 Benchmark = Literal[
-    "train", "evaluate", "prepare", "encode", "trigram", "convert", "startup", "search", "duplicates", "load"
+    *("train", "evaluate", "prepare", "encode", "trigram", "convert", "startup", "search", "duplicates", "load"),
+    "to_quality",
 ]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
@@ -158,10 +159,10 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (RunName, "evaluate.name leaderboard.name learning_curves.name train.name"),
     (
         File | None,
-        "candidate_set.groups corpus_path peer_python questions_path test_path train_path validation_groups "
-        "validation_path",
+        "candidate_set.groups corpus_path peer_python quality.peer_tokenizer questions_path test_path train_path "
+        "validation_groups validation_path",
     ),
-    (Folder | None, "data.dir searched_corpus"),
+    (Folder | None, "data.dir quality.corpus searched_corpus"),
     (list[str], "columns imports protected_terms"),
     (Annotated[list[str], AtLeastOne, that(_are_different, "must be different names")], "data.fields"),
     (dict[str, Positive], "field_words"),
@@ -181,7 +182,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
     (Positive, "max_tokens sample_rows"),
     (Positive | None, "worst_ranked.features"),
     (list[Positive], "dims matryoshka_dims ngram_sizes"),
-    (Annotated[float, Field(ge=0, le=1)], "leaks_allowed"),
+    (Annotated[float, Field(ge=0, le=1)], "leaks_allowed quality.mrr"),
     (Share, "clearly_worse label_smoothing validation_fraction warmup_share"),
     (NotNegative | Literal["auto"], "lr"),
     (NotNegative, "init_std k1 kept matryoshka_weight nt_xent_weight similarity_weight vector_weight weight"),

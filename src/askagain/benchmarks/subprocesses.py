@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from askagain.errors import InputError
@@ -64,11 +64,13 @@ def measured(arguments: Sequence[object]) -> Metrics:
     return json.loads(finished.output.splitlines()[-1]) | {"peak": finished.peak_bytes / 2**20}
 
 
-def seconds_until(arguments: Sequence[object], text: str) -> float:
-    """Seconds from the start of a command to its first line of output with `text`, at which the command is ended.
+def seconds_until(arguments: Sequence[object], wanted: str | Callable[[str], bool]) -> float:
+    """Seconds from the start of a command to its first line of output that is `wanted`, at which the command is ended.
 
-    Raises InputError where it ends without such a line.
+    `wanted`: text that the line has, or what is true of it. Raises InputError where it ends without such a line.
     """
+    is_wanted = wanted if callable(wanted) else lambda line: wanted in line
+    last = "no line"
     command = list(map(str, arguments))
     began = time.perf_counter()
     with subprocess.Popen(
@@ -76,8 +78,10 @@ def seconds_until(arguments: Sequence[object], text: str) -> float:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if text in line:
+            last = line.strip() or last
+            if is_wanted(line):
                 seconds = time.perf_counter() - began
                 process.kill()
                 return seconds
-    raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, without a line with {text!r}")
+    what = "such a line" if callable(wanted) else f"a line with {wanted!r}"
+    raise InputError(f"{' '.join(command)}: ended with status {process.returncode}, without {what}: {last}")

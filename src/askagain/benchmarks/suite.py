@@ -1,6 +1,7 @@
 """The benchmarks: what each one measures, its contenders, and how each contender is run once."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from askagain.benchmarks.subprocesses import measured, run_process, seconds_unti
 from askagain.benchmarks.table import OURS
 from askagain.corpus.cache import Cache
 from askagain.corpus.files import CorpusFiles
+from askagain.errors import InputError
 from askagain.machine import has_gpu
 from askagain.models.folder import load_encoder
 from askagain.ranking.metrics import Metrics
@@ -49,6 +51,15 @@ class Sizes:
     questions: int
 
 
+@dataclass(frozen=True)
+class Quality:
+    """What `to_quality` trains for; see `configs/benchmark.yaml`."""
+
+    corpus: Path
+    mrr: float
+    peer_tokenizer: Path | None = None
+
+
 class Benchmarks:
     """All benchmarks, on one synthetic corpus, but for those that have a corpus of the user's.
 
@@ -58,7 +69,7 @@ class Benchmarks:
         cache_dir: where the corpus is generated and kept.
         scratch: a folder for everything else.
         preprocessor: the settings of the default preprocessor.
-        peer_python, searched_corpus: see `configs/benchmark.yaml`.
+        peer_python, searched_corpus, quality: see `configs/benchmark.yaml`.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class Benchmarks:
         preprocessor: dict[str, Any],
         peer_python: Path | None,
         searched_corpus: Path | None = None,
+        quality: Quality | None = None,
     ) -> None:
         self.sizes = sizes
         self.root = root
@@ -77,8 +89,10 @@ class Benchmarks:
         self.preprocessor = preprocessor
         self.peers = None if peer_python is None else Peers(peer_python, root / "scripts" / "benchmark_peers.py")
         self.searched_corpus = searched_corpus
+        self.quality = quality
+        self.cache_dir = cache_dir.resolve()
         names = ("rows", "validation_rows", "candidates", "pool", "vocabulary")
-        self.corpus = cached_scaled(Cache(cache_dir.resolve()), **{name: getattr(sizes, name) for name in names})
+        self.corpus = cached_scaled(Cache(self.cache_dir), **{name: getattr(sizes, name) for name in names})
 
     def benchmark(self, name: str) -> Benchmark:
         return getattr(self, f"_{name}")()
@@ -209,6 +223,44 @@ class Benchmarks:
                 "again": Measure("train.py on the built-in sample, with the cache: first batch", "s", False),
             },
             {OURS: ours},
+        )
+
+    def _to_quality(self) -> Benchmark:
+        if self.quality is None:
+            raise InputError("benchmarks=to_quality: needs quality.corpus=DIR, a corpus folder to train on")
+        corpus, mrr, tokenizer = self.quality.corpus, self.quality.mrr, self.quality.peer_tokenizer
+        train = [sys.executable, self.root / "train.py", "data=tsv", f"data.dir={corpus}"]
+        train += ["start=random", "logger=csv", "report=false", f"hydra.run.dir={self.scratch / 'quality'}"]
+        cache = self.scratch / "quality-cache"
+
+        def is_good(line: str) -> bool:
+            ranked = re.search(r"epoch \d+: .*\bmrr (\d\.\d+)", line)
+            return ranked is not None and float(ranked[1]) >= mrr
+
+        def ours() -> Metrics:
+            shutil.rmtree(cache, ignore_errors=True)
+            new, again = (seconds_until([*train, f"paths.cache_dir={cache}"], is_good) for _ in range(2))
+            return {"new": new, "again": again}
+
+        def distilled() -> Metrics:
+            command = [*train, "experiment=distill", f"paths.cache_dir={self.cache_dir}"]
+            run_process([*command, "trainer.max_steps=1"])  # the teacher's vectors are there afterwards
+            return {"again": seconds_until(command, is_good)}
+
+        contenders: dict[str, Callable[[], Metrics]] = {OURS: ours, "askagain, distilled": distilled}
+        if self.peers is not None:
+            settings = {"groups": str(corpus / "train.tsv"), "validation": str(corpus / "validation.tsv"), "mrr": mrr}
+            settings |= {"dim": self.sizes.dim, "tokenizer": None if tokenizer is None else str(tokenizer)}
+            command = self.peers.command("to_quality", **settings)
+
+            def peer() -> Metrics:
+                seconds = seconds_until(command, '"seconds"')
+                return {"new": seconds, "again": seconds}
+
+            contenders["sentence-transformers trainer"] = peer
+        name = f"from Enter to an epoch with MRR {mrr:.2f}"
+        return Benchmark(
+            {"new": Measure(name, "s", False), "again": Measure(f"{name}, with the cache", "s", False)}, contenders
         )
 
     def _convert(self) -> Benchmark:
