@@ -142,7 +142,16 @@ Checkpoint = Annotated[PathText, that(_is_checkpoint, "no checkpoint there; give
 WordChoice = Literal["top", "evaluation", "all"]
 Resamples = Annotated[int, Field(ge=1, le=1_000_000)]  # whose means are held in memory
 Benchmark = Literal[
-    *("train", "evaluate", "prepare", "encode", "trigram", "convert", "startup", "search", "duplicates", "load"),
+    "train",
+    "evaluate",
+    "prepare",
+    "encode",
+    "trigram",
+    "convert",
+    "startup",
+    "search",
+    "duplicates",
+    "load",
     "to_quality",
 ]
 
