@@ -28,14 +28,15 @@ TINY = {
     "questions": 20,
 }
 
+TINY_SIZES = [f"size.{name}={value}" for name, value in TINY.items()]
+
 
 @pytest.fixture
 def benchmark(command, tmp_path):
     """Runs the benchmark and gives its JSON and what it printed."""
 
     def run(*words):
-        sizes = [f"size.{name}={value}" for name, value in TINY.items()]
-        result = command("scripts/benchmark.py", *words, *sizes, f"out={tmp_path / 'out'}")
+        result = command("scripts/benchmark.py", *words, *TINY_SIZES, f"out={tmp_path / 'out'}")
         assert result.returncode == 0, result.stdout + result.stderr
         return json.loads((tmp_path / "out" / "benchmark.json").read_text()), result.stdout
 
@@ -67,8 +68,16 @@ def test_training_is_that_of_the_real_command(benchmark):
 def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
     found, _ = benchmark("benchmarks=encode,trigram,startup")
     units = [job["unit"] for job in found["jobs"]]
-    assert units == ["texts/s", "texts/s", "words/s", "s", "s", "s"]
-    assert set(found["jobs"][2]["medians"]) == {"askagain", "EmbeddingBag, dense Adam, Python collator"}
+    assert units == ["texts/s", "texts/s", "texts/s", "words/s", "s", "s", "s"]
+    assert set(found["jobs"][3]["medians"]) == {"askagain", "EmbeddingBag, dense Adam, Python collator"}
+
+
+def test_training_is_timed_until_an_epoch_ranks_well_enough(benchmark, small, command, tmp_path):
+    found, _ = benchmark("benchmarks=to_quality", f"quality.corpus={small}", "quality.mrr=0.2")
+    new, again = (job["medians"]["askagain"] for job in found["jobs"])
+    assert 0 < again < new
+    words = ("benchmarks=to_quality", f"quality.corpus={small}", "quality.mrr=1", *TINY_SIZES, f"out={tmp_path}")
+    assert "without such a line" in refused(command("scripts/benchmark.py", *words))
 
 
 def test_search_duplicates_and_loading_are_measured_on_synthetic_texts_and_on_those_of_a_corpus(benchmark, tmp_path):

@@ -55,7 +55,7 @@ def _quality(cfg: DictConfig) -> Quality | None:
     if cfg.corpus is None:
         return None
     tokenizer = None if cfg.peer_tokenizer is None else Path(str(cfg.peer_tokenizer)).absolute()
-    return Quality(Path(str(cfg.corpus)).absolute(), cfg.mrr, tokenizer)
+    return Quality(Path(str(cfg.corpus)).absolute(), cfg.mrr, cfg.distilled, tokenizer)
 
 
 def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:

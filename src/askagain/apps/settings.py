@@ -156,7 +156,7 @@ Benchmark = Literal[
 ]
 
 NAMES_BY_KIND: list[tuple[Any, str]] = [
-    (bool, "by_idf clean fold_marks join_groups keeps_features split_unspaced"),
+    (bool, "by_idf clean distilled fold_marks join_groups keeps_features split_unspaced"),
     (bool, "count_unlabelled gather learn_temperature lowercase mask_same_group measure plot report sublinear test"),
     (bool | None, "print_config resident"),
     (str, "dataset_name kind monitor name optimized_metric package prefix"),

@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from askagain.benchmarks.comparison import Benchmark, Measure
 from askagain.benchmarks.finding import Finding, Peers, load_benchmark
@@ -26,6 +28,7 @@ from askagain.synthetic.dump import write_dump
 from askagain.synthetic.scaled import cached_scaled
 
 PLAIN = "the plain way"
+SHORT_TO_LONG = 20  # short texts to encode for each long one
 PLAIN_WORDS = {"lowercase": True}  # lower-case words between spaces, as the other contenders have them
 
 
@@ -57,6 +60,7 @@ class Quality:
 
     corpus: Path
     mrr: float
+    distilled: bool = False
     peer_tokenizer: Path | None = None
 
 
@@ -165,21 +169,30 @@ class Benchmarks:
         )
 
     def _encode(self) -> Benchmark:
-        texts, words = self.scratch / "texts.txt", self.scratch / "words.txt"
+        texts, long, words = (self.scratch / name for name in ("texts.txt", "long.txt", "words.txt"))
         with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
             cells = [cell for line in islice(file, self.sizes.texts) for cell in line.rstrip("\n").split("\t")]
         texts.write_text("\n".join(cells[: self.sizes.texts]) + "\n", encoding="utf-8")
+        long_texts = _long_texts(cells, max(1, self.sizes.texts // SHORT_TO_LONG))
+        long.write_text("\n".join(long_texts) + "\n", encoding="utf-8")
         with (self.corpus / "train.tsv").open(encoding="utf-8") as file:
             words.write_text("\n".join(dict.fromkeys(word for line in file for word in line.split())) + "\n")
-        encoding: dict[str, Any] = {"dim": self.sizes.dim, "texts": str(texts)}
-        contenders = {OURS: lambda: self._ours("encode", preprocessor=PLAIN_WORDS, **encoding)}
-        for peer in ("model2vec", "sentence-transformers"):
-            contenders |= self._peer(peer, "encode", peer=peer, words=str(words), **encoding)
+
+        def both(run: Callable[..., Metrics], **settings: Any) -> Metrics:
+            short, of_long = (run("encode", dim=self.sizes.dim, texts=str(path), **settings) for path in (texts, long))
+            return short | {"long": of_long["first"]}
+
+        ours = partial(both, self._ours, preprocessor=PLAIN_WORDS)
+        contenders: dict[str, Callable[[], Metrics]] = {OURS: ours}
+        if self.peers is not None:
+            for peer in ("model2vec", "sentence-transformers"):
+                contenders[peer] = partial(both, self.peers.run, peer=peer, words=str(words))
         name = f"encode {len(cells[: self.sizes.texts]):,} short texts"
         return Benchmark(
             {
                 "first": Measure(f"{name}, new", "texts/s", True),
                 "again": Measure(f"{name}, once more", "texts/s", True),
+                "long": Measure(f"encode {len(long_texts):,} texts of 100 to 300 words, new", "texts/s", True),
             },
             contenders,
         )
@@ -242,12 +255,14 @@ class Benchmarks:
             new, again = (seconds_until([*train, f"paths.cache_dir={cache}"], is_good) for _ in range(2))
             return {"new": new, "again": again}
 
-        def distilled() -> Metrics:
+        def distilled() -> Metrics:  # by the teacher's vectors, which are there after the first command
             command = [*train, "experiment=distill", f"paths.cache_dir={self.cache_dir}"]
-            run_process([*command, "trainer.max_steps=1"])  # the teacher's vectors are there afterwards
+            run_process([*command, "trainer.max_steps=1"])
             return {"again": seconds_until(command, is_good)}
 
-        contenders: dict[str, Callable[[], Metrics]] = {OURS: ours, "askagain, distilled": distilled}
+        contenders: dict[str, Callable[[], Metrics]] = {OURS: ours}
+        if self.quality.distilled:
+            contenders["askagain, distilled"] = distilled
         if self.peers is not None:
             settings = {"groups": str(corpus / "train.tsv"), "validation": str(corpus / "validation.tsv"), "mrr": mrr}
             settings |= {"dim": self.sizes.dim, "tokenizer": None if tokenizer is None else str(tokenizer)}
@@ -334,6 +349,13 @@ class Benchmarks:
     def _peer(self, name: str, job: str, **settings: Any) -> dict[str, Callable[[], Metrics]]:
         """A job of `scripts/benchmark_peers.py` as a contender, where there is a Python to run it."""
         return {} if self.peers is None else {name: partial(self.peers.run, job, **settings)}
+
+
+def _long_texts(cells: Sequence[str], count: int) -> list[str]:
+    """Texts of 100 to 300 words, of those of the cells in their order, over and over."""
+    words = cycle(word for cell in cells for word in cell.split())
+    lengths = np.random.default_rng(0).integers(100, 301, count).tolist()
+    return [" ".join(islice(words, length)) for length in lengths]
 
 
 def _job(name: str, settings: dict[str, Any]) -> Metrics:
