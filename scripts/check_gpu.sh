@@ -24,7 +24,8 @@ NEEDED = (  # module by package
 )
 pins = dict(re.findall(r"^([\w-]+)==(\S+?);?(?:\s|$)", pathlib.Path("requirements.txt").read_text(), re.MULTILINE))
 if sys.version_info < (3, 11):
-    sys.exit("error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")
+    print("error: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11", file=sys.stderr)
+    sys.exit(2)
 missing = [package for package, module in NEEDED if importlib.util.find_spec(module) is None]
 if missing:
     words = " ".join(f"{package}=={pins[package]}" if package in pins else package for package in missing)

@@ -27,7 +27,7 @@ def machine() -> dict[str, str]:
 
 
 def has_gpu() -> bool:
-    """Whether torch finds a GPU of NVIDIA's."""
+    """Whether torch finds a GPU that it drives as `cuda`."""
     return torch.cuda.is_available()
 
 

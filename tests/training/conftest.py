@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 from torch import nn
 from torch.optim import Optimizer
 
@@ -56,6 +57,13 @@ def duplicates(corpus: Corpus, **settings) -> DuplicatesDataModule:
         "seed": 0,
     }
     return DuplicatesDataModule(corpus, **defaults | settings)
+
+
+def trainer(device: str, **settings) -> pl.Trainer:
+    """A trainer on `cpu` or `cuda` that only trains, in float32."""
+    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "use_distributed_sampler")
+    accelerator = "gpu" if device == "cuda" else "cpu"
+    return pl.Trainer(accelerator=accelerator, devices=1, **dict.fromkeys(quiet, False) | settings)
 
 
 def known_words(corpus: Corpus, vectors: WordVectors, **settings) -> WordVectorsDataModule:

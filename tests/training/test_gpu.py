@@ -1,6 +1,5 @@
 """Training on a GPU beside training on the processor; skipped where there is none."""
 
-import os
 from functools import partial
 
 import numpy as np
@@ -15,8 +14,7 @@ from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.trigram_regressor import TrigramRegressor
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
-from tests.training.conftest import SCHEDULE, dssm_module, duplicates, known_words
-from tests.training.data.test_resident import trainer
+from tests.training.conftest import SCHEDULE, dssm_module, duplicates, known_words, trainer
 
 pytestmark = [pytest.mark.cuda, pytest.mark.slow]
 ADAGRAD = partial(RowwiseAdagrad, lr=0.1, eps=1e-10, second_moment="row")
@@ -59,28 +57,27 @@ def test_a_step_of_the_trigram_regressor_is_that_of_the_processor(corpus, vector
 
 
 class Strict(pl.Callback):
-    """Makes whatever waits for the GPU within a step an error, from the third step on."""
+    """Makes whatever waits for the GPU an error from the end of the second step on, until the epoch ends."""
 
-    steps = 0
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.global_step >= 2:  # the first steps make the optimizer's state
-            Strict.steps += 1
-            torch.cuda.set_sync_debug_mode("error")
+    def __init__(self):
+        self.steps = 0
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        torch.cuda.set_sync_debug_mode("default")
+        if trainer.global_step >= 2:  # the first steps make the optimizer's state
+            self.steps += 1
+            torch.cuda.set_sync_debug_mode("default" if trainer.is_last_batch else "error")
 
 
 def test_nothing_waits_for_the_gpu_within_a_step(corpus):
     data = duplicates(corpus, batch_size=32)
     module = dssm_module(data, ADAGRAD)
     settings = {"max_epochs": 1, "log_every_n_steps": 10**6, "limit_val_batches": 0}
+    strict = Strict()
     try:
-        trainer("cuda", callbacks=[Strict()], **settings).fit(module, data)
+        trainer("cuda", callbacks=[strict], **settings).fit(module, data)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert Strict.steps > 3 and data._on_device is not None
+    assert strict.steps > 3
 
 
 class SaveFirstEpoch(pl.Callback):
@@ -118,15 +115,13 @@ def test_a_batch_of_65536_pairs_takes_less_than_8_gib():
     assert torch.cuda.max_memory_allocated() - before < 8 * GIB and queries.grad.isfinite().all()
 
 
-def test_one_rank_reduces_over_nccl(monkeypatch):
-    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}.items():
-        monkeypatch.setitem(os.environ, name, value)
+def test_one_rank_reduces_over_nccl():
     distributed.init_process_group(backend("cuda"), store=distributed.HashStore(), rank=0, world_size=1)
     try:
         tensor = torch.arange(4.0, device="cuda")
-        distributed.all_reduce(tensor)
-        assert tensor.tolist() == [0, 1, 2, 3] and World.current().size == 1
-        assert World.current().agrees_on(tensor.double())
+        world = World(rank=0, size=2)  # of several, so that it communicates
+        assert world.all_reduce(tensor).tolist() == [0, 1, 2, 3]
+        assert world.agrees_on(tensor.double())
     finally:
         distributed.destroy_process_group()
 

@@ -115,6 +115,6 @@ def test_autograd_drops_the_flag_of_a_gradient_that_has_each_row_once_and_only_s
         nn.functional.embedding(rows, weight, sparse=True).sum().backward()
     assert weight.grad is not None and not weight.grad.is_coalesced()
     before = weight.grad.to_dense()
-    mark_coalesced([weight], distinct_rows=len(rows))
+    mark_coalesced([weight], gradient_rows=len(rows))
     assert weight.grad.is_coalesced() == (batches == 1)
     assert torch.equal(weight.grad.to_dense(), before)

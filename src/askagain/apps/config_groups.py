@@ -17,12 +17,12 @@ def list_groups_quickly(words: Sequence[str]) -> None:
     Hydra composes a copy of every config for each group, which is most of the time that its help takes. It sees the
     groups of plugins as well, which `--hydra-help` lists.
     """
-    if not any(word.partition("=")[0] in OTHER_CONFIGS for word in words):
-        Hydra.format_config_groups = listed  # type: ignore[assignment,method-assign]
+    if not any(word.partition("=")[0] in (*OTHER_CONFIGS, "--hydra-help") for word in words):
+        Hydra.format_config_groups = format_groups  # type: ignore[assignment,method-assign]
 
 
-def listed(hydra: Any, predicate: Callable[[str], bool], compact: bool = True) -> str:
-    """A line for each group that the predicate wants, with its choices: what Hydra's method of that name returns."""
+def format_groups(hydra: Any, predicate: Callable[[str], bool], compact: bool = True) -> str:
+    """A line for each group that the predicate wants, with its choices: what Hydra's own method returns, if compact."""
     choices: defaultdict[str, list[str]] = defaultdict(list)
     for path in CONFIGS.glob("*/**/*.yaml"):
         choices[path.parent.relative_to(CONFIGS).as_posix()].append(path.stem)

@@ -33,9 +33,13 @@ def import_lightning() -> None:
     stands_in = sys.modules.setdefault(COMPILER, compiler) is compiler
     try:
         importlib.import_module("pytorch_lightning")
+    except (AttributeError, ImportError):
+        if not stands_in:
+            raise
     finally:
         if stands_in:
             del sys.modules[COMPILER]
+    importlib.import_module("pytorch_lightning")  # with the compiler, where this Lightning asks more of it
 
 
 class LazyMetrics(ModuleType):
@@ -59,11 +63,11 @@ class LazyMetrics(ModuleType):
         return getattr(self, name)
 
 
-class _OfCompiled(type):
+class _LikeCompiled(type):
     def __instancecheck__(cls, value: Any) -> bool:
         compiler = sys.modules.get(COMPILER)  # nothing is compiled before it is there
         return compiler is not None and isinstance(value, compiler.OptimizedModule)
 
 
-class Compiled(metaclass=_OfCompiled):
+class Compiled(metaclass=_LikeCompiled):
     """What Lightning compares with in place of `torch._dynamo.OptimizedModule`: its instances are those of that."""

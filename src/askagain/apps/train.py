@@ -70,7 +70,6 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, float]
 
-DENSE_COPIES = 4  # of a table: itself, its gradient, and the two moments of Adam
 VECTOR_COPIES = 12  # of an example's float32 vector: two texts, scaled, with gradients
 TERMINATED = 143
 STOPPED = {SIGTERMException: TERMINATED, SystemExit: 130}  # exit status; Lightning turns Ctrl-C into SystemExit
@@ -188,8 +187,8 @@ def _train(cfg: DictConfig, corpus: Corpus) -> Metrics:
     counts |= module.counts()
     rank_zero_only(print_counts)(f"data: {data_name(cfg, datamodule.description())}", counts)
     _refuse_large_batches(cfg, datamodule, module)
-    _refuse_large_table(cfg, module)
     trainer = _trainer(cfg)
+    _refuse_large_table(cfg, trainer.strategy.root_device, module)
     exit_code = 1
     try:
         config = _loggable(cfg, counts, corpus) if trainer.is_global_zero else {}
@@ -233,17 +232,18 @@ def _refuse_large_batches(cfg: DictConfig, datamodule: BagDataModule, module: Re
         )
 
 
-def _refuse_large_table(cfg: DictConfig, module: RetrievalModule) -> None:
-    """Raises InputError where the weights, and what their optimizer keeps of each, would not fit into a GPU."""
-    if device_type(cfg) != "cuda":
+def _refuse_large_table(cfg: DictConfig, device: torch.device, module: RetrievalModule) -> None:
+    """Raises InputError where the weights, and a dense gradient of them, would not fit into a GPU."""
+    if device.type != "cuda":
         return
-    free, _ = torch.cuda.mem_get_info()
-    copies = 1 if module.sparse else DENSE_COPIES
-    needed = copies * sum(weights.nbytes for weights in module.parameters())
+    free, _ = torch.cuda.mem_get_info(device)
+    needed = (1 if module.sparse else 2) * sum(weights.nbytes for weights in module.parameters())
     if needed > free:
+        dim = OmegaConf.select(cfg, "model.dim")
+        setting, remedy = ("model", "") if dim is None else (f"model.dim={dim}", "lower model.dim, or ")
         raise InputError(
-            f"model.dim={cfg.model.dim}: weights and what their optimizer keeps take {needed / 2**30:,.1f} GiB, and "
-            f"the GPU has {free / 2**30:,.1f} GiB free; lower model.dim, or type trainer.accelerator=cpu"
+            f"{setting}: the weights and their gradient take {needed / 2**30:,.1f} GiB, and the GPU has "
+            f"{free / 2**30:,.1f} GiB free; {remedy}type trainer.accelerator=cpu"
         )
 
 

@@ -17,7 +17,7 @@ import torch
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
-from askagain.machine import fastest_precision
+from askagain.machine import fastest_precision, has_gpu
 from askagain.models.bag_encoder import BagEncoder
 from askagain.ranking.metrics import Metrics
 from askagain.text.features import FeatureSettings
@@ -121,7 +121,7 @@ def floor(corpus: Corpus, dim: int, batch: int) -> Metrics:
     gradient of every token and the table rows of the distinct tokens, and writes those rows, the bags and their
     gradients. A row that is read twice counts twice, cached or not.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if has_gpu() else "cpu"
     features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
     texts = np.random.default_rng(0).integers(0, len(corpus.groups.texts), 2 * batch)
     ids = corpus.groups.features(corpus.preprocessor, features).take(texts).ids
@@ -194,7 +194,7 @@ def _products(rows: int, pairs: int, dim: int, device: str = "cpu") -> Callable[
 def _seconds(action: Callable[[], object], times: int = 15) -> list[float]:
     def done() -> None:
         action()
-        if torch.cuda.is_available():
+        if has_gpu():
             torch.cuda.synchronize()  # kernels run asynchronously
 
     return timeit.repeat(done, number=1, repeat=times)

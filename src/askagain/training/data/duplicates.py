@@ -23,7 +23,7 @@ from askagain.training.data.datamodule import BagDataModule
 from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags
 from askagain.training.starts import Initializer
 
-ROOM = 4  # times the memory of resident features has to be free on a GPU, beside the table
+ROOM = 4  # times the memory that resident features take has to be free on a GPU when training begins
 
 
 class DuplicatesDataModule(BagDataModule):
@@ -190,9 +190,13 @@ class DuplicatesDataModule(BagDataModule):
         batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         if not isinstance(batch, PairNumbers):
             return batch
-        if self._on_device is None:
-            self._on_device = ResidentBags(self._feature_ids(self.corpus.groups), device)
+        if self._on_device is None or self._on_device.ids.device != batch.texts.device:
+            self._on_device = ResidentBags(self._feature_ids(self.corpus.groups), batch.texts.device)
         return self._on_device.batch(batch)
+
+    def teardown(self, stage: str) -> None:
+        """Frees the memory of the device."""
+        self._on_device = None
 
     def _feature_ids(self, store: TokenStore) -> Bags:
         return store.features(self.corpus.preprocessor, self.features)

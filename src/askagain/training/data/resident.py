@@ -60,19 +60,19 @@ class ResidentBags:
     def take(self, texts: torch.Tensor, tokens: int) -> TensorBags:
         """The bags of `texts`, [n] int64, which have so many `tokens` in all, and their inverse.
 
-        `rows` and `user_offsets` are as long as `tokens` allow: after the distinct rows the last of them is repeated,
-        and no bag uses it again.
+        How many rows are distinct is not known here: each is repeated as often as a token has it, and the bags are
+        those of the first time.
         """
         starts = self.offsets[texts]
         lengths = self.offsets[texts + 1] - starts
         offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
-        every = torch.arange(tokens + 1, device=texts.device)
+        positions = torch.arange(tokens, device=texts.device)
         shifts = torch.repeat_interleave(starts - offsets[:-1], lengths, output_size=tokens)
-        ids = self.ids[every[:-1] + shifts]
+        ids = self.ids[positions + shifts]
         bags = torch.arange(len(texts), dtype=torch.int32, device=texts.device)
         users = torch.repeat_interleave(bags, lengths, output_size=tokens)
         ordered, places = torch.sort(ids, stable=True)  # equal rows keep their order, which is that of the bags
-        begins = torch.nn.functional.pad(ordered[1:] != ordered[:-1], (1, 0), value=False)
-        user_offsets = torch.searchsorted(begins.cumsum(0), every)  # the first token of each distinct row
-        rows = ordered[user_offsets[:-1].clamp(max=max(tokens - 1, 0))] if tokens else ordered
-        return TensorBags(ids, offsets.int(), rows.long(), users[places], user_offsets.int())
+        ends = torch.searchsorted(ordered, ordered, right=True)  # of the tokens with the same row
+        is_first = torch.searchsorted(ordered, ordered) == positions
+        user_offsets = torch.nn.functional.pad(torch.where(is_first, positions, ends), (0, 1), value=tokens)
+        return TensorBags(ids, offsets.int(), ordered.long(), users[places], user_offsets.int())

@@ -63,7 +63,7 @@ class RetrievalModule(LeanModule, ABC):
         self._optimizer = optimizer
         self._scheduler = scheduler
         self.world = World()
-        self._distinct_rows = 0  # that the last batch used
+        self._gradient_rows = 0  # of the last batch
         self._epoch_loss = torch.zeros((), dtype=torch.float64)  # summed over the epoch's examples so far
         self._epoch_examples = 0
         self._logged_loss: torch.Tensor | None = None  # the last train/loss
@@ -109,9 +109,9 @@ class RetrievalModule(LeanModule, ABC):
         return getattr(self._optimizer_class, "takes_sparse_gradients", False)
 
     def note_rows(self, bags: TensorBags) -> None:
-        """Notes how many distinct rows the gradient of a training step will have."""
+        """Notes how many rows the gradient of a training step will have."""
         if self.training:
-            self._distinct_rows = len(bags.rows)
+            self._gradient_rows = len(bags.rows)
 
     @property
     def _optimizer_class(self) -> object:
@@ -215,7 +215,7 @@ class RetrievalModule(LeanModule, ABC):
                 log.warning("%s=%s instead of %s changes the learning rates that follow", key, now, before)
 
     def on_after_backward(self) -> None:
-        mark_coalesced(self.parameters(), self._distinct_rows)
+        mark_coalesced(self.parameters(), self._gradient_rows)
 
     def configure_gradient_clipping(
         self,

@@ -13,8 +13,8 @@ class TensorBags(NamedTuple):
 
     `ids`: [tokens] int32, rows of a table; `offsets`: [bags + 1] int32. `rows`: [distinct] int64, the rows that are
     used, rising; `users`: [tokens] int32, the bags that use the first of these rows, then those that use the second,
-    and so on, a bag as often as it has the row; `user_offsets`: [distinct + 1] int32. Where `rows` are more than the
-    distinct ones, the last is repeated, without users.
+    and so on, a bag as often as it has the row; `user_offsets`: [distinct + 1] int32. A row may be repeated,
+    without users after the first time.
     """
 
     ids: torch.Tensor
