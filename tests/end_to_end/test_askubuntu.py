@@ -13,6 +13,7 @@ from tests.end_to_end.conftest import column, metrics_of, succeeded
 pytestmark = pytest.mark.slow
 
 ONE_ROW = 1 / 480 + 1e-9
+NO_EXTRAS = ("report=false", "baselines=null", "baseline_preprocessors=[]")  # most of the time of a short run
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def test_raw_glove_means_reach_the_reference_figures(command, data, glove):
 
 
 def test_trigrams_rank_better_than_word_vectors_alone_and_their_loss_falls(command, data, glove):
-    rung_1 = metrics_of(succeeded(command("train.py", "experiment=word_vectors", *data)))
+    rung_1 = metrics_of(succeeded(command("train.py", "experiment=word_vectors", *NO_EXTRAS, *data)))
     assert rung_1["val/hits@500"] >= 0.85 > rung_1["raw/val/hits@500"]
-    run = succeeded(command("train.py", "experiment=trigram", *data))
+    run = succeeded(command("train.py", "experiment=trigram", *NO_EXTRAS, *data))
     rung_2 = metrics_of(run)
     for k in (10, 100, 500):
         assert rung_2[f"val/hits@{k}"] > rung_1[f"val/hits@{k}"]
@@ -50,7 +51,7 @@ def test_trigrams_rank_better_than_word_vectors_alone_and_their_loss_falls(comma
 def test_the_dssm_ranks_better_than_tf_idf_and_as_well_as_with_dense_adam_in_float32(command, data, tmp_path):
     def mean_of_seeds(metric, *words):
         folder = tmp_path / "sweep"
-        sweep = ("-m", "experiment=dssm", "seed=0,1,2", "logger=none", f"hydra.sweep.dir={folder}", *words)
+        sweep = ("-m", "experiment=dssm", "seed=0,1,2", "logger=none", f"hydra.sweep.dir={folder}", *NO_EXTRAS, *words)
         succeeded(command("train.py", *sweep, *data))
         return fmean(metrics_of(folder / number)[metric] for number in "012")
 

@@ -45,8 +45,8 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
         words += ["vectors=file", f"vectors.path={vectors_file}"]
     if experiment != "word_vectors":
         words += ["trainer.max_epochs=1", "trainer.accelerator=cpu"]
-    if experiment == "base":
-        words += ["data.teacher_words=false", "data.made_texts=0"]  # a minute of a teacher's work otherwise
+    if experiment in ("base", "distill"):
+        words += ["data.teacher_words=false", "data.made_texts=0"]  # minutes of a teacher's work otherwise
     run = succeeded(command("train.py", *words, ASKAGAIN_HOME=str(tmp_path / "home")))
     metrics = metrics_of(run)
     assert (tmp_path / "home" / "encoders" / "base").is_dir() == (experiment == "base")

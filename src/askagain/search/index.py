@@ -25,7 +25,7 @@ from askagain.search.tail import Tail
 
 __all__ = ["Hit", "Index"]
 
-ATTEMPTS = 5  # to open an index that is being changed
+ATTEMPTS = 100  # to open an index that is being changed; each follows a writer's progress
 
 
 class Index:
