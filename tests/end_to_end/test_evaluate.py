@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import askagain
-from tests.end_to_end.conftest import QUICK, metrics_of, succeeded
+from tests.end_to_end.conftest import QUICK, metrics_of, refused, succeeded
 
 
 @pytest.fixture
@@ -72,6 +72,11 @@ def test_rankers_that_count_terms_are_far_better_than_chance(command, small, tmp
 
 
 @pytest.mark.slow
+def test_texts_of_other_sites_are_refused(command, small):
+    words = ("ranker=bm25", "data=tsv", f"data.dir={small}", f"data.further_texts=[{small / 'corpus.txt'}]")
+    assert "data.further_texts: only distillation learns" in refused(command("evaluate.py", *words))
+
+
 def test_random_vectors_are_as_good_as_chance(command, small):
     found = metrics_of(succeeded(command("evaluate.py", "encoder=random", "data=tsv", f"data.dir={small}")))
     assert found["val/mean_rank_low"] < 31 < found["val/mean_rank_high"]  # of 61 candidates

@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from askagain.apps.build import build, build_corpus, build_own_metrics, build_ranker, data_name, import_modules
+from askagain.apps.choices_by_data import check_further_texts
 from askagain.apps.preprocessors import text_seen_by
 from askagain.apps.report import PREFIXES, prefixed, print_metrics, write_metrics
 from askagain.apps.verdict import published_lines
@@ -50,6 +51,7 @@ def evaluate(cfg: DictConfig) -> float:
     Raises InputError for a mistake in the config, in the data or in the ranker.
     """
     import_modules(cfg)
+    check_further_texts(cfg)
     corpus = build_corpus(cfg)
     ranker = chosen_ranker(cfg, corpus)
     result = evaluation(cfg, ranker, corpus)
