@@ -38,7 +38,7 @@ def fastest_precision(accelerator: str, batch_size: int) -> str:
     """
     if batch_size < LARGE_BATCH:
         return "32-true"
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+    if accelerator in ("auto", "gpu", "cuda") and has_gpu():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = _multiplies_bfloat16_faster()

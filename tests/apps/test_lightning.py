@@ -33,6 +33,17 @@ assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(2)).sum() == 
 
 
 @pytest.mark.slow
+def test_a_lightning_that_asks_more_of_the_compiler_gets_it():
+    script = (
+        "import sys\nfrom askagain.apps import lightning\ndel lightning.OF_COMPILER['disable']\n"
+        "lightning.import_lightning()\nimport pytorch_lightning as pl\n"
+        "assert 'torch._dynamo.eval_frame' in sys.modules and pl.Trainer(accelerator='cpu', logger=False)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "use",
     [

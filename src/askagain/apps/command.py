@@ -45,17 +45,18 @@ def heavy_imports(for_training: bool = False) -> Iterator[None]:
 
     The garbage collector is off meanwhile and ignores the imported objects later, which saves a sixth of the time.
     """
-    if gc.get_freeze_count() or not gc.isenabled():  # a later run of a sweep, whose garbage must not stay
-        yield
-        return
-    gc.disable()
+    is_first = gc.isenabled() and not gc.get_freeze_count()  # the garbage of a later run of a sweep must not stay
+    if is_first:
+        gc.disable()
     try:
         if for_training:
             import_lightning()
         yield
-        gc.freeze()
+        if is_first:
+            gc.freeze()
     finally:
-        gc.enable()
+        if is_first:
+            gc.enable()
 
 
 class CheckSettings(Callback):

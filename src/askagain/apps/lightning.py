@@ -8,6 +8,7 @@ methods that are not to be compiled. Both together took 2 of the 4.7 seconds to 
 import importlib.util
 import logging
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any
 
 TORCHMETRICS = "torchmetrics"
 COMPILER = "torch._dynamo"
+LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 
 
 def import_lightning() -> None:
@@ -29,13 +31,15 @@ def import_lightning() -> None:
         sys.modules[TORCHMETRICS] = LazyMetrics(spec)
     importlib.import_module("torch")  # with its compiler, as far as torch itself wants it
     compiler = ModuleType(COMPILER)
-    compiler.__dict__.update(OptimizedModule=Compiled, disable=lambda function, *args, **kwargs: function)
+    compiler.__dict__.update(OF_COMPILER)
     stands_in = sys.modules.setdefault(COMPILER, compiler) is compiler
     try:
         importlib.import_module("pytorch_lightning")
     except (AttributeError, ImportError):
         if not stands_in:
             raise
+        for name in [name for name in sys.modules if name.partition(".")[0] in LIGHTNING]:
+            del sys.modules[name]  # half of it may be there
     finally:
         if stands_in:
             del sys.modules[COMPILER]
@@ -71,3 +75,10 @@ class _LikeCompiled(type):
 
 class Compiled(metaclass=_LikeCompiled):
     """What Lightning compares with in place of `torch._dynamo.OptimizedModule`: its instances are those of that."""
+
+
+def _as_it_is(function: Callable, *args: Any, **settings: Any) -> Callable:
+    return function
+
+
+OF_COMPILER = {"OptimizedModule": Compiled, "disable": _as_it_is}  # what is asked of it while Lightning is imported
