@@ -1,6 +1,8 @@
 """Training on a GPU beside training on the processor; skipped where there is none."""
 
+import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,16 +11,19 @@ import torch
 from torch import distributed
 
 from askagain.distributed.collectives import World
+from askagain.distributed.launch import run_ranks
 from askagain.distributed.strategy import backend
 from askagain.training.callbacks.hits_at_k import HitsAtK
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.modules.trigram_regressor import TrigramRegressor
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+from tests.training import ranks_on_one_gpu
 from tests.training.conftest import SCHEDULE, dssm_module, duplicates, known_words, trainer
 
-pytestmark = [pytest.mark.cuda, pytest.mark.slow]
+pytestmark = [pytest.mark.cuda, pytest.mark.slow, pytest.mark.new_process]
 ADAGRAD = partial(RowwiseAdagrad, lr=0.1, eps=1e-10, second_moment="row")
 GIB = 2**30
+SEEDS = 3
 
 
 def trained(corpus, device, **settings):
@@ -124,6 +129,31 @@ def test_one_rank_reduces_over_nccl():
         assert world.agrees_on(tensor.double())
     finally:
         distributed.destroy_process_group()
+
+
+def test_two_ranks_on_one_gpu_share_a_loss_over_gloo():
+    loss, gradient = run_ranks(2, ranks_on_one_gpu.work)
+    alone, gradient_alone = ranks_on_one_gpu.loss_and_gradient("cpu", World())
+    assert loss == pytest.approx(alone, abs=1e-5)
+    np.testing.assert_allclose(gradient, gradient_alone, rtol=0, atol=1e-6)
+
+
+def test_real_titles_are_ranked_as_well_as_on_the_processor(command, askubuntu, tmp_path):
+    def mean_mrr(*device):
+        sweep = tmp_path / "-".join(device)
+        seeds = ",".join(map(str, range(SEEDS)))
+        words = ("-m", "experiment=dssm", f"seed={seeds}", f"hydra.sweep.dir={sweep}", *device)
+        quiet = ("report=false", "logger=none", "baselines=null", "baseline_preprocessors=[]")
+        finished = command("train.py", *words, "data=tsv", f"data.dir={askubuntu}", *quiet)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        runs = [Path(sweep, str(seed), "metrics.json") for seed in range(SEEDS)]
+        return np.mean([json.loads(run.read_text())["val/mrr"] for run in runs])
+
+    on_cpu = mean_mrr("trainer.accelerator=cpu", "trainer.precision=32-true")
+    for precision in ("32-true", "bf16-mixed"):
+        on_gpu = mean_mrr("trainer.accelerator=gpu", f"trainer.precision={precision}")
+        print(f"mean MRR of {SEEDS} seeds: {on_cpu:.4f} on the processor, {on_gpu:.4f} on the GPU in {precision}")
+        assert abs(on_gpu - on_cpu) <= 0.005
 
 
 def test_auto_takes_the_gpu():
