@@ -28,6 +28,7 @@ ROOMS = (
     "export",
     "reporting",
     "serving",
+    "training.kernels",
     "training.losses",
     "training.optim",
     "training.lightning_overhead",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from askagain.distributed.collectives import World
+from askagain.training.kernels.choice import Kernels, fused
 
 LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside float32
 LN_2 = math.log(2)  # exponentials are powers of 2, which PyTorch computes three times as fast on some processors
@@ -22,7 +23,7 @@ class Blocking:
     Attributes:
         block_logits: Logits computed at a time; 2^22 are 16 MiB in float32.
         cached_logits: Logits worked on at a time on a processor; 4 MiB stay in its cache between operations.
-        kept_logits: Up to so many exponentials are kept for the gradient, 256 MiB; more are computed twice.
+        kept_logits: Up to so many logits or exponentials are kept for the gradient, 256 MiB; more are computed twice.
         mask_by_rows: Mask only the rows whose group has another pair in the batch. None: wherever finding them does not
             have to wait for a GPU.
     """
@@ -33,9 +34,15 @@ class Blocking:
     mask_by_rows: bool | None = None
 
     @classmethod
-    def on(cls, device: torch.device) -> "Blocking":
-        """What suits a device: a GPU, whose kernels take time to start, gets 256 MiB at a time and keeps 2 GiB."""
-        return cls(block_logits=2**26, kept_logits=2**29) if device.type == "cuda" else cls()
+    def on(cls, device: torch.device, has_kernels: bool) -> "Blocking":
+        """What suits a device, with fused kernels or without.
+
+        A GPU, whose kernels take time to start, gets 256 MiB at a time and keeps 2 GiB. Fused kernels need no memory
+        beside the logits, which are in the type of the products: 1 GiB at a time in bfloat16, and 2 GiB are kept.
+        """
+        if device.type != "cuda":
+            return cls()
+        return cls(block_logits=2**29, kept_logits=2**30) if has_kernels else cls(block_logits=2**26, kept_logits=2**29)
 
 
 def fused_nt_xent(
@@ -75,7 +82,11 @@ def fused_nt_xent(
         negatives = queries[:0]
     inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
     gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking or Blocking.on(queries.device))
+    kernels = fused(queries.device)
+    if label_smoothing or not _fits_float32(temperature) or queries.dtype != torch.float32:
+        kernels = None  # what they do not do
+    blocking = blocking or Blocking.on(queries.device, kernels is not None)
+    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, kernels)
     return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
 
 
@@ -105,6 +116,7 @@ class _FusedNTXent(torch.autograd.Function):
         label_smoothing: float,
         world: World,
         blocking: Blocking,
+        kernels: Kernels | None,
         gradient_wanted: bool,
     ) -> torch.Tensor:
         device = queries.device.type
@@ -114,7 +126,7 @@ class _FusedNTXent(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             units, lengths = _unit_rows([queries.detach(), positives.detach(), negatives.detach()], eps)
             logits = _Logits(units, groups, temperature, product_type, pairs, blocking)
-            shard = _Shard(logits, world, label_smoothing, blocking, gradient_wanted)
+            shard = _Shard(logits, world, label_smoothing, blocking, kernels, gradient_wanted)
             shard.sum_exponentials()
             if gradient_wanted:
                 gradient = shard.unit_gradient(units)
@@ -139,7 +151,7 @@ class _FusedNTXent(torch.autograd.Function):
         row_grads.mul_((grad_output / divisors).unsqueeze(1))
         if temperature_grad is not None:
             temperature_grad = temperature_grad * grad_output
-        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 5
+        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 6
 
 
 class _Shard:
@@ -150,8 +162,15 @@ class _Shard:
     """
 
     def __init__(
-        self, logits: "_Logits", world: World, label_smoothing: float, blocking: Blocking, gradient_wanted: bool
+        self,
+        logits: "_Logits",
+        world: World,
+        label_smoothing: float,
+        blocking: Blocking,
+        kernels: Kernels | None,
+        gradient_wanted: bool,
     ) -> None:
+        self._kernels = kernels
         self._logits = logits
         self._world = world
         self._smoothing = label_smoothing
@@ -161,7 +180,7 @@ class _Shard:
         self._blocks = [slice(start, min(start + length, rows.stop)) for start in starts]
         self._blocks_with_negatives = list(product(range(2), self._blocks)) if logits.has_negatives else []
         self._keeps = gradient_wanted and (rows.stop - rows.start) * logits.logits_per_row <= blocking.kept_logits
-        # Exponentials by the start of their block; those of negatives by side and start.
+        # Exponentials, or with fused kernels logits, by the start of their block; of negatives by side and start.
         self._kept: dict[int | tuple[int, int], torch.Tensor] = {}
         self._statistics = logits.diagonal.new_zeros(3, 2, logits.pairs)
         self.sums, self.logit_sums, self.logit_counts = self._statistics
@@ -169,11 +188,17 @@ class _Shard:
     def sum_exponentials(self) -> None:
         """Computes `sums` and the statistics of smoothing, and reduces them over all ranks."""
         for block in self._blocks:
-            exponentials = self._logits.empty(block)
-            for rows, logits in self._logits.fill(block, exponentials):
-                self._add_up(logits, 0, rows, with_columns=True)
+            if self._kernels is not None:
+                kept = self._logits.products(block)
+                of_rows, of_columns = self._kernels.sum_exponentials(kept, *self._logits.changed, block.start)
+                self.sums[0, block] += of_rows
+                self.sums[1] += of_columns
+            else:
+                kept = self._logits.empty(block)
+                for rows, logits in self._logits.fill(block, kept):
+                    self._add_up(logits, 0, rows, with_columns=True)
             if self._keeps:
-                self._kept[block.start] = exponentials
+                self._kept[block.start] = kept
         for side, block in self._blocks_with_negatives:
             logits = self._logits.with_negatives(side, block)
             self._add_up(logits, side, block, with_columns=False)
@@ -182,7 +207,8 @@ class _Shard:
         self._world.all_reduce(self._statistics if self._smoothing else self.sums)
         # What exponentials are multiplied by, and the smoothed part of their target, by row and by column, [2, b].
         self._softmax_factors = (2 * self._logits.pairs * self.sums).reciprocal()
-        self._smoothed_targets = self._smoothing / (2 * self._logits.pairs * self.logit_counts)
+        if self._smoothing:
+            self._smoothed_targets = self._smoothing / (2 * self._logits.pairs * self.logit_counts)
 
     def _add_up(self, logits: torch.Tensor, side: int, rows: slice, with_columns: bool) -> None:
         """Adds the logits of some rows to the statistics of smoothing and their exponentials, in place, to the sums."""
@@ -216,16 +242,16 @@ class _Shard:
         if in_parts or logits.has_negatives:
             gradient.zero_()
         query_grads, positive_grads, negative_grads = gradient.tensor_split([logits.pairs, 2 * logits.pairs])
-        part_type = units.dtype if in_parts or logits.has_negatives else logits.product_type
+        whole = not (in_parts or logits.has_negatives)
         for block in self._blocks:
             weights = self._weights(block)
             _put_product(query_grads[block], weights, logits.positives, add=False)
-            _put_product(positive_grads, weights.T.to(part_type), logits.queries[block].to(part_type), add=in_parts)
+            _put_product(positive_grads, weights.T, logits.queries[block], add=in_parts, rounded=whole)
         for side, block in self._blocks_with_negatives:
             weights = self._weights_of_negatives(side, block)
             side_grads = (query_grads, positive_grads)[side]
             _put_product(side_grads[block], weights, logits.negatives[side], add=True)
-            _put_product(negative_grads, weights.T.to(part_type), logits.sides[side][block].to(part_type), add=True)
+            _put_product(negative_grads, weights.T, logits.sides[side][block], add=True, rounded=False)
         self._world.all_reduce(gradient)
         if in_parts and not logits.has_negatives and logits.product_type != units.dtype:
             positive_grads.copy_(positive_grads.to(logits.product_type))
@@ -234,16 +260,23 @@ class _Shard:
     def _weights(self, block: slice) -> torch.Tensor:
         """W of some rows, [rows, b], in the type of the products."""
         logits = self._logits
-        exponentials = self._kept.pop(block.start, None)
+        kept = self._kept.pop(block.start, None)
+        if self._kernels is not None:
+            weights = logits.products(block) if kept is None else kept
+            self._kernels.put_weights(weights, *logits.changed, block.start, self._softmax_factors, 1 / logits.pairs)
+            return weights
+        exponentials = kept
         if exponentials is None:
             exponentials = logits.empty(block)
             for _, part in logits.fill(block, exponentials):
                 part.exp2_()
-        factors, targets = self._softmax_factors, self._smoothed_targets
+        factors = self._softmax_factors
         weights = torch.empty_like(exponentials, dtype=logits.product_type) if logits.rounds else exponentials
         for piece, rows in logits.pieces(block):
             part = exponentials[piece]
-            smoothed = (part > 0) * (targets[0, rows, None] + targets[1]) if self._smoothing else None
+            smoothed = None
+            if self._smoothing:
+                smoothed = (part > 0) * (self._smoothed_targets[0, rows, None] + self._smoothed_targets[1])
             part.mul_(factors[0, rows, None] + factors[1])
             if smoothed is not None:
                 part.sub_(smoothed)
@@ -313,6 +346,15 @@ class _Logits:
             stop = min(start + length, block.stop)
             yield slice(start - block.start, stop - block.start), slice(start, stop)
 
+    @property
+    def changed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What fused kernels change in `products`: the diagonal, [b], and the groups to mask, [b]."""
+        return self.diagonal, self._groups
+
+    def products(self, block: slice) -> torch.Tensor:
+        """The logits of some rows, [rows, b], in the type of the products, none of them masked."""
+        return self.queries[block] @ self.positives.T
+
     def empty(self, block: slice) -> torch.Tensor:
         """Memory for the logits of some rows, [rows, b]."""
         return self.diagonal.new_empty(block.stop - block.start, self.pairs)
@@ -353,14 +395,26 @@ def _fits_float32(temperature: float | torch.Tensor) -> bool:
     return isinstance(temperature, torch.Tensor) or 1 / temperature <= LARGEST_FLOAT32_LOGIT
 
 
-def _put_product(target: torch.Tensor, first: torch.Tensor, second: torch.Tensor, add: bool) -> None:
-    """Writes a matrix product into `target`, or adds it; the factors may be of a type with fewer digits."""
+def _put_product(
+    target: torch.Tensor, first: torch.Tensor, second: torch.Tensor, add: bool, rounded: bool = True
+) -> None:
+    """Writes a matrix product into `target`, or adds it; the factors may be of a type with fewer digits.
+
+    `rounded`: the product may be in their type before it is written; else sums have the digits of `target`.
+    """
     if first.dtype == target.dtype:
         target.addmm_(first, second, beta=float(add))
-    elif add:
-        target.add_(first @ second)
+        return
+    if rounded:
+        product = first @ second
+    elif first.is_cuda:
+        product = torch.mm(first, second, out_dtype=target.dtype)
     else:
-        target.copy_(first @ second)
+        product = first.to(target.dtype) @ second.to(target.dtype)
+    if add:
+        target.add_(product)
+    else:
+        target.copy_(product)
 
 
 def _rows_of_shared_groups(groups: torch.Tensor) -> torch.Tensor:
@@ -378,7 +432,7 @@ def _unit_rows(sides: list[torch.Tensor], eps: float) -> tuple[torch.Tensor, tor
     units = sides[0].new_empty(count, -(-dim // WIDTH) * WIDTH)
     units[:, dim:] = 0
     start = 0
-    for side in sides:
+    for side in filter(len, sides):
         rows = slice(start, start + len(side))
         torch.linalg.vector_norm(side, dim=1, out=lengths[rows]).clamp_min_(eps)
         torch.div(side, lengths[rows].unsqueeze(1), out=units[rows, :dim])

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from askagain.text.bags import Bags
+from askagain.training.kernels.choice import fused
 
 
 class TensorBags(NamedTuple):
@@ -90,7 +91,10 @@ class _EmbeddingBagSum(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, users, user_offsets, weights, table = ctx.saved_tensors
-        row_grads = _sums(grad_output.contiguous(), users, user_offsets)  # [distinct, dim]
+        grad_output = grad_output.contiguous()
+        kernels = fused(grad_output.device) if grad_output.dtype == torch.float32 else None
+        sums = _sums if kernels is None else kernels.row_sums
+        row_grads = sums(grad_output, users, user_offsets)  # [distinct, dim]
         weight_grads = None
         if table is not None:
             used_weight_grads = (table.index_select(0, rows) * row_grads).sum(dim=1)  # [distinct]

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from askagain.training.kernels.choice import fused
+
 
 class RowwiseAdagrad(Optimizer):
     """Adagrad with one second moment a row.
@@ -56,6 +58,10 @@ class RowwiseAdagrad(Optimizer):
         if gradient.is_sparse:
             gradient = gradient.coalesce()
             rows, change = gradient.indices()[0], gradient.values()
+            kernels = fused(parameter.device) if by_row and parameter.dtype == torch.float32 else None
+            if kernels is not None and parameter.is_contiguous():
+                kernels.update_rows(parameter, moments, rows, change, float(group["lr"]), group["eps"])
+                return
         else:
             rows, change = None, gradient.clone()
         if by_row:
