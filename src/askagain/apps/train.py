@@ -62,6 +62,7 @@ from askagain.training.callbacks.best_checkpoint import START
 from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
+from askagain.training.kernels.choice import use as use_kernels
 from askagain.training.lightning_overhead import NoProfiler
 from askagain.training.modules.base import RetrievalModule
 from askagain.training.modules.finetune import FineTuning
@@ -95,6 +96,7 @@ def train(cfg: DictConfig) -> float:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
+        _choose_kernels(cfg)
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
         if is_fine_tuning(cfg):
@@ -136,9 +138,14 @@ def _check_metric_names(cfg: DictConfig, corpus: Corpus) -> None:
 def train_rank(cfg: DictConfig) -> Metrics:
     """Trains as one of several ranks of a run that rank 0 has checked; rank 0 returns all metrics."""
     set_up_process()
+    _choose_kernels(cfg)
     import_modules(cfg)
     with process_group(device_type(cfg)):
         return _train(cfg, build_corpus(cfg))
+
+
+def _choose_kernels(cfg: DictConfig) -> None:
+    use_kernels(cfg.kernels, Path(cfg.paths.cache_dir).resolve() / "kernels")
 
 
 def _chosen(cfg: DictConfig, metrics: Metrics) -> float:

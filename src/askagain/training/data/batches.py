@@ -101,12 +101,12 @@ class DuplicateCollator:
         pairs, groups = examples
         hard = self.hard_negatives()
         if hard is None:
-            return DuplicateBatch(TensorBags.of(self.bags.take(pairs.T.ravel())), torch.from_numpy(groups), len(pairs))
+            return DuplicateBatch(TensorBags.taken(self.bags, pairs.T.ravel()), torch.from_numpy(groups), len(pairs))
         negatives = np.unique(hard.by_text[pairs[:, 0]])
         negatives = negatives[negatives >= 0]
-        bags = hard.bags.take(np.concatenate([pairs.T.ravel(), negatives]))
+        bags = TensorBags.taken(hard.bags, np.concatenate([pairs.T.ravel(), negatives]))
         groups = hard.groups[np.concatenate([pairs[:, 0], negatives])]
-        return DuplicateBatch(TensorBags.of(bags), torch.from_numpy(groups), len(pairs))
+        return DuplicateBatch(bags, torch.from_numpy(groups), len(pairs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class WordVectorCollator:
         """`words`: [b] indices into both arrays."""
         # PyTorch gathers rows with all threads, numpy with one.
         vectors = self.vectors.index_select(0, torch.from_numpy(words))
-        return WordVectorBatch(TensorBags.of(self.ngrams.take(words)), vectors)
+        return WordVectorBatch(TensorBags.taken(self.ngrams, words), vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +134,6 @@ class DistillationCollator:
         """`examples`: [b] text indices, [b] a duplicate of each (-1: none), and [b] the group of both."""
         texts, duplicates, groups = examples
         paired = np.flatnonzero(duplicates >= 0)
-        bags = TensorBags.of(self.bags.take(np.concatenate([texts, duplicates[paired]])))
+        bags = TensorBags.taken(self.bags, np.concatenate([texts, duplicates[paired]]))
         teacher = torch.from_numpy(self.vectors[texts].astype(np.float32))
         return DistillationBatch(bags, teacher, torch.from_numpy(paired), torch.from_numpy(groups[paired]))

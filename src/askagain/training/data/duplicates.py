@@ -187,9 +187,10 @@ class DuplicatesDataModule(BagDataModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Cuts there what was not cut here."""
-        batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
         if not isinstance(batch, PairNumbers):
-            return batch
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        texts, groups = (numbers.to(device, non_blocking=True) for numbers in (batch.texts, batch.groups))
+        batch = batch._replace(texts=texts, groups=groups)
         if self._on_device is None or self._on_device.ids.device != batch.texts.device:
             self._on_device = ResidentBags(self._feature_ids(self.corpus.groups), batch.texts.device)
         return self._on_device.batch(batch)

@@ -11,6 +11,7 @@ import torch
 
 from askagain.text.bags import Bags
 from askagain.training.data.batches import DuplicateBatch
+from askagain.training.kernels.choice import gpu_kernels
 from askagain.training.optim.embedding_bag import TensorBags
 
 
@@ -67,10 +68,14 @@ class ResidentBags:
         lengths = self.offsets[texts + 1] - starts
         offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
         positions = torch.arange(tokens, device=texts.device)
-        shifts = torch.repeat_interleave(starts - offsets[:-1], lengths, output_size=tokens)
-        ids = self.ids[positions + shifts]
-        bags = torch.arange(len(texts), dtype=torch.int32, device=texts.device)
-        users = torch.repeat_interleave(bags, lengths, output_size=tokens)
+        kernels = gpu_kernels() if texts.is_cuda else None
+        if kernels is not None:
+            ids, users = kernels.take_tokens(self.ids, starts, offsets, tokens)
+        else:
+            shifts = torch.repeat_interleave(starts - offsets[:-1], lengths, output_size=tokens)
+            ids = self.ids[positions + shifts]
+            bags = torch.arange(len(texts), dtype=torch.int32, device=texts.device)
+            users = torch.repeat_interleave(bags, lengths, output_size=tokens)
         ordered, places = torch.sort(ids, stable=True)  # equal rows keep their order, which is that of the bags
         ends = torch.searchsorted(ordered, ordered, right=True)  # of the tokens with the same row
         is_first = torch.searchsorted(ordered, ordered) == positions

@@ -1,5 +1,6 @@
 """Fused kernels: what a step of training does in several passes over memory, in one.
 
 Each does what some readable lines of PyTorch do, which stand beside its call and take over where it cannot be had.
-`choice.py` says which are in use; `gpu.py` has those for CUDA, in Triton, which comes with PyTorch there.
+`choice.py` says which are in use, `native.py` and `native.c` have those for processors, `gpu.py` those for CUDA, in
+Triton, which comes with PyTorch there; `graphs.py` launches many of them at once.
 """

@@ -2,9 +2,14 @@
 
 import importlib.util
 from functools import cache
-from typing import Protocol
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+if TYPE_CHECKING:
+    from askagain.training.kernels.native import NativeKernels
 
 AUTO, PLAIN = "auto", "plain"
 CHOICES = (AUTO, PLAIN)
@@ -12,15 +17,9 @@ _chosen = AUTO
 
 
 class Kernels(Protocol):
-    """Fused kernels of one kind of device; a module is one. All tensors are on it, contiguous, and in float32 unless
-    something else is said.
+    """Fused kernels of one kind of device. All tensors are on it, contiguous, and in float32 unless something else is
+    said.
     """
-
-    def row_sums(self, gradients: torch.Tensor, users: torch.Tensor, user_offsets: torch.Tensor) -> torch.Tensor:
-        """The sum of the gradients of the bags that use each row, [rows, dim]; see `TensorBags`.
-
-        `gradients`: [bags, dim]. Always added up in the same order.
-        """
 
     def update_rows(
         self,
@@ -35,6 +34,38 @@ class Kernels(Protocol):
 
         `table`: [n, dim]. `moments`: [n]. `rows`: [k] int64, rising; `gradients`: [k, dim], of which those of a row's
         second and further times are zero.
+        """
+
+    def unit_pairs(
+        self,
+        queries: torch.Tensor,
+        positives: torch.Tensor,
+        eps: float,
+        divisor: float,
+        product_type: torch.dtype,
+        multiple: int,
+    ) -> tuple[torch.Tensor, ...]:
+        """What NT-Xent makes of the vectors of b pairs, [b, dim] each, before the first product.
+
+        These are the unit rows of queries and positives, [2b, width], with columns of zeros up to a multiple of
+        `multiple`; their lengths, at least `eps`, [2b]; the unit rows of queries over `divisor` and of positives, both
+        [b, width] in `product_type`; and the products of each query's row with its own positive's, [b].
+        """
+
+    def row_gradients(
+        self,
+        gradient: torch.Tensor,
+        units: torch.Tensor,
+        lengths: torch.Tensor,
+        dim: int,
+        eps: float,
+        of_queries: float,
+        of_positives: float,
+    ) -> torch.Tensor:
+        """The gradient of rows, [2b, dim], from the `gradient` of their `units`, both [2b, width].
+
+        It is (g - (g . u) u) over the length and over `of_queries` or `of_positives`. The projection is left out where
+        the length was not above `eps`. The gradient of the units may be in bfloat16.
         """
 
     def sum_exponentials(
@@ -62,23 +93,63 @@ class Kernels(Protocol):
         """
 
 
-def use(choice: str) -> None:
-    """Chooses for this process, until the next call: `auto`, or `plain` for PyTorch's own kernels everywhere."""
-    global _chosen
+def use(choice: str, folder: Path | None = None) -> None:
+    """Chooses for this process, until the next call: `auto`, or `plain` for PyTorch's own kernels everywhere.
+
+    Kernels for the processor are compiled into `folder` and kept there (None: the processor gets none). That begins
+    here, beside other work; the first step of training waits for it.
+    """
+    global _chosen, _native
     _chosen = choice
+    if choice == PLAIN or folder is None:
+        _native = None
+    elif _native is None or _native.folder != folder:
+        _native = _Compilation(folder)
 
 
 def fused(device: torch.device) -> Kernels | None:
     """The fused kernels for a device; None where they cannot be had or are not chosen."""
-    if _chosen == PLAIN:
-        return None
-    return _on_gpu() if device.type == "cuda" else None
+    return gpu_kernels() if device.type == "cuda" else native_kernels() if device.type == "cpu" else None
+
+
+def native_kernels() -> "NativeKernels | None":
+    """The kernels for the processor, and what only these do."""
+    return None if _native is None else _native.kernels()
+
+
+def gpu_kernels() -> Any:
+    """The module of kernels for CUDA, and what only these do; None where they cannot be had or are not chosen."""
+    return None if _chosen == PLAIN else _in_triton()
 
 
 @cache
-def _on_gpu() -> Kernels | None:
+def _in_triton() -> Any:
     if importlib.util.find_spec("triton") is None:  # PyTorch has it on Linux
         return None
     from askagain.training.kernels import gpu
 
     return gpu
+
+
+class _Compilation:
+    """Kernels that another thread compiles, or loads if it finds them in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kernels: NativeKernels | None = None
+        self._thread: Thread | None = Thread(target=self._load, daemon=True)
+        self._thread.start()
+
+    def _load(self) -> None:
+        from askagain.training.kernels.native import load
+
+        self._kernels = load(self.folder)
+
+    def kernels(self) -> "NativeKernels | None":
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        return self._kernels
+
+
+_native: _Compilation | None = None

@@ -5,12 +5,40 @@ import triton
 import triton.language as tl
 
 TOKENS = 32  # that one program adds up
-ROWS, COLUMNS = 64, 128  # of the logits that one program has in its registers
+TILE = {"tile_rows": 64, "tile_columns": 128}  # of the logits that one program has in its registers
+
+
+def take_tokens(
+    ids: torch.Tensor, starts: torch.Tensor, offsets: torch.Tensor, tokens: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ids of some bags, [tokens] int32, and the bag of each, [tokens] int32.
+
+    `ids`: of all bags, int32. `starts`: [n] int64, where each bag begins in them. `offsets`: [n + 1] int64, where it
+    begins and ends in the result.
+    """
+    taken, bags = (torch.empty(tokens, dtype=torch.int32, device=ids.device) for _ in range(2))
+    if tokens:
+        _take_bag[(len(starts),)](ids, starts, offsets, taken, bags, width=TOKENS)
+    return taken, bags
+
+
+@triton.jit
+def _take_bag(ids, starts, offsets, taken, bags, width: tl.constexpr):
+    bag = tl.program_id(0)
+    source = tl.load(starts + bag)
+    begin, end = tl.load(offsets + bag), tl.load(offsets + bag + 1)
+    for first in range(0, (end - begin).to(tl.int32), width):
+        tokens = first + tl.arange(0, width)
+        mask = tokens < end - begin
+        tl.store(taken + begin + tokens, tl.load(ids + source + tokens, mask=mask), mask=mask)
+        tl.store(bags + begin + tokens, tl.zeros([width], dtype=tl.int32) + bag, mask=mask)
 
 
 def row_sums(gradients: torch.Tensor, users: torch.Tensor, user_offsets: torch.Tensor) -> torch.Tensor:
-    """See `Kernels.row_sums`. A frequent row is shared by many programs: each adds up some of its tokens, and one of
-    them all that they found.
+    """The sum of the gradients of the bags that use each row, [rows, dim]; see `TensorBags`.
+
+    `gradients`: [bags, dim]. A frequent row is shared by many programs: each adds up some of its tokens, and one of
+    them all that they found. So a sum is always made in the same order.
     """
     tokens, dim = len(users), gradients.shape[1]
     sums = gradients.new_zeros(len(user_offsets) - 1, dim)
@@ -20,7 +48,7 @@ def row_sums(gradients: torch.Tensor, users: torch.Tensor, user_offsets: torch.T
     row_of = torch.searchsorted(user_offsets, positions, right=True, out_int32=True) - 1
     programs = triton.cdiv(tokens, TOKENS)
     heads = gradients.new_empty(programs, dim)
-    sizes = {"dim": dim, "WIDTH": triton.next_power_of_2(dim), "TOKENS": TOKENS}
+    sizes = {"dim": dim, "width": triton.next_power_of_2(dim), "chunk": TOKENS}
     _add_up_tokens[(programs,)](gradients, users, row_of, sums, heads, tokens, **sizes)
     if programs > 1:
         _add_up_heads[(programs - 1,)](user_offsets, row_of, sums, heads, **sizes)
@@ -28,41 +56,41 @@ def row_sums(gradients: torch.Tensor, users: torch.Tensor, user_offsets: torch.T
 
 
 @triton.jit
-def _add_up_tokens(gradients, users, row_of, sums, heads, tokens, dim, WIDTH: tl.constexpr, TOKENS: tl.constexpr):
-    """Adds up `TOKENS` tokens, row by row. What belongs to a row that began in an earlier program becomes a head."""
+def _add_up_tokens(gradients, users, row_of, sums, heads, tokens, dim, width: tl.constexpr, chunk: tl.constexpr):
+    """Adds up `chunk` tokens, row by row. What belongs to a row that began in an earlier program becomes a head."""
     program = tl.program_id(0)
-    columns = tl.arange(0, WIDTH)
+    columns = tl.arange(0, width)
     mask = columns < dim
-    first = program * TOKENS
+    first = program * chunk
     row = tl.load(row_of + first)
     began_before = tl.load(row_of + first - 1, mask=first > 0, other=-1) == row
-    total = tl.zeros([WIDTH], dtype=tl.float32)
-    for position in range(first, tl.minimum(first + TOKENS, tokens)):
+    total = tl.zeros([width], dtype=tl.float32)
+    for position in range(first, tl.minimum(first + chunk, tokens)):
         user = tl.load(users + position).to(tl.int64)
         total += tl.load(gradients + user * dim + columns, mask=mask, other=0.0)
-        following = tl.load(row_of + position + 1, mask=position + 1 < tl.minimum(first + TOKENS, tokens), other=-1)
+        following = tl.load(row_of + position + 1, mask=position + 1 < tl.minimum(first + chunk, tokens), other=-1)
         if following != row:
             if began_before:
                 tl.store(heads + program * dim + columns, total, mask=mask)
             else:
                 tl.store(sums + row.to(tl.int64) * dim + columns, total, mask=mask)
             began_before = False
-            total = tl.zeros([WIDTH], dtype=tl.float32)
+            total = tl.zeros([width], dtype=tl.float32)
             row = following
 
 
 @triton.jit
-def _add_up_heads(user_offsets, row_of, sums, heads, dim, WIDTH: tl.constexpr, TOKENS: tl.constexpr):
+def _add_up_heads(user_offsets, row_of, sums, heads, dim, width: tl.constexpr, chunk: tl.constexpr):
     """Adds all heads of a row to its sum, where its first head is that of this program."""
     program = tl.program_id(0) + 1
-    row = tl.load(row_of + program * TOKENS)
+    row = tl.load(row_of + program * chunk)
     begin = tl.load(user_offsets + row)
-    if (begin < program * TOKENS) & (begin >= (program - 1) * TOKENS):
-        columns = tl.arange(0, WIDTH)
+    if (begin < program * chunk) & (begin >= (program - 1) * chunk):
+        columns = tl.arange(0, width)
         mask = columns < dim
         total = tl.load(sums + row.to(tl.int64) * dim + columns, mask=mask)
         end = tl.load(user_offsets + row + 1)
-        for other in range(program, tl.cdiv(end, TOKENS)):
+        for other in range(program, tl.cdiv(end, chunk)):
             head = tl.load(heads + other * dim + columns, mask=mask)
             total += head
         tl.store(sums + row.to(tl.int64) * dim + columns, total, mask=mask)
@@ -80,15 +108,15 @@ def update_rows(
     dim = table.shape[1]
     if len(rows):
         width = triton.next_power_of_2(dim)
-        _update_row[(len(rows),)](table, moments, rows, gradients, lr, eps, dim, WIDTH=width)
+        _update_row[(len(rows),)](table, moments, rows, gradients, lr, eps, dim, width=width)
 
 
 @triton.jit
-def _update_row(table, moments, rows, gradients, lr, eps, dim, WIDTH: tl.constexpr):
+def _update_row(table, moments, rows, gradients, lr, eps, dim, width: tl.constexpr):
     number = tl.program_id(0).to(tl.int64)
     row = tl.load(rows + number)
     if row != tl.load(rows + number - 1, mask=number > 0, other=-1):
-        columns = tl.arange(0, WIDTH)
+        columns = tl.arange(0, width)
         mask = columns < dim
         gradient = tl.load(gradients + number * dim + columns, mask=mask, other=0.0)
         moment = tl.load(moments + row) + tl.sum(gradient * gradient) / dim
@@ -98,16 +126,93 @@ def _update_row(table, moments, rows, gradients, lr, eps, dim, WIDTH: tl.constex
         tl.store(places, weights - lr / (tl.sqrt_rn(moment) + eps) * gradient, mask=mask)
 
 
+def unit_pairs(
+    queries: torch.Tensor,
+    positives: torch.Tensor,
+    eps: float,
+    divisor: float,
+    product_type: torch.dtype,
+    multiple: int,
+) -> tuple[torch.Tensor, ...]:
+    """See `Kernels.unit_pairs`."""
+    pairs, dim = queries.shape
+    width = triton.cdiv(dim, multiple) * multiple
+    units, lengths = queries.new_empty(2 * pairs, width), queries.new_empty(2 * pairs)
+    scaled, others = (queries.new_empty(pairs, width, dtype=product_type) for _ in range(2))
+    diagonal = queries.new_empty(pairs)
+    outputs = (units, lengths, scaled, others, diagonal)
+    sizes = {"dim": dim, "width": width, "padded": triton.next_power_of_2(width)}
+    _unit_pair[(pairs,)](queries, positives, *outputs, eps, divisor, pairs, **sizes)
+    return outputs
+
+
+@triton.jit
+def _unit_pair(
+    queries, positives, units, lengths, scaled, others, diagonal, eps, divisor, pairs, dim, width,
+    padded: tl.constexpr,
+):  # fmt: skip
+    pair = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, padded)
+    inside, written = columns < dim, columns < width
+    query = tl.load(queries + pair * dim + columns, mask=inside, other=0.0)
+    positive = tl.load(positives + pair * dim + columns, mask=inside, other=0.0)
+    query_length = tl.maximum(tl.sqrt_rn(tl.sum(query * query)), eps)
+    positive_length = tl.maximum(tl.sqrt_rn(tl.sum(positive * positive)), eps)
+    query, positive = query / query_length, positive / positive_length
+    tl.store(lengths + pair, query_length)
+    tl.store(lengths + pairs + pair, positive_length)
+    places = pair * width + columns
+    tl.store(units + places, query, mask=written)
+    tl.store(units + pairs * width + places, positive, mask=written)
+    query = query / divisor
+    tl.store(diagonal + pair, tl.sum(query * positive))
+    tl.store(scaled + places, query.to(scaled.dtype.element_ty), mask=written)
+    tl.store(others + places, positive.to(others.dtype.element_ty), mask=written)
+
+
+def row_gradients(
+    gradient: torch.Tensor,
+    units: torch.Tensor,
+    lengths: torch.Tensor,
+    dim: int,
+    eps: float,
+    of_queries: float,
+    of_positives: float,
+) -> torch.Tensor:
+    """See `Kernels.row_gradients`."""
+    rows, width = units.shape
+    gradients = units.new_empty(rows, dim)
+    inputs = (gradient, units, lengths, gradients)
+    sizes = {"width": width, "dim": dim, "padded": triton.next_power_of_2(width)}
+    _row_gradient[(rows,)](*inputs, eps, of_queries, of_positives, rows // 2, **sizes)
+    return gradients
+
+
+@triton.jit
+def _row_gradient(
+    gradient, units, lengths, gradients, eps, of_queries, of_positives, pairs, width, dim, padded: tl.constexpr
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, padded)
+    mask = columns < width
+    own = tl.load(gradient + row * width + columns, mask=mask, other=0.0).to(tl.float32)
+    unit = tl.load(units + row * width + columns, mask=mask, other=0.0)
+    length = tl.load(lengths + row)
+    projection = tl.where(length > eps, tl.sum(own * unit), 0.0)
+    divisor = length * tl.where(row < pairs, of_queries, of_positives)
+    tl.store(gradients + row * dim + columns, (own - projection * unit) / divisor, mask=columns < dim)
+
+
 def sum_exponentials(
     logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """See `Kernels.sum_exponentials`."""
     rows, pairs = logits.shape
-    grid = (triton.cdiv(rows, ROWS), triton.cdiv(pairs, COLUMNS))
+    grid = (triton.cdiv(rows, TILE["tile_rows"]), triton.cdiv(pairs, TILE["tile_columns"]))
     of_rows, of_columns = diagonal.new_empty(grid[1], rows), diagonal.new_empty(grid[0], pairs)
     _sum_tile[grid](
         logits, diagonal, diagonal if groups is None else groups, of_rows, of_columns, start, rows, pairs,
-        GROUPED=groups is not None, ROWS=ROWS, COLUMNS=COLUMNS,
+        grouped=groups is not None, **TILE,
     )  # fmt: skip
     return of_rows.sum(dim=0), of_columns.sum(dim=0)
 
@@ -122,27 +227,27 @@ def put_weights(
 ) -> None:
     """See `Kernels.put_weights`."""
     rows, pairs = logits.shape
-    grid = (triton.cdiv(rows, ROWS), triton.cdiv(pairs, COLUMNS))
+    grid = (triton.cdiv(rows, TILE["tile_rows"]), triton.cdiv(pairs, TILE["tile_columns"]))
     _weigh_tile[grid](
         logits, diagonal, diagonal if groups is None else groups, factors, own, start, rows, pairs,
-        GROUPED=groups is not None, ROWS=ROWS, COLUMNS=COLUMNS,
+        grouped=groups is not None, **TILE,
     )  # fmt: skip
 
 
 @triton.jit
 def _exponentials(
     logits, diagonal, groups, start, rows, pairs,
-    GROUPED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    grouped: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
     """A tile of exponentials; the places of its logits, which of them exist, and which are on the diagonal."""
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    row = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
+    column = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
     exist = (row < rows)[:, None] & (column < pairs)[None, :]
     places = logits + row.to(tl.int64)[:, None] * pairs + column[None, :]
     values = tl.load(places, mask=exist, other=float("-inf")).to(tl.float32)
     is_own = (row + start)[:, None] == column[None, :]
     own_logits = tl.load(diagonal + start + row, mask=row < rows, other=0.0)
-    if GROUPED:
+    if grouped:
         own_groups = tl.load(groups + start + row, mask=row < rows, other=-1)
         other_groups = tl.load(groups + column, mask=column < pairs, other=-2)
         values = tl.where(own_groups[:, None] == other_groups[None, :], float("-inf"), values)
@@ -153,11 +258,13 @@ def _exponentials(
 @triton.jit
 def _sum_tile(
     logits, diagonal, groups, of_rows, of_columns, start, rows, pairs,
-    GROUPED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    grouped: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
-    exponentials, _, _, _ = _exponentials(logits, diagonal, groups, start, rows, pairs, GROUPED, ROWS, COLUMNS)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    exponentials, _, _, _ = _exponentials(
+        logits, diagonal, groups, start, rows, pairs, grouped, tile_rows, tile_columns
+    )
+    row = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
+    column = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
     row_place = of_rows + tl.program_id(1).to(tl.int64) * rows + row
     tl.store(row_place, tl.sum(exponentials, axis=1), mask=row < rows)
     column_place = of_columns + tl.program_id(0).to(tl.int64) * pairs + column
@@ -167,13 +274,13 @@ def _sum_tile(
 @triton.jit
 def _weigh_tile(
     logits, diagonal, groups, factors, own, start, rows, pairs,
-    GROUPED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    grouped: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
     exponentials, places, exist, is_own = _exponentials(
-        logits, diagonal, groups, start, rows, pairs, GROUPED, ROWS, COLUMNS
+        logits, diagonal, groups, start, rows, pairs, grouped, tile_rows, tile_columns
     )
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    row = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
+    column = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
     row_factors = tl.load(factors + start + row, mask=row < rows, other=0.0)
     column_factors = tl.load(factors + pairs + column, mask=column < pairs, other=0.0)
     weights = exponentials * (row_factors[:, None] + column_factors[None, :]) - tl.where(is_own, own, 0.0)

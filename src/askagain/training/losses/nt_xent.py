@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch.nn.functional import normalize
 
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
+from askagain.training.kernels.graphs import Graphed
 from askagain.training.losses.nt_xent_fused import LARGEST_FLOAT32_LOGIT, fused_nt_xent
 
 SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it still fits into float64
@@ -79,6 +81,7 @@ class NTXentLoss(nn.Module):
         self.mask_same_group = mask_same_group
         self.gather = gather
         self._temperature = temperature
+        self._graphed = Graphed()
         self.batches = 0
         self.without_negatives: int | torch.Tensor = 0
 
@@ -117,7 +120,8 @@ class NTXentLoss(nn.Module):
         temperature = self.temperature
         fused = partial(fused_nt_xent, eps=self.eps, label_smoothing=self.label_smoothing)
         if world.size == 1 or self.gather:
-            loss = fused(queries, positives, temperature, negatives=negatives, groups=groups, world=world)
+            others: Any = {"negatives": negatives, "groups": groups, "world": world, "graphed": self._graphed}
+            loss = fused(queries, positives, temperature, **others)
             return self._zero_without_negatives(loss, len(queries) + len(negatives), groups)
         # The mean over all pairs of the loss that each has among those of its rank's shard, and all hard negatives.
         queries, positives, negatives = map(world.all_reduce_grad, (queries, positives, negatives))
@@ -146,7 +150,10 @@ class NTXentLoss(nn.Module):
             has_negatives = (groups != groups[0]).any()  # stays on its device: a GPU is not waited for
         if torch.is_grad_enabled():
             self.batches += 1
-            self.without_negatives = self.without_negatives + 1 - has_negatives * 1
+            if isinstance(has_negatives, torch.Tensor):
+                self.without_negatives = self.without_negatives + has_negatives.logical_not()
+            else:
+                self.without_negatives += not has_negatives
         return loss * has_negatives + 0.0  # not -0
 
 

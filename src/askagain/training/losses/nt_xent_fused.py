@@ -10,9 +10,11 @@ import torch
 
 from askagain.distributed.collectives import World
 from askagain.training.kernels.choice import Kernels, fused
+from askagain.training.kernels.graphs import Graphed
 
 LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside float32
 LN_2 = math.log(2)  # exponentials are powers of 2, which PyTorch computes three times as fast on some processors
+GRAPHED_LOGITS = 2**28  # a batch with more keeps a GPU busy while its kernels are started one by one
 WIDTH = 16  # float32 numbers in a vector register: matrices of such widths are multiplied faster
 
 
@@ -56,6 +58,7 @@ def fused_nt_xent(
     label_smoothing: float = 0.0,
     world: World | None = None,
     blocking: Blocking | None = None,
+    graphed: Graphed | None = None,
 ) -> torch.Tensor:
     """What `ReferenceNTXentLoss` computes, a scalar, in blocks and with a gradient of its own.
 
@@ -77,6 +80,7 @@ def fused_nt_xent(
         world: The ranks that share the work, all of which give the same arguments and get the same loss and gradient.
             Each computes some rows of the matrix; 2b sums and the gradient are reduced.
         blocking: How the matrix is cut up (None: as suits the device).
+        graphed: Launches the same kernels for each batch of the same size at once, on a GPU (None: one by one).
     """
     if negatives is None:
         negatives = queries[:0]
@@ -86,7 +90,7 @@ def fused_nt_xent(
     if label_smoothing or not _fits_float32(temperature) or queries.dtype != torch.float32:
         kernels = None  # what they do not do
     blocking = blocking or Blocking.on(queries.device, kernels is not None)
-    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, kernels)
+    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, kernels, graphed)
     return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
 
 
@@ -117,41 +121,105 @@ class _FusedNTXent(torch.autograd.Function):
         world: World,
         blocking: Blocking,
         kernels: Kernels | None,
+        graphed: Graphed | None,
         gradient_wanted: bool,
     ) -> torch.Tensor:
         device = queries.device.type
         rounded = torch.is_autocast_enabled(device) and _fits_float32(temperature)
         product_type = torch.get_autocast_dtype(device) if rounded else queries.dtype
-        pairs = len(queries)
+        pairs, hard = len(queries), len(negatives)
+        pair_sides: Any = (queries.detach(), positives.detach(), groups)
+        settings: dict[str, Any] = {
+            "eps": eps,
+            "label_smoothing": label_smoothing,
+            "blocking": blocking,
+            "product_type": product_type,
+            "has_kernels": kernels is not None,
+        }
+        is_like_others = groups is not None and not (isinstance(temperature, torch.Tensor) or hard or world.size > 1)
+        is_small = queries.is_cuda and kernels is not None and pairs**2 <= GRAPHED_LOGITS
         with torch.autocast(device, enabled=False):
-            units, lengths = _unit_rows([queries.detach(), positives.detach(), negatives.detach()], eps)
-            logits = _Logits(units, groups, temperature, product_type, pairs, blocking)
-            shard = _Shard(logits, world, label_smoothing, blocking, kernels, gradient_wanted)
-            shard.sum_exponentials()
-            if gradient_wanted:
-                gradient = shard.unit_gradient(units)
-                projection = (gradient * units).sum(dim=1)  # of the gradient of each row on the row
-                temperature_grad = None
-                if isinstance(temperature, torch.Tensor):
-                    weighted_logits = (projection[:pairs].sum() / temperature + projection[pairs:].sum() * LN_2) / 2
-                    temperature_grad = (-weighted_logits / temperature).to(temperature.dtype).view_as(temperature)
-                projection.masked_fill_(lengths <= eps, 0)  # such a row was divided by a constant
-                lengths[:pairs] *= temperature
-                lengths[pairs:] /= LN_2
-                ctx.save_for_backward(gradient, units, projection, lengths, temperature_grad)
-                ctx.dim, ctx.sizes = queries.shape[1], (pairs, pairs, len(negatives))
-            return shard.pair_losses().mean().to(queries.dtype)
+            if graphed is not None and gradient_wanted and is_like_others and is_small:
+                loss, *kept = graphed(_loss_and_gradients, *pair_sides, temperature=temperature, **settings)
+            else:
+                settings |= {"world": world, "gradient_wanted": gradient_wanted}
+                loss, *kept = _loss_and_gradients(*pair_sides, negatives.detach(), temperature, **settings)
+        if gradient_wanted:
+            ctx.save_for_backward(*kept)
+            ctx.sizes = (pairs, pairs, hard)
+        return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        gradient, units, projection, divisors, temperature_grad = ctx.saved_tensors
-        # A step along a unit row changes nothing, since it is scaled to length 1 again.
-        row_grads = torch.addcmul(gradient[:, : ctx.dim], units[:, : ctx.dim], projection.unsqueeze(1), value=-1)
-        row_grads.mul_((grad_output / divisors).unsqueeze(1))
-        if temperature_grad is not None:
-            temperature_grad = temperature_grad * grad_output
-        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 6
+        row_grads, *learned = ctx.saved_tensors
+        temperature_grad = learned[0] * grad_output if learned else None
+        if grad_output.is_cuda or grad_output != 1:  # a GPU would be waited for
+            row_grads = row_grads * grad_output
+        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 7
+
+
+def _loss_and_gradients(
+    queries: torch.Tensor,
+    positives: torch.Tensor,
+    groups: torch.Tensor | None,
+    negatives: torch.Tensor | None = None,
+    temperature: float | torch.Tensor = 1.0,
+    *,
+    eps: float,
+    label_smoothing: float,
+    blocking: Blocking,
+    product_type: torch.dtype,
+    has_kernels: bool,
+    world: World | None = None,
+    gradient_wanted: bool = True,
+) -> tuple[torch.Tensor, ...]:
+    """The loss; if wanted, its gradient for all rows, [2b + m, dim], and for a temperature that is a tensor."""
+    pairs, dim = queries.shape
+    kernels = fused(queries.device) if has_kernels else None
+    prepared = None
+    if kernels is not None and not isinstance(temperature, torch.Tensor) and (negatives is None or not len(negatives)):
+        sides = (queries.contiguous(), positives.contiguous())
+        units, lengths, *prepared = kernels.unit_pairs(*sides, eps, temperature * LN_2, product_type, WIDTH)
+    else:
+        units, lengths = _unit_rows([queries, positives, queries[:0] if negatives is None else negatives], eps)
+    logits = _Logits(units, groups, temperature, product_type, pairs, blocking, prepared, masks=kernels is None)
+    shard = _Shard(logits, world or World(), label_smoothing, blocking, kernels, gradient_wanted)
+    shard.sum_exponentials()
+    gradients: list[torch.Tensor] = []
+    if gradient_wanted:
+        gradient = shard.unit_gradient(units)
+        if kernels is not None and prepared is not None and not isinstance(temperature, torch.Tensor):
+            gradients = [kernels.row_gradients(gradient, units, lengths, dim, eps, temperature, 1 / LN_2)]
+        else:
+            gradients = _row_gradients(gradient, units, lengths, pairs, dim, eps, temperature)
+    return shard.pair_losses().mean().to(queries.dtype), *gradients
+
+
+def _row_gradients(
+    gradient: torch.Tensor,
+    units: torch.Tensor,
+    lengths: torch.Tensor,
+    pairs: int,
+    dim: int,
+    eps: float,
+    temperature: float | torch.Tensor,
+) -> list[torch.Tensor]:
+    """The gradient of the rows, [rows, dim], from that of the unit rows, see `_Shard.unit_gradient`; and that of a
+    temperature that is a tensor.
+    """
+    gradient = gradient.to(units.dtype)
+    projection = (gradient * units).sum(dim=1)  # of the gradient of each row on the row
+    learned = []
+    if isinstance(temperature, torch.Tensor):
+        weighted_logits = (projection[:pairs].sum() / temperature + projection[pairs:].sum() * LN_2) / 2
+        learned = [(-weighted_logits / temperature).to(temperature.dtype).view_as(temperature)]
+    projection.masked_fill_(lengths <= eps, 0)  # such a row was divided by a constant
+    lengths[:pairs] *= temperature
+    lengths[pairs:] /= LN_2
+    # A step along a unit row changes nothing, since it is scaled to length 1 again.
+    row_grads = torch.addcmul(gradient[:, :dim], units[:, :dim], projection.unsqueeze(1), value=-1)
+    return [row_grads.div_(lengths.unsqueeze(1)), *learned]
 
 
 class _Shard:
@@ -234,19 +302,20 @@ class _Shard:
 
         A positive's gradient is a sum over rows. Where blocks or ranks add up parts of it, the parts are in float32 and
         the sum is rounded as one product over all rows would be, so that the result does not depend on the number of
-        parts. With negatives nothing is rounded, since their own gradients are such sums too.
+        parts. With negatives nothing is rounded, since their own gradients are such sums too. Fused kernels get what is
+        one product in its type.
         """
         logits = self._logits
-        gradient = torch.empty_like(units)
         in_parts = self._world.size > 1 or len(self._blocks) > 1
+        is_whole = not (in_parts or logits.has_negatives)
+        gradient = torch.empty_like(units, dtype=logits.product_type if is_whole and self._kernels else units.dtype)
         if in_parts or logits.has_negatives:
             gradient.zero_()
         query_grads, positive_grads, negative_grads = gradient.tensor_split([logits.pairs, 2 * logits.pairs])
-        whole = not (in_parts or logits.has_negatives)
         for block in self._blocks:
             weights = self._weights(block)
             _put_product(query_grads[block], weights, logits.positives, add=False)
-            _put_product(positive_grads, weights.T, logits.queries[block], add=in_parts, rounded=whole)
+            _put_product(positive_grads, weights.T, logits.queries[block], add=in_parts, rounded=is_whole)
         for side, block in self._blocks_with_negatives:
             weights = self._weights_of_negatives(side, block)
             side_grads = (query_grads, positive_grads)[side]
@@ -298,9 +367,10 @@ class _Shard:
 class _Logits:
     """All logits of a batch of b = `pairs` pairs, over ln 2 and masked ones minus infinity, a block of rows at a time.
 
-    `units`: [2b + m, width], unit rows. `queries`, over t ln 2, and `positives`, both [b, width], are in the type of
-    the products. With negatives, `sides` are queries and positives, both over t ln 2, and `negatives` are these,
-    [m, width], as they are and over t ln 2.
+    `units`: [2b + m, width], unit rows. `prepared`: `queries`, `positives` and `diagonal`, if fused kernels have made
+    them. `masks`: whether masked ones are asked for, which `products` leaves as they are. `queries`, over t ln 2, and
+    `positives`, both [b, width], are in the type of the products. With negatives, `sides` are queries and positives,
+    both over t ln 2, and `negatives` are these, [m, width], as they are and over t ln 2.
     """
 
     def __init__(
@@ -311,20 +381,25 @@ class _Logits:
         product_type: torch.dtype,
         pairs: int,
         blocking: Blocking,
+        prepared: list[torch.Tensor] | None,
+        masks: bool,
     ) -> None:
         self.pairs = pairs
         self.product_type = product_type
         self._blocking = blocking
         queries, positives, negatives = units.tensor_split([pairs, 2 * pairs])
         divisor = temperature * LN_2
-        queries = queries / divisor
         self._sum_type = torch.promote_types(
             units.dtype, torch.float32 if _fits_float32(temperature) else torch.float64
         )
-        # A pair's own logit counts most, so it is not rounded to the type of the products.
-        self.diagonal = (queries * positives).sum(dim=1).to(self._sum_type)
-        self.queries = queries.to(product_type)
-        self.positives = positives.to(product_type)
+        if prepared is not None:
+            self.queries, self.positives, self.diagonal = prepared
+        else:
+            queries = queries / divisor
+            # A pair's own logit counts most, so it is not rounded to the type of the products.
+            self.diagonal = (queries * positives).sum(dim=1).to(self._sum_type)
+            self.queries = queries.to(product_type)
+            self.positives = positives.to(product_type)
         self.rounds = self._sum_type != product_type
         self.logits_per_row = pairs + 2 * len(negatives)
         self.has_negatives = len(negatives) > 0
@@ -334,7 +409,8 @@ class _Logits:
         self._groups = None if groups is None else groups[:pairs]
         self._negative_groups = None if groups is None else groups[pairs:]
         self._rows_to_mask = None
-        if self._groups is not None and (not units.is_cuda if blocking.mask_by_rows is None else blocking.mask_by_rows):
+        by_rows = not units.is_cuda if blocking.mask_by_rows is None else blocking.mask_by_rows
+        if masks and by_rows and self._groups is not None:
             self._rows_to_mask = _rows_of_shared_groups(self._groups)
 
     def pieces(self, block: slice) -> Iterator[tuple[slice, slice]]:

@@ -4,6 +4,7 @@ import torch
 
 from askagain.training.data.batches import DuplicateBatch
 from askagain.training.modules.bag_encoder_module import BagEncoderModule
+from askagain.training.optim.embedding_bag import split_rows
 
 
 class DSSM(BagEncoderModule):
@@ -15,6 +16,6 @@ class DSSM(BagEncoderModule):
     def batch_loss(self, batch: DuplicateBatch) -> torch.Tensor:
         pooled = self.pool(batch.bags)  # [2b + m, dim]
         hard = len(pooled) - 2 * batch.size
-        queries, positives, negatives = pooled.split([batch.size, batch.size, hard])
+        queries, positives, negatives = split_rows(pooled, [batch.size, batch.size, hard])
         others = {"negatives": negatives if hard else None, "groups": batch.groups, "world": self.world}
         return self.loss(queries, positives, **others)

@@ -1,12 +1,13 @@
 """Sums of table rows whose gradient is as small as the batch: one row for each distinct row of the table in it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from askagain.text.bags import Bags
-from askagain.training.kernels.choice import fused
+from askagain.training.kernels.choice import gpu_kernels, native_kernels
 
 
 class TensorBags(NamedTuple):
@@ -23,6 +24,14 @@ class TensorBags(NamedTuple):
     rows: torch.Tensor
     users: torch.Tensor
     user_offsets: torch.Tensor
+
+    @classmethod
+    def taken(cls, bags: Bags, chosen: np.ndarray) -> "TensorBags":
+        """The bags at `chosen`, [n] integers, in that order, as tensors."""
+        kernels = native_kernels() if bags.ids.dtype == np.int32 and bags.offsets.dtype == np.int64 else None
+        if kernels is None or len(bags.ids) >= 2**31:
+            return cls.of(bags.take(chosen))
+        return cls(*kernels.cut_bags(bags.ids, bags.offsets, np.ascontiguousarray(chosen, dtype=np.int64)))
 
     @classmethod
     def of(cls, bags: Bags) -> "TensorBags":
@@ -92,7 +101,7 @@ class _EmbeddingBagSum(torch.autograd.Function):
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, users, user_offsets, weights, table = ctx.saved_tensors
         grad_output = grad_output.contiguous()
-        kernels = fused(grad_output.device) if grad_output.dtype == torch.float32 else None
+        kernels = gpu_kernels() if grad_output.is_cuda and grad_output.dtype == torch.float32 else None
         sums = _sums if kernels is None else kernels.row_sums
         row_grads = sums(grad_output, users, user_offsets)  # [distinct, dim]
         weight_grads = None
@@ -102,6 +111,30 @@ class _EmbeddingBagSum(torch.autograd.Function):
         if weights is not None:
             row_grads = row_grads.mul_(weights.index_select(0, rows).unsqueeze(1))
         return _gradient(rows, row_grads, ctx.shape, ctx.sparse), weight_grads, None, None, None, None, None, None
+
+
+def split_rows(tensor: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    """`tensor.split(sizes)`; a gradient of the parts that lies in memory in one piece is not copied into another."""
+    return _SplitRows.apply(tensor, sizes)
+
+
+class _SplitRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
+        ctx.sizes = sizes
+        return tensor.split(list(sizes))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        first, place = gradients[0], gradients[0].storage_offset()
+        for gradient in gradients:
+            is_next = gradient.storage_offset() == place or not len(gradient)
+            same = gradient.untyped_storage().data_ptr() == first.untyped_storage().data_ptr() or not len(gradient)
+            if not (is_next and same and gradient.is_contiguous()):
+                return torch.cat(gradients), None
+            place += gradient.numel()
+        return first.as_strided((sum(ctx.sizes), *first.shape[1:]), first.stride()), None
 
 
 def _gradient(rows: torch.Tensor, values: torch.Tensor, shape: torch.Size, sparse: bool) -> torch.Tensor:

@@ -1,0 +1,269 @@
+/* The kernels for processors; see Kernels in choice.py for what each does. Sums do not depend on the number of threads:
+   each is made by one thread, or of parts that are cut and added up in a fixed order. */
+
+#include <math.h>
+#include <stdint.h>
+
+#define CHUNK 32 /* rows of logits that one thread takes at a time */
+#define STRIP 256 /* columns likewise */
+
+typedef union {
+    float number;
+    uint32_t bits;
+} Word;
+
+static inline float widened(uint16_t bfloat16) {
+    Word word = {.bits = (uint32_t)bfloat16 << 16};
+    return word.number;
+}
+
+static inline uint16_t rounded(float number) { /* to the nearest bfloat16, ties to even; not for NaN */
+    Word word = {.number = number};
+    return (uint16_t)((word.bits + 0x7fffu + ((word.bits >> 16) & 1u)) >> 16);
+}
+
+/* 2 to the power of x: x = n + f with a whole n and |f| <= 1/2, and the Taylor series of exp(f ln 2), to 1e-7. */
+static inline float power_of_two(float x) {
+    x = x < -126.0f ? -126.0f : x > 126.0f ? 126.0f : x;
+    float shifted = x + 12582912.0f; /* 1.5 * 2^23: the whole number is in the low bits of what this rounds to */
+    Word whole = {.number = shifted};
+    float f = x - (shifted - 12582912.0f);
+    float series = 1.5403530e-4f;
+    series = series * f + 1.3333558e-3f;
+    series = series * f + 9.6181291e-3f;
+    series = series * f + 5.5504109e-2f;
+    series = series * f + 2.4022651e-1f;
+    series = series * f + 6.9314718e-1f;
+    series = series * f + 1.0f;
+    Word scale = {.bits = (whole.bits - 0x4b400000u + 127u) << 23};
+    return series * scale.number;
+}
+
+/* Both types of logits share their code: LOAD and STORE convert. `shared`: whether another pair has a row's group. */
+#define LOGIT_KERNELS(SUFFIX, TYPE, LOAD, STORE)                                                                       \
+    static float sum_range_##SUFFIX(const TYPE *logits, float *columns, int64_t begin, int64_t end) {                  \
+        float total = 0;                                                                                               \
+        _Pragma("omp simd reduction(+ : total)") for (int64_t j = begin; j < end; j++) {                               \
+            float exponential = power_of_two(LOAD(logits[j]));                                                         \
+            total += exponential;                                                                                      \
+            columns[j] += exponential;                                                                                 \
+        }                                                                                                              \
+        return total;                                                                                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    static void weigh_range_##SUFFIX(TYPE *logits, float factor, const float *factors, int64_t begin, int64_t end) {   \
+        _Pragma("omp simd") for (int64_t j = begin; j < end; j++)                                                      \
+            logits[j] = STORE(power_of_two(LOAD(logits[j])) * (factor + factors[j]));                                  \
+    }                                                                                                                  \
+                                                                                                                       \
+    /* `row_sums`: [rows]; `column_sums`: [pairs]; `parts`: scratch, [chunks of rows, pairs], column sums of each. */   \
+    void sum_exponentials_##SUFFIX(const TYPE *logits, const float *diagonal, const int64_t *groups,                   \
+                                   const uint8_t *shared, int64_t start, int64_t rows, int64_t pairs,                  \
+                                   float *row_sums, float *column_sums, float *parts, int threads) {                   \
+        int64_t chunks = (rows + CHUNK - 1) / CHUNK;                                                                   \
+        _Pragma("omp parallel for num_threads(threads) schedule(dynamic, 1)") for (int64_t c = 0; c < chunks; c++) {   \
+            float *columns = parts + c * pairs;                                                                        \
+            for (int64_t j = 0; j < pairs; j++) columns[j] = 0;                                                        \
+            for (int64_t i = c * CHUNK; i < rows && i < (c + 1) * CHUNK; i++) {                                        \
+                const TYPE *row = logits + i * pairs;                                                                  \
+                int64_t own = start + i;                                                                               \
+                float exponential = power_of_two(diagonal[own]), total = exponential;                                  \
+                columns[own] += exponential;                                                                           \
+                if (shared && shared[own]) {                                                                           \
+                    for (int64_t j = 0; j < pairs; j++) {                                                              \
+                        if (groups[j] == groups[own]) continue;                                                        \
+                        float other = power_of_two(LOAD(row[j]));                                                      \
+                        total += other;                                                                                \
+                        columns[j] += other;                                                                           \
+                    }                                                                                                  \
+                } else {                                                                                               \
+                    total += sum_range_##SUFFIX(row, columns, 0, own);                                                 \
+                    total += sum_range_##SUFFIX(row, columns, own + 1, pairs);                                         \
+                }                                                                                                      \
+                row_sums[i] = total;                                                                                   \
+            }                                                                                                          \
+        }                                                                                                              \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int64_t s = 0; s < pairs; s += STRIP) { \
+            int64_t end = s + STRIP < pairs ? s + STRIP : pairs;                                                       \
+            for (int64_t j = s; j < end; j++) column_sums[j] = 0;                                                      \
+            for (int64_t c = 0; c < chunks; c++)                                                                       \
+                for (int64_t j = s; j < end; j++) column_sums[j] += parts[c * pairs + j];                              \
+        }                                                                                                              \
+    }                                                                                                                  \
+                                                                                                                       \
+    void put_weights_##SUFFIX(TYPE *logits, const float *diagonal, const int64_t *groups, const uint8_t *shared,       \
+                              int64_t start, int64_t rows, int64_t pairs, const float *factors, float own_weight,      \
+                              int threads) {                                                                           \
+        const float *column_factors = factors + pairs;                                                                 \
+        _Pragma("omp parallel for num_threads(threads) schedule(dynamic, CHUNK)") for (int64_t i = 0; i < rows; i++) { \
+            TYPE *row = logits + i * pairs;                                                                            \
+            int64_t own = start + i;                                                                                   \
+            float factor = factors[own];                                                                               \
+            if (shared && shared[own]) {                                                                               \
+                for (int64_t j = 0; j < pairs; j++) {                                                                  \
+                    float weight = power_of_two(LOAD(row[j])) * (factor + column_factors[j]);                          \
+                    row[j] = groups[j] == groups[own] ? 0 : STORE(weight);                                             \
+                }                                                                                                      \
+            } else {                                                                                                   \
+                weigh_range_##SUFFIX(row, factor, column_factors, 0, pairs);                                           \
+            }                                                                                                          \
+            row[own] = STORE(power_of_two(diagonal[own]) * (factor + column_factors[own]) - own_weight);               \
+        }                                                                                                              \
+    }
+
+#define AS_IT_IS(number) (number)
+LOGIT_KERNELS(bfloat16, uint16_t, widened, rounded)
+LOGIT_KERNELS(float32, float, AS_IT_IS, AS_IT_IS)
+
+static inline float product_of(const float *first, const float *second, int64_t dim) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < dim; j++) sum += first[j] * second[j];
+    return sum;
+}
+
+static float unit_row(const float *row, int64_t dim, int64_t width, float eps, float *unit) {
+    float length = sqrtf(product_of(row, row, dim));
+    if (length < eps) length = eps;
+#pragma omp simd
+    for (int64_t j = 0; j < dim; j++) unit[j] = row[j] / length;
+    for (int64_t j = dim; j < width; j++) unit[j] = 0;
+    return length;
+}
+
+#define UNIT_PAIRS(SUFFIX, TYPE, STORE)                                                                                \
+    void unit_pairs_##SUFFIX(const float *queries, const float *positives, int64_t pairs, int64_t dim, int64_t width,  \
+                             float *units, float *lengths, TYPE *scaled, TYPE *others, float *diagonal, float eps,     \
+                             float divisor, int threads) {                                                             \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int64_t i = 0; i < pairs; i++) {        \
+            float *query = units + i * width, *positive = units + (pairs + i) * width;                                 \
+            TYPE *to_query = scaled + i * width, *to_positive = others + i * width;                                    \
+            lengths[i] = unit_row(queries + i * dim, dim, width, eps, query);                                          \
+            lengths[pairs + i] = unit_row(positives + i * dim, dim, width, eps, positive);                             \
+            float own = 0;                                                                                             \
+            _Pragma("omp simd reduction(+ : own)") for (int64_t j = 0; j < width; j++) {                               \
+                float over = query[j] / divisor;                                                                       \
+                own += over * positive[j];                                                                             \
+                to_query[j] = STORE(over);                                                                             \
+                to_positive[j] = STORE(positive[j]);                                                                   \
+            }                                                                                                          \
+            diagonal[i] = own;                                                                                         \
+        }                                                                                                              \
+    }
+
+UNIT_PAIRS(bfloat16, uint16_t, rounded)
+UNIT_PAIRS(float32, float, AS_IT_IS)
+
+#define ROW_GRADIENTS(SUFFIX, TYPE, LOAD)                                                                               \
+    void row_gradients_##SUFFIX(const TYPE *gradient, const float *units, const float *lengths, float *gradients,      \
+                                int64_t rows, int64_t dim, int64_t width, float eps, float of_queries,                 \
+                                float of_positives, int threads) {                                                     \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int64_t i = 0; i < rows; i++) {         \
+            const TYPE *own = gradient + i * width;                                                                    \
+            const float *unit = units + i * width;                                                                     \
+            float *target = gradients + i * dim, projection = 0;                                                       \
+            if (lengths[i] > eps) {                                                                                    \
+                _Pragma("omp simd reduction(+ : projection)") for (int64_t j = 0; j < dim; j++)                        \
+                    projection += LOAD(own[j]) * unit[j];                                                              \
+            }                                                                                                          \
+            float factor = 1 / (lengths[i] * (i < rows / 2 ? of_queries : of_positives));                              \
+            _Pragma("omp simd") for (int64_t j = 0; j < dim; j++)                                                      \
+                target[j] = (LOAD(own[j]) - projection * unit[j]) * factor;                                            \
+        }                                                                                                              \
+    }
+
+ROW_GRADIENTS(bfloat16, uint16_t, widened)
+ROW_GRADIENTS(float32, float, AS_IT_IS)
+
+/* A step of row-wise Adagrad over `count` rows, rising; a repeated one is left out after the first time. */
+void update_rows(float *restrict table, float *moments, const int64_t *rows, const float *restrict gradients,
+                 int64_t count, int64_t dim, float lr, float eps, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 64)
+    for (int64_t k = 0; k < count; k++) {
+        if (k && rows[k] == rows[k - 1]) continue;
+        if (k + 8 < count) __builtin_prefetch(moments + rows[k + 8]);
+        const float *gradient = gradients + k * dim;
+        float *weights = table + rows[k] * dim;
+        for (int64_t j = 0; j < dim; j += 16) __builtin_prefetch(weights + j, 1);
+        float squares = 0;
+#pragma omp simd reduction(+ : squares)
+        for (int64_t j = 0; j < dim; j++) squares += gradient[j] * gradient[j];
+        float moment = moments[rows[k]] += squares / (float)dim;
+        float scale = lr / (sqrtf(moment) + eps);
+#pragma omp simd
+        for (int64_t j = 0; j < dim; j++) weights[j] -= scale * gradient[j];
+    }
+}
+
+/* Which of `count` groups occur more than once. `slots`: 2^bits - 1 >= 2 * count numbers of scratch space, all -1. */
+void mark_shared(const int64_t *groups, int64_t count, int32_t *slots, int bits, uint8_t *shared) {
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t slot = ((uint64_t)groups[i] * 0x9e3779b97f4a7c15u) >> (64 - bits);
+        while (slots[slot] >= 0 && groups[slots[slot]] != groups[i]) slot = (slot + 1) & mask;
+        if (slots[slot] < 0) slots[slot] = (int32_t)i;
+        shared[i] = slots[slot] != i;
+        shared[slots[slot]] |= shared[i];
+    }
+}
+
+/* Where each of the bags `chosen` begins when they are put one after the other, [count + 1]; returns the last, or -1
+   where one of them is not there. */
+int64_t place_bags(const int64_t *offsets, int64_t bags, int64_t all_tokens, const int64_t *chosen, int64_t count,
+                   int32_t *placed) {
+    int64_t total = 0;
+    for (int64_t i = 0; i < count; i++) {
+        placed[i] = (int32_t)total;
+        if (chosen[i] < 0 || chosen[i] >= bags) return -1;
+        int64_t begin = offsets[chosen[i]], end = offsets[chosen[i] + 1];
+        if (begin < 0 || begin > end || end > all_tokens) return -1;
+        total += end - begin;
+        if (total > INT32_MAX) return -1;
+    }
+    placed[count] = (int32_t)total;
+    return total;
+}
+
+/* The ids of these bags and their inverse, as TensorBags has them; returns the number of distinct rows. `keys`,
+   [2 * tokens], is scratch space: an id above its bag, sorted by id eleven bits at a time, which keeps the bags' order. */
+int64_t cut_bags(const int32_t *all_ids, const int64_t *offsets, const int64_t *chosen, int64_t count,
+                 const int32_t *placed, int32_t *ids, int64_t *rows, int32_t *users, int32_t *user_offsets,
+                 uint64_t *keys) {
+    enum { DIGITS = 2048 };
+    int64_t tokens = placed[count], distinct = 0;
+    uint64_t *from = keys, *to = keys + tokens;
+    uint32_t largest = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t *bag = all_ids + offsets[chosen[i]];
+        if (i + 8 < count) __builtin_prefetch(all_ids + offsets[chosen[i + 8]]);
+        for (int32_t k = placed[i]; k < placed[i + 1]; k++) {
+            uint32_t id = (uint32_t)*bag++;
+            ids[k] = (int32_t)id;
+            from[k] = (uint64_t)id << 32 | (uint64_t)i;
+            if (id > largest) largest = id;
+        }
+    }
+    for (int shift = 32; shift == 32 || (shift < 64 && largest >> (shift - 32)); shift += 11) {
+        uint32_t begins[DIGITS] = {0}, begin = 0;
+        for (int64_t k = 0; k < tokens; k++) begins[from[k] >> shift & (DIGITS - 1)]++;
+        for (int digit = 0; digit < DIGITS; digit++) {
+            uint32_t number = begins[digit];
+            begins[digit] = begin;
+            begin += number;
+        }
+        for (int64_t k = 0; k < tokens; k++) to[begins[from[k] >> shift & (DIGITS - 1)]++] = from[k];
+        uint64_t *other = from;
+        from = to;
+        to = other;
+    }
+    for (int64_t k = 0; k < tokens; k++) {
+        int64_t row = (int64_t)(from[k] >> 32);
+        users[k] = (int32_t)from[k];
+        if (!distinct || rows[distinct - 1] != row) {
+            user_offsets[distinct] = (int32_t)k;
+            rows[distinct++] = row;
+        }
+    }
+    user_offsets[distinct] = (int32_t)tokens;
+    return distinct;
+}

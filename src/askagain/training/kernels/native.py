@@ -1,0 +1,213 @@
+"""The kernels for processors, in C: compiled on this machine, for its processor, when they are first needed."""
+
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+log = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("native.c")
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+TIMEOUT = 120.0  # seconds to compile, which takes half of one
+CHUNK = 32  # as in the source
+SUFFIXES = {torch.bfloat16: "bfloat16", torch.float32: "float32"}
+
+Integer, Real = ctypes.c_int64, ctypes.c_float
+
+
+class NativeKernels:
+    """See `askagain.training.kernels.choice.Kernels`; `cut_bags` is for processors alone."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        library.place_bags.restype = library.cut_bags.restype = Integer
+
+    def cut_bags(
+        self, ids: np.ndarray, offsets: np.ndarray, chosen: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The bags `chosen`, [n] int64, as the parts of a `TensorBags`.
+
+        `ids`: of all bags, int32. `offsets`: [bags + 1] int64. Raises IndexError for a bag that is not there.
+        """
+        placed = torch.empty(len(chosen) + 1, dtype=torch.int32)
+        own, which = _array(offsets), (_array(chosen), Integer(len(chosen)))
+        sizes = (Integer(len(offsets) - 1), Integer(len(ids)))
+        tokens = self._library.place_bags(own, *sizes, *which, _tensor(placed))
+        if tokens < 0:
+            raise IndexError("a bag that is not among the bags")
+        taken, users = (torch.empty(tokens, dtype=torch.int32) for _ in range(2))
+        rows, user_offsets = torch.empty(tokens, dtype=torch.int64), torch.empty(tokens + 1, dtype=torch.int32)
+        keys = torch.empty(2 * tokens, dtype=torch.int64)
+        outputs = map(_tensor, (placed, taken, rows, users, user_offsets, keys))
+        distinct = self._library.cut_bags(_array(ids), own, *which, *outputs)
+        return taken, placed, rows[:distinct], users, user_offsets[: distinct + 1]
+
+    def update_rows(
+        self,
+        table: torch.Tensor,
+        moments: torch.Tensor,
+        rows: torch.Tensor,
+        gradients: torch.Tensor,
+        lr: float,
+        eps: float,
+    ) -> None:
+        tensors = map(_tensor, (table, moments, rows, gradients))
+        sizes = (Integer(len(rows)), Integer(table.shape[1]))
+        self._library.update_rows(*tensors, *sizes, Real(lr), Real(eps), torch.get_num_threads())
+
+    def unit_pairs(
+        self,
+        queries: torch.Tensor,
+        positives: torch.Tensor,
+        eps: float,
+        divisor: float,
+        product_type: torch.dtype,
+        multiple: int,
+    ) -> tuple[torch.Tensor, ...]:
+        pairs, dim = queries.shape
+        width = -(-dim // multiple) * multiple
+        units, lengths = queries.new_empty(2 * pairs, width), queries.new_empty(2 * pairs)
+        scaled, others = (queries.new_empty(pairs, width, dtype=product_type) for _ in range(2))
+        outputs = (units, lengths, scaled, others, queries.new_empty(pairs))
+        sizes = map(Integer, (pairs, dim, width))
+        function = getattr(self._library, f"unit_pairs_{SUFFIXES[product_type]}")
+        settings = (Real(eps), Real(divisor), torch.get_num_threads())
+        function(*map(_tensor, (queries, positives)), *sizes, *map(_tensor, outputs), *settings)
+        return outputs
+
+    def row_gradients(
+        self,
+        gradient: torch.Tensor,
+        units: torch.Tensor,
+        lengths: torch.Tensor,
+        dim: int,
+        eps: float,
+        of_queries: float,
+        of_positives: float,
+    ) -> torch.Tensor:
+        rows, width = units.shape
+        gradients = units.new_empty(rows, dim)
+        tensors = map(_tensor, (gradient, units, lengths, gradients))
+        settings = (*map(Integer, (rows, dim, width)), *map(Real, (eps, of_queries, of_positives)))
+        function = getattr(self._library, f"row_gradients_{SUFFIXES[gradient.dtype]}")
+        function(*tensors, *settings, torch.get_num_threads())
+        return gradients
+
+    def sum_exponentials(
+        self, logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, pairs = logits.shape
+        row_sums, column_sums, parts = map(diagonal.new_empty, (rows, pairs, (-(-rows // CHUNK), pairs)))
+        groups, shared = self._with_shared(groups)
+        inputs = map(_tensor, (logits, diagonal, groups, shared))
+        sizes = (Integer(start), Integer(rows), Integer(pairs))
+        function = getattr(self._library, f"sum_exponentials_{SUFFIXES[logits.dtype]}")
+        function(*inputs, *sizes, *map(_tensor, (row_sums, column_sums, parts)), torch.get_num_threads())
+        return row_sums, column_sums
+
+    def put_weights(
+        self,
+        logits: torch.Tensor,
+        diagonal: torch.Tensor,
+        groups: torch.Tensor | None,
+        start: int,
+        factors: torch.Tensor,
+        own: float,
+    ) -> None:
+        rows, pairs = logits.shape
+        groups, shared = self._with_shared(groups)
+        inputs = map(_tensor, (logits, diagonal, groups, shared))
+        sizes = (Integer(start), Integer(rows), Integer(pairs))
+        function = getattr(self._library, f"put_weights_{SUFFIXES[logits.dtype]}")
+        function(*inputs, *sizes, _tensor(factors), Real(own), torch.get_num_threads())
+
+    def _with_shared(self, groups: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The groups as int64, and which of them occur more than once."""
+        if groups is None:
+            return None, None
+        groups = groups.to(torch.int64).contiguous()
+        shared = torch.empty(len(groups), dtype=torch.uint8)
+        bits = max(1, (2 * len(groups)).bit_length())
+        slots = torch.full((2**bits,), -1, dtype=torch.int32)
+        tensors = (_tensor(groups), Integer(len(groups)), _tensor(slots), bits, _tensor(shared))
+        self._library.mark_shared(*tensors)
+        return groups, shared
+
+
+def load(folder: Path) -> NativeKernels | None:
+    """The kernels, compiled into `folder` if they are not there yet; None where that cannot be done."""
+    runtime, processor = _openmp_runtime(), _processor()
+    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, COMPILERS)), None)
+    if runtime is None or processor is None or compiler is None:
+        return None
+    made_of = (SOURCE.read_bytes(), compiler.encode(), " ".join(FLAGS).encode(), processor, runtime.encode())
+    path = folder / f"{hashlib.sha256(b'|'.join(made_of)).hexdigest()[:32]}.so"
+    try:
+        if not _is_ours(path):
+            _compile(compiler, runtime, path)
+        return NativeKernels(ctypes.CDLL(str(path)))
+    except (OSError, subprocess.SubprocessError) as error:
+        log.debug("kernels: %s", error)
+        return None
+
+
+def _compile(compiler: str, runtime: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        parts, made = Path(folder, "native.o"), Path(folder, "native.so")
+        settings: Any = {"check": True, "capture_output": True, "timeout": TIMEOUT}
+        subprocess.run([compiler, *FLAGS, "-c", str(SOURCE), "-o", str(parts)], **settings)
+        # Linked with the OpenMP runtime of PyTorch: two of them would fight for the processor.
+        subprocess.run([compiler, "-shared", str(parts), runtime, "-lm", "-o", str(made)], **settings)
+        made.chmod(0o500)
+        made.replace(path)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this user has written the file and nobody else can: what is in it will be run."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return False
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _openmp_runtime() -> str | None:
+    """The file of the OpenMP runtime that PyTorch has loaded; None where it is unknown."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return None
+    files = (line.split(maxsplit=5)[-1] for line in lines if line.count(" ") > 4)
+    return next((file for file in files if Path(file).name.startswith(("libgomp", "libiomp5", "libomp"))), None)
+
+
+def _processor() -> bytes | None:
+    """What machine code depends on; None where it is unknown."""
+    try:
+        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
+    except OSError:
+        return None
+    names = (b"vendor_id", b"cpu family", b"model", b"flags", b"Features", b"CPU part")
+    return b"|".join(dict.fromkeys(line for line in lines if line.startswith(names)))
+
+
+def _tensor(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+    assert tensor is None or tensor.is_contiguous()
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def _array(array: np.ndarray) -> ctypes.c_void_p:
+    assert array.flags.c_contiguous
+    return ctypes.c_void_p(array.ctypes.data)

@@ -1,0 +1,268 @@
+"""Fused kernels beside the readable lines that they stand for: of the processor, and of a GPU where there is one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from askagain.text.bags import Bags
+from askagain.training.kernels import choice
+from askagain.training.losses.nt_xent import NTXentLoss, ReferenceNTXentLoss
+from askagain.training.losses.nt_xent_fused import Blocking, fused_nt_xent
+from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum, split_rows
+from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+TYPES = [torch.float32, torch.bfloat16]
+PAIRS = 150  # more than a thread or a program takes at a time
+HARD = 9
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture(params=DEVICES)
+def device(request, folder) -> Iterator[torch.device]:
+    """A device that has fused kernels."""
+    choice.use("auto", folder)
+    device = torch.device(request.param)
+    if choice.fused(device) is None:
+        pytest.skip("this machine has no compiler for them")
+    yield device
+    choice.use("auto")
+
+
+def random_bags(texts: int) -> Bags:
+    """Bags of up to eight rows, in which rows are rare, frequent and repeated, and some are empty."""
+    rng = np.random.default_rng(texts)
+    return Bags.from_lists([(rng.zipf(1.3, size) % 2_000_000).tolist() for size in rng.integers(0, 9, texts)])
+
+
+def of_pairs(device: torch.device, kind: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+    """Logits, [PAIRS, PAIRS], a diagonal, and groups of which some have several pairs."""
+    torch.manual_seed(0)
+    logits, diagonal = torch.randn(PAIRS, PAIRS) * 5, torch.randn(PAIRS) + 10
+    return logits.to(device, kind), diagonal.to(device), torch.randint(0, 80, (PAIRS,), device=device)
+
+
+def exponentials(logits, diagonal, groups, rows: slice) -> torch.Tensor:
+    logits = logits.double()
+    if groups is not None:
+        logits[groups[:, None] == groups] = -torch.inf
+    logits.diagonal().copy_(diagonal)
+    return logits[rows].exp2()
+
+
+@pytest.mark.parametrize("rows", [slice(0, PAIRS), slice(20, 97)])
+@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("kind", TYPES)
+def test_sums_of_exponentials_and_weights(device, kind, grouped, rows):
+    logits, diagonal, groups = of_pairs(device, kind)
+    groups = groups if grouped else None
+    expected = exponentials(logits, diagonal, groups, rows)
+    block = logits[rows].contiguous()
+    kernels = choice.fused(device)
+    for _ in range(2):  # the same bits again
+        sums = kernels.sum_exponentials(block, diagonal, groups, rows.start)
+        torch.testing.assert_close(sums[0].double(), expected.sum(dim=1), rtol=2e-6, atol=0)
+        torch.testing.assert_close(sums[1].double(), expected.sum(dim=0), rtol=2e-6, atol=0)
+    factors = torch.rand(2, PAIRS, device=device) / 1000
+    weights = expected * (factors[0, rows, None].double() + factors[1].double())
+    weights.diagonal(rows.start).sub_(0.25)
+    kernels.put_weights(block, diagonal, groups, rows.start, factors, 0.25)
+    tolerance = {"rtol": 4e-3, "atol": 1e-6} if kind == torch.bfloat16 else {"rtol": 2e-6, "atol": 1e-7}
+    torch.testing.assert_close(block.double(), weights, **tolerance)
+
+
+def test_the_processors_sums_do_not_depend_on_its_threads(folder):
+    choice.use("auto", folder)
+    kernels, threads = choice.native_kernels(), torch.get_num_threads()
+    if kernels is None:
+        pytest.skip("this machine has no compiler for them")
+    logits, diagonal, groups = of_pairs(torch.device("cpu"))
+    found = []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        found.append(kernels.sum_exponentials(logits, diagonal, groups, 0))
+    torch.set_num_threads(threads)
+    assert all(torch.equal(*sides) for other in found[1:] for sides in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_unit_rows_and_the_gradient_of_what_they_were_made_of(device, kind):
+    torch.manual_seed(1)
+    eps, divisor, dim = 0.5, 0.07, 19
+    sides = torch.randn(2, PAIRS, dim, device=device)
+    sides[:, 3] *= 1e-3  # shorter than eps
+    kernels = choice.fused(device)
+    units, lengths, scaled, others, diagonal = kernels.unit_pairs(*sides, eps, divisor, kind, 16)
+    rows = sides.flatten(0, 1)
+    expected = rows / rows.norm(dim=1, keepdim=True).clamp(min=eps)
+    assert units.shape == (2 * PAIRS, 32) and not units[:, dim:].any()
+    torch.testing.assert_close(units[:, :dim], expected)
+    torch.testing.assert_close(lengths, rows.norm(dim=1).clamp(min=eps))
+    torch.testing.assert_close(scaled, (units[:PAIRS] / divisor).to(kind))
+    torch.testing.assert_close(others, units[PAIRS:].to(kind))
+    torch.testing.assert_close(diagonal, (expected[:PAIRS] * expected[PAIRS:]).sum(dim=1) / divisor)
+    gradient = torch.randn_like(units).to(kind)
+    gradients = kernels.row_gradients(gradient, units, lengths, dim, eps, 0.1, 1.5)
+    along = (gradient.float() * units).sum(dim=1, keepdim=True) * (lengths > eps)[:, None]
+    divisors = lengths * torch.tensor([0.1, 1.5], device=device).repeat_interleave(PAIRS)
+    torch.testing.assert_close(gradients, ((gradient.float() - along * units) / divisors[:, None])[:, :dim])
+
+
+@pytest.mark.parametrize("texts", [1, 40, 3000])
+def test_the_bags_that_the_processor_cuts(texts, folder):
+    choice.use("auto", folder)
+    kernels, bags = choice.native_kernels(), random_bags(texts)
+    if kernels is None:
+        pytest.skip("this machine has no compiler for them")
+    chosen = np.random.default_rng(0).integers(0, texts, 77)
+    cut = TensorBags.taken(bags, chosen)
+    expected = TensorBags.of(bags.take(chosen))
+    for name in TensorBags._fields:
+        own, other = getattr(cut, name), getattr(expected, name)
+        assert own.dtype == other.dtype and torch.equal(own, other), name
+    assert len(TensorBags.taken(bags, chosen[:0]).ids) == 0
+    for missing in (-1, texts):
+        with pytest.raises(IndexError):
+            TensorBags.taken(bags, np.array([missing]))
+    with pytest.raises(IndexError):
+        TensorBags.taken(Bags(bags.ids, bags.offsets + 10**9), chosen)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("texts", [1, 40, 3000])
+def test_row_sums_on_a_gpu(texts):
+    bags = TensorBags.of(random_bags(texts))
+    gradients = torch.randn(texts, 19)
+    kernels = choice.gpu_kernels()
+    on_gpu = (tensor.cuda() for tensor in (gradients, bags.users, bags.user_offsets))
+    expected = torch.zeros(len(bags.rows), 19, dtype=torch.float64)
+    rows = torch.repeat_interleave(torch.arange(len(bags.rows)), bags.user_offsets.diff())
+    expected.index_add_(0, rows, gradients.double()[bags.users])
+    torch.testing.assert_close(kernels.row_sums(*on_gpu).cpu().double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_update_is_that_of_the_optimizers_own_lines(device):
+    torch.manual_seed(2)
+    bags = TensorBags.of(random_bags(200))
+    rows = torch.cat([bags.rows[:1], bags.rows]).to(device)  # the first one twice
+    gradients = torch.randn(len(rows), 19, device=device)
+    gradients[1] = 0
+    table = torch.randn(2_000_000, 19, device=device)
+    results = []
+    for kernels in ("plain", "auto"):
+        parameter = torch.nn.Parameter(table.clone())
+        optimizer = RowwiseAdagrad([parameter], lr=0.1, eps=1e-10, second_moment="row")
+        if kernels == "plain":
+            parameter.grad = torch.zeros_like(table).index_add_(0, rows, gradients)
+            optimizer.step()
+        else:
+            parameter.grad = torch.sparse_coo_tensor(
+                rows[None], gradients.clone(), table.shape, is_coalesced=True, check_invariants=False
+            )
+            optimizer.step()
+        results.append((parameter.detach(), optimizer.state[parameter]["second_moment"]))
+    for own, other in zip(*results, strict=True):
+        torch.testing.assert_close(own, other)
+    assert not torch.equal(results[0][0], table)
+
+
+@pytest.mark.parametrize("blocking", [None, Blocking(block_logits=20 * PAIRS, kept_logits=0)])
+@pytest.mark.parametrize("hard", [0, HARD])
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("rounds", [False, True])
+def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, learned, hard, blocking, monkeypatch):
+    torch.manual_seed(3)
+    sides = torch.randn(2, PAIRS, 19).to(device)
+    others = torch.randn(hard, 19).to(device) if hard else None
+    groups = torch.randint(0, 90, (PAIRS + hard,)).to(device)
+    results = []
+    for kernels in ("plain", "auto"):
+        monkeypatch.setattr(choice, "_chosen", kernels)
+        if kernels == "plain":
+            monkeypatch.setattr(choice, "_native", None)
+        else:
+            monkeypatch.undo()
+        assert (choice.fused(device) is None) == (kernels == "plain")
+        leaves = [side.clone().requires_grad_() for side in sides]
+        temperature = torch.tensor(0.1, device=device, requires_grad=True) if learned else 0.1
+        with torch.autocast(device.type, torch.bfloat16, enabled=rounds):
+            loss = fused_nt_xent(*leaves, temperature, 1e-8, negatives=others, groups=groups, blocking=blocking)
+        (3 * loss).backward()
+        results.append([loss.detach(), *(leaf.grad for leaf in leaves), *([temperature.grad] if learned else [])])
+    tolerance = {"rtol": 0.02, "atol": 1e-4} if rounds else {"rtol": 1e-5, "atol": 1e-7}
+    for own, other in zip(*results, strict=True):
+        torch.testing.assert_close(own, other, **tolerance)
+
+
+def test_batch_after_batch_with_fused_kernels(device):
+    """On a GPU they are launched as a graph from the third batch on."""
+    loss, reference = NTXentLoss(), ReferenceNTXentLoss()
+    kept = []
+    for number, pairs in enumerate([PAIRS, PAIRS, PAIRS, 40, PAIRS, PAIRS]):
+        torch.manual_seed(number)
+        sides = torch.randn(2, pairs, 19).to(device).requires_grad_()
+        groups = torch.randint(0, 90, (pairs,)).to(device)
+        value = loss(*sides, groups=groups)
+        expected = reference(*sides, groups=groups)
+        kept.append((value, expected, sides))
+    for value, expected, sides in kept:  # an earlier batch's gradient is not that of a later one
+        (gradient,) = torch.autograd.grad(value, sides)
+        (expected_gradient,) = torch.autograd.grad(expected, sides)
+        torch.testing.assert_close(value, expected)
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-4, atol=1e-7)
+
+
+def test_nothing_is_compiled_where_plain_is_chosen_or_there_is_no_compiler(tmp_path, monkeypatch):
+    cpu = torch.device("cpu")
+    choice.use("plain", tmp_path / "plain")
+    assert choice.fused(cpu) is None and not (tmp_path / "plain").exists()
+    monkeypatch.setenv("CC", "no-such-compiler")
+    choice.use("auto", tmp_path / "none")
+    assert choice.fused(cpu) is None and not list((tmp_path / "none").glob("*.so"))
+    choice.use("auto")
+    assert choice.fused(cpu) is None
+
+
+def test_a_library_that_others_may_write_is_compiled_anew(tmp_path):
+    choice.use("auto", tmp_path)
+    if choice.native_kernels() is None:
+        pytest.skip("this machine has no compiler for them")
+    (library,) = tmp_path.glob("*.so")
+    library.unlink()  # this process has mapped what was there
+    library.write_bytes(b"something else")
+    library.chmod(0o777)
+    choice.use("auto")
+    choice.use("auto", tmp_path)
+    assert choice.native_kernels() is not None and library.stat().st_mode & 0o777 == 0o500
+    choice.use("auto")
+
+
+@pytest.mark.parametrize(("order", "copied"), [((0, 1), False), ((1, 0), True)])
+def test_a_split_gradient_that_lies_in_one_piece_is_not_copied(order, copied):
+    leaf = torch.randn(7, 3, requires_grad=True)
+    whole = torch.randn(7, 3)
+    pieces = whole.split([4, 3]) if not copied else (whole[3:], whole[:3])
+    parts = split_rows(leaf * 1, [4, 3, 0])
+    torch.autograd.backward(parts, [*pieces, whole[:0]])
+    assert torch.equal(leaf.grad, torch.cat(pieces))
+
+
+def test_a_bag_sum_learns_the_same_with_kernels(device):
+    torch.manual_seed(4)
+    bags = TensorBags.of(random_bags(300))
+    table = torch.nn.Parameter(torch.randn(2_000_000, 19, device=device))
+    on_device = TensorBags(*(tensor.to(device) for tensor in bags))
+    weights = torch.randn(300, 19, device=device)
+    (embedding_bag_sum(table, on_device, sparse=True) * weights).sum().backward()
+    gradient = table.grad.coalesce()
+    expected = torch.zeros_like(table)
+    users = torch.repeat_interleave(torch.arange(300), bags.offsets.diff()).to(device)
+    expected.index_add_(0, on_device.ids.long(), weights[users])
+    torch.testing.assert_close(gradient.to_dense(), expected, rtol=1e-4, atol=1e-4)
