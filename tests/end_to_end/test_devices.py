@@ -155,7 +155,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(command, words, 
     words += ("trainer.max_epochs=4", "checkpoint_every_n_steps=5")
     whole = succeeded(command("train.py", *words, "data.batch_size=64", "name=whole"))
     run, log = tmp_path / "killed", tmp_path / "log"
-    resumed = (*words, f"hydra.run.dir={run}", "ckpt_path=last")
+    resumed = (*words, f"hydra.run.dir={run}", f"paths.runs_dir={tmp_path / 'runs'}", "ckpt_path=last")
     slow = ("+callbacks.slow._target_=tests.end_to_end.note_rank.Slow",)
     with started((*resumed, *slow, "data.batch_size=64"), cache_folder, log) as process:
         wait_for(lambda: "epoch 1:" in log.read_text(), process)

@@ -108,7 +108,8 @@ class NativeKernels:
         self, logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         rows, pairs = logits.shape
-        row_sums, column_sums, parts = map(diagonal.new_empty, (rows, pairs, (-(-rows // CHUNK), pairs)))
+        row_sums, column_sums = diagonal.new_empty(rows), diagonal.new_empty(pairs)
+        parts = diagonal.new_empty(-(-rows // CHUNK), pairs)
         groups, shared = self._with_shared(groups)
         inputs = map(_tensor, (logits, diagonal, groups, shared))
         sizes = (Integer(start), Integer(rows), Integer(pairs))

@@ -142,8 +142,8 @@ class _FusedNTXent(torch.autograd.Function):
             if graphed is not None and gradient_wanted and is_like_others and is_small:
                 loss, *kept = graphed(_loss_and_gradients, *pair_sides, temperature=temperature, **settings)
             else:
-                settings |= {"world": world, "gradient_wanted": gradient_wanted}
-                loss, *kept = _loss_and_gradients(*pair_sides, negatives.detach(), temperature, **settings)
+                settings |= {"negatives": negatives.detach(), "world": world, "gradient_wanted": gradient_wanted}
+                loss, *kept = _loss_and_gradients(*pair_sides, temperature=temperature, **settings)
         if gradient_wanted:
             ctx.save_for_backward(*kept)
             ctx.sizes = (pairs, pairs, hard)
@@ -163,14 +163,14 @@ def _loss_and_gradients(
     queries: torch.Tensor,
     positives: torch.Tensor,
     groups: torch.Tensor | None,
-    negatives: torch.Tensor | None = None,
-    temperature: float | torch.Tensor = 1.0,
     *,
+    temperature: float | torch.Tensor,
     eps: float,
     label_smoothing: float,
     blocking: Blocking,
     product_type: torch.dtype,
     has_kernels: bool,
+    negatives: torch.Tensor | None = None,
     world: World | None = None,
     gradient_wanted: bool = True,
 ) -> tuple[torch.Tensor, ...]:
