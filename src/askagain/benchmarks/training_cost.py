@@ -58,7 +58,7 @@ class Step:
     @property
     def flops(self) -> float:
         """Operations of matrix products on a device: three of its own rows with all pairs."""
-        return 3 * 2 * self.size.batch_size * self.pairs * _padded(self.size.dim)
+        return 3 * 2 * self.size.batch_size * self.pairs * padded(self.size.dim)
 
     @property
     def copied_bytes(self) -> float:
@@ -78,7 +78,7 @@ class Step:
         """Bytes that a device gives to all_reduce: row and column sums, and the gradient of all vectors."""
         if self.size.devices == 1:
             return 0
-        return FLOAT * (2 * self.pairs + 2 * self.pairs * _padded(self.size.dim))
+        return FLOAT * (2 * self.pairs + 2 * self.pairs * padded(self.size.dim))
 
     @property
     def dense_bytes(self) -> int:
@@ -151,7 +151,8 @@ def _optimizer(size: Size) -> list[str]:
     return [f"optimizer={size.optimizer}"]
 
 
-def _padded(dim: int) -> int:
+def padded(dim: int) -> int:
+    """The columns that products have where vectors have `dim`."""
     return -(-dim // WIDTH) * WIDTH
 
 
