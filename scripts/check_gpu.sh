@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tries training on a GPU: runs the tests that need one and a small benchmark, and leaves both in OUT/check_gpu.
 # Nothing is installed or fetched. OUT is runs unless it is set; PYTHON chooses the interpreter, and PEER_PYTHON one with
-# sentence-transformers, to compare with.
+# sentence-transformers, to compare with. What is typed behind it goes to the benchmark, such as size.rounds=1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,6 +46,6 @@ mkdir -p "$out"
 status=0
 mapfile -t files < <(grep -rl --include='test_*.py' 'mark\.cuda' tests)  # others import what is not needed here
 "$python" -m pytest -m cuda -p no:cacheprovider -rfE "${files[@]}" | tee "$out/tests.txt" || status=$?
-"$python" scripts/benchmark.py benchmarks=train size=gpu out="$out" ${PEER_PYTHON:+peer_python="$PEER_PYTHON"}
+"$python" scripts/benchmark.py benchmarks=train size=gpu out="$out" ${PEER_PYTHON:+peer_python="$PEER_PYTHON"} "$@"
 echo "tests: $out/tests.txt; table: $out/benchmark.md"
 exit "$status"

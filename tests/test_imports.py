@@ -11,6 +11,7 @@ PACKAGE = Path(askagain.__file__).parent
 ROOMS = (
     "errors",
     "machine",
+    "native",
     "files",
     "text",
     "corpus",

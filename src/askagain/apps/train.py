@@ -56,13 +56,14 @@ from askagain.files.memory import free_memory
 from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder, save_named
+from askagain.native import library
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import START
 from askagain.training.callbacks.hits_at_k import HELD_OUT_METRICS, HitsAtK
 from askagain.training.checkpoint_io import AtomicCheckpointIO
 from askagain.training.data.datamodule import BagDataModule
-from askagain.training.kernels.choice import use as use_kernels
+from askagain.training.kernels import native
 from askagain.training.lightning_overhead import NoProfiler
 from askagain.training.modules.base import RetrievalModule
 from askagain.training.modules.finetune import FineTuning
@@ -145,7 +146,8 @@ def train_rank(cfg: DictConfig) -> Metrics:
 
 
 def _choose_kernels(cfg: DictConfig) -> None:
-    use_kernels(cfg.kernels, Path(cfg.paths.cache_dir).resolve() / "kernels")
+    library.use(cfg.kernels, Path(cfg.paths.cache_dir).resolve() / "kernels")
+    native.start()
 
 
 def _chosen(cfg: DictConfig, metrics: Metrics) -> float:

@@ -159,8 +159,10 @@ class BagEncoder:
         """The feature ids of each text. Raises TypeError for a single string in place of a sequence of them."""
         if isinstance(texts, str):
             raise TypeError("texts is one string; give a list of texts")
-        fields = self.preprocessor.fields or Fields(["title"])
-        return self._tokenizer([text if isinstance(text, str) else _composed(text, fields) for text in texts])
+        if set(map(type, texts)) != {str}:
+            fields = self.preprocessor.fields or Fields(["title"])
+            texts = [text if isinstance(text, str) else _composed(text, fields) for text in texts]
+        return self._tokenizer(texts)  # type: ignore[arg-type]
 
     def embed(self, bags: Bags) -> np.ndarray:
         """The vectors of tokenized texts: [len(bags), dim] float32."""

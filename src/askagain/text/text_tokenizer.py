@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from askagain.native.texts import TokenTable, collected, token_table
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -18,7 +19,8 @@ class TextTokenizer:
     """Cleans texts and looks up their features; each distinct token, a piece between spaces, is cleaned once.
 
     The memory of tokens is emptied after a call that fills it with `remembered` tokens or more. Several threads may
-    call a tokenizer. A copy starts with an empty memory.
+    call a tokenizer. A copy starts with an empty memory. Tokens are numbered in C from the first call with many texts
+    on for which there is a library, see `askagain.native.texts`.
     """
 
     def __init__(self, preprocessor: TextPreprocessor, features: Features, remembered: int = REMEMBERED_TOKENS) -> None:
@@ -26,7 +28,7 @@ class TextTokenizer:
         self.features = features
         self._remembered = remembered
         self._lock = threading.Lock()
-        self._numbers = _Numbers()
+        self._numbers: _Numbers | TokenTable = _Numbers()
         # The features of the tokens in `_numbers` and, where there are pairs, the indices of their words.
         self._features = _RememberedBags()
         self._words = _RememberedBags() if len(features.pairs) else None
@@ -35,6 +37,9 @@ class TextTokenizer:
         """One bag of feature ids for each text, sorted so that equal bags are summed in the same order."""
         with self._lock:
             try:
+                if isinstance(self._numbers, _Numbers) and self.preprocessor.by_token:
+                    table = token_table(len(texts))
+                    self._numbers = self._numbers if table is None else table
                 return self._bags(texts)
             except BaseException:
                 self._numbers.clear()  # new tokens may have no bag yet
@@ -45,13 +50,26 @@ class TextTokenizer:
                     self._numbers.clear()
 
     def _bags(self, texts: Sequence[str]) -> Bags:
+        numbered = None
+        if isinstance(self._numbers, TokenTable):
+            numbered = self._numbers.number(texts)
+            if numbered is None:
+                self._numbers = _Numbers()
+        tokens, offsets, new = numbered or self._numbered(texts)
+        self._learn(new)
+        if numbered is not None and self._words is None:
+            return self._features.collected(tokens, offsets)
+        words = None if self._words is None else self._words.concatenate(tokens, offsets)
+        return self.features.with_pairs(self._features.concatenate(tokens, offsets), words)
+
+    def _numbered(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """What `TokenTable.number` returns."""
+        assert isinstance(self._numbers, _Numbers)
         parts, lengths = self._tokens(texts)
         met = len(self._numbers)
         tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
-        self._learn(list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1])
-        offsets = offsets_of(lengths)
-        words = None if self._words is None else self._words.concatenate(tokens, offsets)
-        return self.features.with_pairs(self._features.concatenate(tokens, offsets), words)
+        new = list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1]
+        return tokens, offsets_of(lengths), new
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextTokenizer, (self.preprocessor, self.features, self._remembered)
@@ -98,6 +116,10 @@ class _RememberedBags:
         self._ids[start : start + len(new.ids)] = new.ids
         self._offsets = _with_room(self._offsets, known + len(new) + 1)
         self._offsets[known : known + len(new) + 1] = start + new.offsets
+
+    def collected(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
+        """What `concatenate` gives, each text's ids sorted, for numbers of a `TokenTable`."""
+        return Bags(*collected(self._ids, self._offsets, bags, offsets))
 
     def concatenate(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
         """Concatenates the bags of the tokens of each text; `offsets` are those of texts among tokens."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from askagain.native import library
 from askagain.text.bags import Bags
 from askagain.training.kernels import choice
 from askagain.training.losses.nt_xent import NTXentLoss, ReferenceNTXentLoss
@@ -28,12 +29,12 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(params=DEVICES)
 def device(request, folder) -> Iterator[torch.device]:
     """A device that has fused kernels."""
-    choice.use("auto", folder)
+    library.use("auto", folder)
     device = torch.device(request.param)
     if choice.fused(device) is None:
         pytest.skip("this machine has no compiler for them")
     yield device
-    choice.use("auto")
+    library.use()
 
 
 def random_bags(texts: int) -> Bags:
@@ -79,7 +80,7 @@ def test_sums_of_exponentials_and_weights(device, kind, grouped, rows):
 
 
 def test_the_processors_sums_do_not_depend_on_its_threads(folder):
-    choice.use("auto", folder)
+    library.use("auto", folder)
     kernels, threads = choice.native_kernels(), torch.get_num_threads()
     if kernels is None:
         pytest.skip("this machine has no compiler for them")
@@ -117,7 +118,7 @@ def test_unit_rows_and_the_gradient_of_what_they_were_made_of(device, kind):
 
 @pytest.mark.parametrize("texts", [1, 40, 3000])
 def test_the_bags_that_the_processor_cuts(texts, folder):
-    choice.use("auto", folder)
+    library.use("auto", folder)
     kernels, bags = choice.native_kernels(), random_bags(texts)
     if kernels is None:
         pytest.skip("this machine has no compiler for them")
@@ -177,18 +178,14 @@ def test_an_update_is_that_of_the_optimizers_own_lines(device):
 @pytest.mark.parametrize("hard", [0, HARD])
 @pytest.mark.parametrize("learned", [False, True])
 @pytest.mark.parametrize("rounds", [False, True])
-def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, learned, hard, blocking, monkeypatch):
+def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, learned, hard, blocking, folder):
     torch.manual_seed(3)
     sides = torch.randn(2, PAIRS, 19).to(device)
     others = torch.randn(hard, 19).to(device) if hard else None
     groups = torch.randint(0, 90, (PAIRS + hard,)).to(device)
     results = []
     for kernels in ("plain", "auto"):
-        monkeypatch.setattr(choice, "_chosen", kernels)
-        if kernels == "plain":
-            monkeypatch.setattr(choice, "_native", None)
-        else:
-            monkeypatch.undo()
+        library.use(kernels, folder)
         assert (choice.fused(device) is None) == (kernels == "plain")
         leaves = [side.clone().requires_grad_() for side in sides]
         temperature = torch.tensor(0.1, device=device, requires_grad=True) if learned else 0.1
@@ -217,31 +214,6 @@ def test_batch_after_batch_with_fused_kernels(device):
         (expected_gradient,) = torch.autograd.grad(expected, sides)
         torch.testing.assert_close(value, expected)
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-4, atol=1e-7)
-
-
-def test_nothing_is_compiled_where_plain_is_chosen_or_there_is_no_compiler(tmp_path, monkeypatch):
-    cpu = torch.device("cpu")
-    choice.use("plain", tmp_path / "plain")
-    assert choice.fused(cpu) is None and not (tmp_path / "plain").exists()
-    monkeypatch.setenv("CC", "no-such-compiler")
-    choice.use("auto", tmp_path / "none")
-    assert choice.fused(cpu) is None and not list((tmp_path / "none").glob("*.so"))
-    choice.use("auto")
-    assert choice.fused(cpu) is None
-
-
-def test_a_library_that_others_may_write_is_compiled_anew(tmp_path):
-    choice.use("auto", tmp_path)
-    if choice.native_kernels() is None:
-        pytest.skip("this machine has no compiler for them")
-    (library,) = tmp_path.glob("*.so")
-    library.unlink()  # this process has mapped what was there
-    library.write_bytes(b"something else")
-    library.chmod(0o777)
-    choice.use("auto")
-    choice.use("auto", tmp_path)
-    assert choice.native_kernels() is not None and library.stat().st_mode & 0o777 == 0o500
-    choice.use("auto")
 
 
 @pytest.mark.parametrize(("order", "copied"), [((0, 1), False), ((1, 0), True)])

@@ -2,18 +2,13 @@
 
 import importlib.util
 from functools import cache
-from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 
-if TYPE_CHECKING:
-    from askagain.training.kernels.native import NativeKernels
-
-AUTO, PLAIN = "auto", "plain"
-CHOICES = (AUTO, PLAIN)
-_chosen = AUTO
+from askagain.native.library import PLAIN, choice
+from askagain.training.kernels import native
+from askagain.training.kernels.native import NativeKernels
 
 
 class Kernels(Protocol):
@@ -93,33 +88,19 @@ class Kernels(Protocol):
         """
 
 
-def use(choice: str, folder: Path | None = None) -> None:
-    """Chooses for this process, until the next call: `auto`, or `plain` for PyTorch's own kernels everywhere.
-
-    Kernels for the processor are compiled into `folder` and kept there (None: the processor gets none). That begins
-    here, beside other work; the first step of training waits for it.
-    """
-    global _chosen, _native
-    _chosen = choice
-    if choice == PLAIN or folder is None:
-        _native = None
-    elif _native is None or _native.folder != folder:
-        _native = _Compilation(folder)
-
-
 def fused(device: torch.device) -> Kernels | None:
-    """The fused kernels for a device; None where they cannot be had or are not chosen."""
+    """The fused kernels for a device; None where there are none, or `askagain.native.library.use` chose none."""
     return gpu_kernels() if device.type == "cuda" else native_kernels() if device.type == "cpu" else None
 
 
-def native_kernels() -> "NativeKernels | None":
+def native_kernels() -> NativeKernels | None:
     """The kernels for the processor, and what only these do."""
-    return None if _native is None else _native.kernels()
+    return native.kernels()
 
 
 def gpu_kernels() -> Any:
     """The module of kernels for CUDA, and what only these do; None where they cannot be had or are not chosen."""
-    return None if _chosen == PLAIN else _in_triton()
+    return None if choice() == PLAIN else _in_triton()
 
 
 @cache
@@ -129,27 +110,3 @@ def _in_triton() -> Any:
     from askagain.training.kernels import gpu
 
     return gpu
-
-
-class _Compilation:
-    """Kernels that another thread compiles, or loads if it finds them in `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._kernels: NativeKernels | None = None
-        self._thread: Thread | None = Thread(target=self._load, daemon=True)
-        self._thread.start()
-
-    def _load(self) -> None:
-        from askagain.training.kernels.native import load
-
-        self._kernels = load(self.folder)
-
-    def kernels(self) -> "NativeKernels | None":
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        return self._kernels
-
-
-_native: _Compilation | None = None

@@ -1,25 +1,14 @@
-"""The kernels for processors, in C: compiled on this machine, for its processor, when they are first needed."""
+"""The kernels for processors, in C."""
 
 import ctypes
-import hashlib
-import logging
-import os
-import shutil
-import stat
-import subprocess
-import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-log = logging.getLogger(__name__)
+from askagain.native.library import Library
 
-SOURCE = Path(__file__).with_name("native.c")
-COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-O3", "-march=native", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
-TIMEOUT = 120.0  # seconds to compile, which takes half of one
 CHUNK = 32  # as in the source
 SUFFIXES = {torch.bfloat16: "bfloat16", torch.float32: "float32"}
 
@@ -146,46 +135,26 @@ class NativeKernels:
         return groups, shared
 
 
-def load(folder: Path) -> NativeKernels | None:
-    """The kernels, compiled into `folder` if they are not there yet; None where that cannot be done."""
-    runtime, processor = _openmp_runtime(), _processor()
-    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, COMPILERS)), None)
-    if runtime is None or processor is None or compiler is None:
-        return None
-    made_of = (SOURCE.read_bytes(), compiler.encode(), " ".join(FLAGS).encode(), processor, runtime.encode())
-    path = folder / f"{hashlib.sha256(b'|'.join(made_of)).hexdigest()[:32]}.so"
-    try:
-        if not _is_ours(path):
-            _compile(compiler, runtime, path)
-        return NativeKernels(ctypes.CDLL(str(path)))
-    except (OSError, subprocess.SubprocessError) as error:
-        log.debug("kernels: %s", error)
-        return None
+def kernels(wait: bool = True) -> NativeKernels | None:
+    """The kernels; None where there are none, or where they are not ready and one does not `wait`."""
+    library = _library.loaded(wait)
+    return None if library is None else _of(library)
 
 
-def _compile(compiler: str, runtime: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        parts, made = Path(folder, "native.o"), Path(folder, "native.so")
-        settings: Any = {"check": True, "capture_output": True, "timeout": TIMEOUT}
-        subprocess.run([compiler, *FLAGS, "-c", str(SOURCE), "-o", str(parts)], **settings)
-        # Linked with the OpenMP runtime of PyTorch: two of them would fight for the processor.
-        subprocess.run([compiler, "-shared", str(parts), runtime, "-lm", "-o", str(made)], **settings)
-        made.chmod(0o500)
-        made.replace(path)
+@cache
+def _of(library: ctypes.CDLL) -> NativeKernels:
+    return NativeKernels(library)
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether this user has written the file and nobody else can: what is in it will be run."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return False
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def start() -> None:
+    """Begins to compile or to load them, beside other work."""
+    _library.start()
 
 
 def _openmp_runtime() -> str | None:
-    """The file of the OpenMP runtime that PyTorch has loaded; None where it is unknown."""
+    """The file of the OpenMP runtime that PyTorch has loaded; None where it is unknown. Two would fight for the
+    processor.
+    """
     try:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
@@ -194,14 +163,7 @@ def _openmp_runtime() -> str | None:
     return next((file for file in files if Path(file).name.startswith(("libgomp", "libiomp5", "libomp"))), None)
 
 
-def _processor() -> bytes | None:
-    """What machine code depends on; None where it is unknown."""
-    try:
-        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
-    except OSError:
-        return None
-    names = (b"vendor_id", b"cpu family", b"model", b"flags", b"Features", b"CPU part")
-    return b"|".join(dict.fromkeys(line for line in lines if line.startswith(names)))
+_library = Library(Path(__file__).with_name("native.c"), ("-fopenmp",), _openmp_runtime)
 
 
 def _tensor(tensor: torch.Tensor | None) -> ctypes.c_void_p:

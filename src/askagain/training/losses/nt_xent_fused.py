@@ -134,12 +134,12 @@ class _FusedNTXent(torch.autograd.Function):
             "label_smoothing": label_smoothing,
             "blocking": blocking,
             "product_type": product_type,
-            "has_kernels": kernels is not None,
+            "kernels": kernels,
         }
-        is_like_others = groups is not None and not (isinstance(temperature, torch.Tensor) or hard or world.size > 1)
-        is_small = queries.is_cuda and kernels is not None and pairs**2 <= GRAPHED_LOGITS
+        can_be_graphed = queries.is_cuda and kernels is not None and gradient_wanted and pairs**2 <= GRAPHED_LOGITS
+        is_plain = groups is not None and not (hard or world.size > 1 or isinstance(temperature, torch.Tensor))
         with torch.autocast(device, enabled=False):
-            if graphed is not None and gradient_wanted and is_like_others and is_small:
+            if graphed is not None and can_be_graphed and is_plain:
                 loss, *kept = graphed(_loss_and_gradients, *pair_sides, temperature=temperature, **settings)
             else:
                 settings |= {"negatives": negatives.detach(), "world": world, "gradient_wanted": gradient_wanted}
@@ -169,14 +169,13 @@ def _loss_and_gradients(
     label_smoothing: float,
     blocking: Blocking,
     product_type: torch.dtype,
-    has_kernels: bool,
+    kernels: Kernels | None,
     negatives: torch.Tensor | None = None,
     world: World | None = None,
     gradient_wanted: bool = True,
 ) -> tuple[torch.Tensor, ...]:
     """The loss; if wanted, its gradient for all rows, [2b + m, dim], and for a temperature that is a tensor."""
     pairs, dim = queries.shape
-    kernels = fused(queries.device) if has_kernels else None
     prepared = None
     if kernels is not None and not isinstance(temperature, torch.Tensor) and (negatives is None or not len(negatives)):
         sides = (queries.contiguous(), positives.contiguous())

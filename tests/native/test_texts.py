@@ -1,0 +1,102 @@
+"""Texts in C beside the same in Python: the ids of every text, and sums to the last bit."""
+
+import numpy as np
+import pytest
+
+from askagain.models.table import Table
+from askagain.native import library, texts
+from askagain.native.texts import END
+from askagain.text.bags import Bags
+from askagain.text.features import Features
+from askagain.text.ngrams import NgramTokenizer
+from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.text_tokenizer import TextTokenizer
+from askagain.text.vocabulary import WordVocabulary
+from askagain.text.word_pairs import WordPairs
+
+SEED = 7
+ODD = [
+    "",
+    " ",
+    "  two  spaces ",
+    "ünïcödé 日本語 😀",
+    "half of a character \ud800",
+    "x" * 5000,
+    "a\nb\tc",
+    "don't",
+    "#a#",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    library.use("auto", tmp_path_factory.mktemp("native"))
+    if texts._library.loaded(wait=True) is None:
+        pytest.skip("this machine has no compiler")
+    yield library.folder()
+    library.use()
+
+
+def random_texts(rng, count: int) -> list[str]:
+    words = ["".join(rng.choice(list("abcdefgh'-."), rng.integers(1, 20))) for _ in range(3000)]
+    made = [" ".join(rng.choice(words, rng.integers(0, 60))) for _ in range(count)]
+    return [*ODD, *made, *ODD]
+
+
+def features_of(kind: str, preprocessor: TextPreprocessor, known: list[str]) -> Features:
+    """Features of half of the words, of the n-grams of a third, and of some pairs."""
+    words, _ = preprocessor.words_of_all(known)
+    distinct = list(dict.fromkeys(words))
+    vocabulary = WordVocabulary(distinct[::2])
+    rng = np.random.default_rng(SEED)
+    first, second = rng.integers(0, len(vocabulary), (2, 50_000))
+    pairs = WordPairs(np.unique(first << 32 | second)) if "pairs" in kind else None
+    return Features(kind, vocabulary, NgramTokenizer.from_words(distinct[::3]), pairs)
+
+
+@pytest.mark.parametrize("kind", ["words", "words_trigrams", "words_else_trigrams", "words_trigrams_pairs"])
+def test_the_ids_of_texts_are_those_that_python_finds(kind, folder, monkeypatch):
+    print(f"seed {SEED}")
+    asked = random_texts(np.random.default_rng(SEED), 1500)
+    preprocessor = TextPreprocessor("?!.,()", 2, "english")
+    features = features_of(kind, preprocessor, asked)
+    in_c, in_python = (TextTokenizer(preprocessor, features, remembered=4000) for _ in range(2))
+    for part in (asked[:700], asked[300:], asked[:700], ["text with \0 in it"] * 300, asked, asked[:3]):
+        own = in_c(part)
+        with monkeypatch.context() as patch:
+            patch.setattr("askagain.text.text_tokenizer.token_table", lambda texts: None)
+            expected = in_python(part)
+        assert isinstance(in_c._numbers, texts.TokenTable) != (END in part[0])
+        assert own.ids.tolist() == expected.ids.tolist() and own.offsets.tolist() == expected.offsets.tolist()
+        assert own.ids.dtype == expected.ids.dtype and own.offsets.dtype == expected.offsets.dtype
+
+
+def test_texts_are_numbered_in_c_where_they_are_many(folder):
+    table = texts.token_table(texts.MANY_TEXTS)
+    assert texts.token_table(texts.MANY_TEXTS - 1) is None
+    numbers, offsets, new = table.number(["b a", "", "a  c"])
+    assert numbers.tolist() == [0, 1, 2, 1, 2, 3] and offsets.tolist() == [0, 2, 3, 6] and new == ["b", "a", "", "c"]
+    many = [f"t{i}" for i in range(100_000)]
+    numbers, _, new = table.number([" ".join(many), "a"])
+    assert numbers.tolist() == [*range(4, 100_004), 1] and new == many and len(table) == 100_004
+    table.clear()
+    assert len(table) == 0 and table.number(["c"])[0].tolist() == [0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_sums_are_scipys_to_the_last_bit(dtype, folder):
+    rng = np.random.default_rng(SEED)
+    table = Table(rng.standard_normal((900, 37)).astype(np.float32)).as_type(dtype)
+    bags = Bags.from_lists([rng.integers(0, 900, size).tolist() for size in rng.integers(0, 40, 600)])
+    assert len(bags.ids) > texts.MANY_IDS
+    own = texts.sums(table.rows, table.scales, bags.ids, bags.offsets)
+    assert own is not None and np.array_equal(own, table.sums(bags))
+    library.use("plain")
+    assert np.array_equal(own, table.sums(bags))
+    library.use("auto", folder)
+    assert texts._library.loaded(wait=True) is not None
+    for wrong in (900, -1):
+        ids = bags.ids.copy()
+        ids[5] = wrong
+        with pytest.raises(IndexError):
+            table.sums(Bags(ids, bags.offsets))
