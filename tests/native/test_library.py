@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from askagain.errors import InputError
 from askagain.native import library
 from askagain.native.library import Library
 
@@ -60,6 +61,12 @@ def test_nothing_is_compiled_where_plain_is_chosen_or_there_is_no_compiler(own, 
     (tmp_path / "answer.c").write_text("not C")
     library.use("auto", tmp_path / "broken")
     assert own.loaded(wait=True) is None and not list((tmp_path / "broken").glob("*"))
+
+
+def test_another_word_in_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("ASKAGAIN_KERNELS", "fast")
+    with pytest.raises(InputError, match="ASKAGAIN_KERNELS=fast: must be auto or plain"):
+        library.choice()
 
 
 def test_what_others_may_write_is_compiled_anew(own, tmp_path):

@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
+from askagain.errors import InputError
+
 log = logging.getLogger(__name__)
 
 AUTO, PLAIN = "auto", "plain"
@@ -38,8 +40,11 @@ def use(choice: str | None = None, folder: Path | None = None) -> None:
 
 
 def choice() -> str:
-    """`auto` or `plain`."""
-    return _choice or os.environ.get(CHOICE) or AUTO
+    """`auto` or `plain`; raises InputError where the environment says something else."""
+    chosen = _choice or os.environ.get(CHOICE) or AUTO
+    if chosen not in (AUTO, PLAIN):
+        raise InputError(f"{CHOICE}={chosen}: must be {AUTO} or {PLAIN}")
+    return chosen
 
 
 def folder() -> Path:
