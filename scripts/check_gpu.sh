@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
 out=${OUT:-runs}/check_gpu
+peer=${PEER_PYTHON:+$(command -v "$PEER_PYTHON")}
 export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
 
 "$python" - <<'END'
@@ -46,6 +47,6 @@ mkdir -p "$out"
 status=0
 mapfile -t files < <(grep -rl --include='test_*.py' 'mark\.cuda' tests)  # others import what is not needed here
 "$python" -m pytest -m cuda -p no:cacheprovider -rfE "${files[@]}" | tee "$out/tests.txt" || status=$?
-"$python" scripts/benchmark.py benchmarks=train size=gpu out="$out" ${PEER_PYTHON:+peer_python="$PEER_PYTHON"} "$@"
+"$python" scripts/benchmark.py benchmarks=train size=gpu out="$out" ${peer:+peer_python="$peer"} "$@"
 echo "tests: $out/tests.txt; table: $out/benchmark.md"
 exit "$status"

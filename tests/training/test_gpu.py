@@ -139,8 +139,8 @@ def test_two_ranks_on_one_gpu_share_a_loss_over_gloo():
 
 
 def test_real_titles_are_ranked_as_well_as_on_the_processor(command, askubuntu, tmp_path):
-    def mean_mrr(*device):
-        sweep = tmp_path / "-".join(device)
+    def mean_mrr(name, *device):
+        sweep = tmp_path / name
         seeds = ",".join(map(str, range(SEEDS)))
         words = ("-m", "experiment=dssm", f"seed={seeds}", f"hydra.sweep.dir={sweep}", *device)
         quiet = ("report=false", "logger=none", "baselines=null", "baseline_preprocessors=[]")
@@ -149,9 +149,9 @@ def test_real_titles_are_ranked_as_well_as_on_the_processor(command, askubuntu, 
         runs = [Path(sweep, str(seed), "metrics.json") for seed in range(SEEDS)]
         return np.mean([json.loads(run.read_text())["val/mrr"] for run in runs])
 
-    on_cpu = mean_mrr("trainer.accelerator=cpu", "trainer.precision=32-true")
+    on_cpu = mean_mrr("cpu", "trainer.accelerator=cpu", "trainer.precision=32-true")
     for precision in ("32-true", "bf16-mixed"):
-        on_gpu = mean_mrr("trainer.accelerator=gpu", f"trainer.precision={precision}")
+        on_gpu = mean_mrr(precision, "trainer.accelerator=gpu", f"trainer.precision={precision}")
         print(f"mean MRR of {SEEDS} seeds: {on_cpu:.4f} on the processor, {on_gpu:.4f} on the GPU in {precision}")
         assert abs(on_gpu - on_cpu) <= 0.005
 
