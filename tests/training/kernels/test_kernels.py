@@ -60,21 +60,31 @@ def exponentials(logits, diagonal, groups, rows: slice) -> torch.Tensor:
 
 @pytest.mark.parametrize("rows", [slice(0, PAIRS), slice(20, 97)])
 @pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("smoothed", [True, False])
 @pytest.mark.parametrize("kind", TYPES)
-def test_sums_of_exponentials_and_weights(device, kind, grouped, rows):
+def test_sums_of_exponentials_and_weights(device, kind, smoothed, grouped, rows):
     logits, diagonal, groups = of_pairs(device, kind)
     groups = groups if grouped else None
     expected = exponentials(logits, diagonal, groups, rows)
     block = logits[rows].contiguous()
     kernels = choice.fused(device)
-    for _ in range(2):  # the same bits again
-        sums = kernels.sum_exponentials(block, diagonal, groups, rows.start)
-        torch.testing.assert_close(sums[0].double(), expected.sum(dim=1), rtol=2e-6, atol=0)
-        torch.testing.assert_close(sums[1].double(), expected.sum(dim=0), rtol=2e-6, atol=0)
+    kept = expected.log2().nan_to_num(neginf=0)
+    for with_logits in (False, True):
+        sums = kernels.sum_exponentials(block, diagonal, groups, rows.start, with_logits)
+        again = kernels.sum_exponentials(block, diagonal, groups, rows.start, with_logits)
+        assert all(torch.equal(*sides) for sides in zip(sums, again, strict=True))
+        assert len(sums[0]) == 1 + with_logits
+        for dim, own in ((1, sums[0]), (0, sums[1])):
+            torch.testing.assert_close(own[0].double(), expected.sum(dim=dim), rtol=2e-6, atol=0)
+            if with_logits:
+                torch.testing.assert_close(own[1].double(), kept.sum(dim=dim), rtol=1e-5, atol=1e-3)
     factors = torch.rand(2, PAIRS, device=device) / 1000
     weights = expected * (factors[0, rows, None].double() + factors[1].double())
     weights.diagonal(rows.start).sub_(0.25)
-    kernels.put_weights(block, diagonal, groups, rows.start, factors, 0.25)
+    targets = torch.rand(2, PAIRS, device=device) / 1000 if smoothed else None
+    if targets is not None:
+        weights -= (expected > 0) * (targets[0, rows, None].double() + targets[1].double())
+    kernels.put_weights(block, diagonal, groups, rows.start, factors, 0.25, targets)
     tolerance = {"rtol": 4e-3, "atol": 1e-6} if kind == torch.bfloat16 else {"rtol": 2e-6, "atol": 1e-7}
     torch.testing.assert_close(block.double(), weights, **tolerance)
 
@@ -88,7 +98,7 @@ def test_the_processors_sums_do_not_depend_on_its_threads(folder):
     found = []
     for count in (1, 2, 3):
         torch.set_num_threads(count)
-        found.append(kernels.sum_exponentials(logits, diagonal, groups, 0))
+        found.append(kernels.sum_exponentials(logits, diagonal, groups, 0, True))
     torch.set_num_threads(threads)
     assert all(torch.equal(*sides) for other in found[1:] for sides in zip(found[0], other, strict=True))
 
@@ -177,8 +187,9 @@ def test_an_update_is_that_of_the_optimizers_own_lines(device):
 @pytest.mark.parametrize("blocking", [None, Blocking(block_logits=20 * PAIRS, kept_logits=0)])
 @pytest.mark.parametrize("hard", [0, HARD])
 @pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("rounds", [False, True])
-def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, learned, hard, blocking, folder):
+def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, smoothing, learned, hard, blocking, folder):
     torch.manual_seed(3)
     sides = torch.randn(2, PAIRS, 19).to(device)
     others = torch.randn(hard, 19).to(device) if hard else None
@@ -190,7 +201,8 @@ def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, learned, hard, bl
         leaves = [side.clone().requires_grad_() for side in sides]
         temperature = torch.tensor(0.1, device=device, requires_grad=True) if learned else 0.1
         with torch.autocast(device.type, torch.bfloat16, enabled=rounds):
-            loss = fused_nt_xent(*leaves, temperature, 1e-8, negatives=others, groups=groups, blocking=blocking)
+            settings = {"negatives": others, "groups": groups, "label_smoothing": smoothing, "blocking": blocking}
+            loss = fused_nt_xent(*leaves, temperature, 1e-8, **settings)
         (3 * loss).backward()
         results.append([loss.detach(), *(leaf.grad for leaf in leaves), *([temperature.grad] if learned else [])])
     tolerance = {"rtol": 0.02, "atol": 1e-4} if rounds else {"rtol": 1e-5, "atol": 1e-7}

@@ -64,13 +64,13 @@ class Kernels(Protocol):
         """
 
     def sum_exponentials(
-        self, logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int
+        self, logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int, with_logits: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The sums of 2 to the power of each logit, [rows] and [b], over the columns and over the rows of a block.
+        """Sums over the columns and over the rows of a block, [1, rows] and [1, b], of 2 to the power of each logit.
 
         `logits`: [rows, b], float32 or bfloat16, of the rows from `start` on of a [b, b] matrix whose `diagonal`, [b],
-        is used in its place. `groups`: [b] integers; a logit between two of the same group counts 0, but for the
-        diagonal.
+        is used in its place. `groups`: [b] integers; a logit between two of the same group is left out, but for the
+        diagonal. `with_logits`: the sums of the logits themselves follow, [2, rows] and [2, b].
         """
 
     def put_weights(
@@ -81,10 +81,12 @@ class Kernels(Protocol):
         start: int,
         factors: torch.Tensor,
         own: float,
+        targets: torch.Tensor | None,
     ) -> None:
         """Replaces logits x_ij by 2^x_ij (factors[0, i] + factors[1, j]), less `own` on the diagonal.
 
-        The arguments are those of `sum_exponentials`; `factors`: [2, b].
+        The other arguments are those of `sum_exponentials`; what is left out becomes 0. `factors`: [2, b]. `targets`:
+        [2, b]; targets[0, i] + targets[1, j] is taken away as well (None: nothing is).
         """
 
 

@@ -204,17 +204,18 @@ def _row_gradient(
 
 
 def sum_exponentials(
-    logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int
+    logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int, with_logits: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """See `Kernels.sum_exponentials`."""
     rows, pairs = logits.shape
     grid = (triton.cdiv(rows, TILE["tile_rows"]), triton.cdiv(pairs, TILE["tile_columns"]))
-    of_rows, of_columns = diagonal.new_empty(grid[1], rows), diagonal.new_empty(grid[0], pairs)
+    kinds = 2 if with_logits else 1
+    row_parts, column_parts = diagonal.new_empty(grid[1], kinds, rows), diagonal.new_empty(grid[0], kinds, pairs)
     _sum_tile[grid](
-        logits, diagonal, diagonal if groups is None else groups, of_rows, of_columns, start, rows, pairs,
-        grouped=groups is not None, **TILE,
+        logits, diagonal, diagonal if groups is None else groups, row_parts, column_parts, start, rows, pairs,
+        grouped=groups is not None, kinds=kinds, **TILE,
     )  # fmt: skip
-    return of_rows.sum(dim=0), of_columns.sum(dim=0)
+    return row_parts.sum(dim=0), column_parts.sum(dim=0)
 
 
 def put_weights(
@@ -224,22 +225,23 @@ def put_weights(
     start: int,
     factors: torch.Tensor,
     own: float,
+    targets: torch.Tensor | None,
 ) -> None:
     """See `Kernels.put_weights`."""
     rows, pairs = logits.shape
     grid = (triton.cdiv(rows, TILE["tile_rows"]), triton.cdiv(pairs, TILE["tile_columns"]))
     _weigh_tile[grid](
-        logits, diagonal, diagonal if groups is None else groups, factors, own, start, rows, pairs,
-        grouped=groups is not None, **TILE,
+        logits, diagonal, diagonal if groups is None else groups, factors, factors if targets is None else targets, own,
+        start, rows, pairs, grouped=groups is not None, smoothed=targets is not None, **TILE,
     )  # fmt: skip
 
 
 @triton.jit
-def _exponentials(
+def _logits(
     logits, diagonal, groups, start, rows, pairs,
     grouped: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
-    """A tile of exponentials; the places of its logits, which of them exist, and which are on the diagonal."""
+    """A tile of logits, minus infinity where they are left out; their places, which exist, and which are their own."""
     row = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
     column = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
     exist = (row < rows)[:, None] & (column < pairs)[None, :]
@@ -251,37 +253,44 @@ def _exponentials(
         own_groups = tl.load(groups + start + row, mask=row < rows, other=-1)
         other_groups = tl.load(groups + column, mask=column < pairs, other=-2)
         values = tl.where(own_groups[:, None] == other_groups[None, :], float("-inf"), values)
-    values = tl.where(is_own & exist, own_logits[:, None], values)
-    return tl.exp2(values), places, exist, is_own
+    return tl.where(is_own & exist, own_logits[:, None], values), places, exist, is_own
 
 
 @triton.jit
 def _sum_tile(
-    logits, diagonal, groups, of_rows, of_columns, start, rows, pairs,
-    grouped: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
+    logits, diagonal, groups, row_parts, column_parts, start, rows, pairs,
+    grouped: tl.constexpr, kinds: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
-    exponentials, _, _, _ = _exponentials(
-        logits, diagonal, groups, start, rows, pairs, grouped, tile_rows, tile_columns
-    )
+    values, _, _, _ = _logits(logits, diagonal, groups, start, rows, pairs, grouped, tile_rows, tile_columns)
+    exponentials = tl.exp2(values)
     row = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
     column = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
-    row_place = of_rows + tl.program_id(1).to(tl.int64) * rows + row
-    tl.store(row_place, tl.sum(exponentials, axis=1), mask=row < rows)
-    column_place = of_columns + tl.program_id(0).to(tl.int64) * pairs + column
-    tl.store(column_place, tl.sum(exponentials, axis=0), mask=column < pairs)
+    row_places = row_parts + tl.program_id(1).to(tl.int64) * kinds * rows + row
+    column_places = column_parts + tl.program_id(0).to(tl.int64) * kinds * pairs + column
+    tl.store(row_places, tl.sum(exponentials, axis=1), mask=row < rows)
+    tl.store(column_places, tl.sum(exponentials, axis=0), mask=column < pairs)
+    if kinds == 2:
+        kept = tl.where(values == float("-inf"), 0.0, values)
+        tl.store(row_places + rows, tl.sum(kept, axis=1), mask=row < rows)
+        tl.store(column_places + pairs, tl.sum(kept, axis=0), mask=column < pairs)
 
 
 @triton.jit
 def _weigh_tile(
-    logits, diagonal, groups, factors, own, start, rows, pairs,
-    grouped: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
+    logits, diagonal, groups, factors, targets, own, start, rows, pairs,
+    grouped: tl.constexpr, smoothed: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
-    exponentials, places, exist, is_own = _exponentials(
+    values, places, exist, is_own = _logits(
         logits, diagonal, groups, start, rows, pairs, grouped, tile_rows, tile_columns
     )
     row = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
     column = tl.program_id(1) * tile_columns + tl.arange(0, tile_columns)
     row_factors = tl.load(factors + start + row, mask=row < rows, other=0.0)
     column_factors = tl.load(factors + pairs + column, mask=column < pairs, other=0.0)
-    weights = exponentials * (row_factors[:, None] + column_factors[None, :]) - tl.where(is_own, own, 0.0)
+    weights = tl.exp2(values) * (row_factors[:, None] + column_factors[None, :]) - tl.where(is_own, own, 0.0)
+    if smoothed:
+        row_targets = tl.load(targets + start + row, mask=row < rows, other=0.0)
+        column_targets = tl.load(targets + pairs + column, mask=column < pairs, other=0.0)
+        spread = row_targets[:, None] + column_targets[None, :]
+        weights -= tl.where(values == float("-inf"), 0.0, spread)
     tl.store(places, weights.to(logits.dtype.element_ty), mask=exist)

@@ -39,75 +39,108 @@ static inline float power_of_two(float x) {
     return series * scale.number;
 }
 
-/* Both types of logits share their code: LOAD and STORE convert. `shared`: whether another pair has a row's group. */
+/* Both types of logits share their code: LOAD and STORE convert. `shared`: whether another pair has a row's group, all
+   of whose logits but the pair's own are left out. */
 #define LOGIT_KERNELS(SUFFIX, TYPE, LOAD, STORE)                                                                       \
-    static float sum_range_##SUFFIX(const TYPE *logits, float *columns, int64_t begin, int64_t end) {                  \
+    static void add_range_##SUFFIX(const TYPE *logits, int64_t begin, int64_t end, float *columns, float *totals) {    \
         float total = 0;                                                                                               \
         _Pragma("omp simd reduction(+ : total)") for (int64_t j = begin; j < end; j++) {                               \
             float exponential = power_of_two(LOAD(logits[j]));                                                         \
             total += exponential;                                                                                      \
             columns[j] += exponential;                                                                                 \
         }                                                                                                              \
-        return total;                                                                                                  \
+        totals[0] += total;                                                                                            \
     }                                                                                                                  \
                                                                                                                        \
-    static void weigh_range_##SUFFIX(TYPE *logits, float factor, const float *factors, int64_t begin, int64_t end) {   \
-        _Pragma("omp simd") for (int64_t j = begin; j < end; j++)                                                      \
-            logits[j] = STORE(power_of_two(LOAD(logits[j])) * (factor + factors[j]));                                  \
+    static void add_range_and_logits_##SUFFIX(const TYPE *logits, int64_t begin, int64_t end, float *columns,          \
+                                              float *logit_columns, float *totals) {                                   \
+        float total = 0, logit_total = 0;                                                                              \
+        _Pragma("omp simd reduction(+ : total, logit_total)") for (int64_t j = begin; j < end; j++) {                  \
+            float logit = LOAD(logits[j]), exponential = power_of_two(logit);                                          \
+            total += exponential;                                                                                      \
+            logit_total += logit;                                                                                      \
+            columns[j] += exponential;                                                                                 \
+            logit_columns[j] += logit;                                                                                 \
+        }                                                                                                              \
+        totals[0] += total;                                                                                            \
+        totals[1] += logit_total;                                                                                      \
     }                                                                                                                  \
                                                                                                                        \
-    /* `row_sums`: [rows]; `column_sums`: [pairs]; `parts`: scratch, [chunks of rows, pairs], column sums of each. */   \
+    /* `row_sums`: [kinds, rows] and `column_sums`: [kinds, pairs], of the exponentials and, if there are two kinds, of \
+       the logits; `parts`: scratch, [chunks of rows, kinds, pairs], the column sums of each chunk. */                 \
     void sum_exponentials_##SUFFIX(const TYPE *logits, const float *diagonal, const int64_t *groups,                   \
-                                   const uint8_t *shared, int64_t start, int64_t rows, int64_t pairs,                  \
+                                   const uint8_t *shared, int64_t start, int64_t rows, int64_t pairs, int64_t kinds,   \
                                    float *row_sums, float *column_sums, float *parts, int threads) {                   \
         int64_t chunks = (rows + CHUNK - 1) / CHUNK;                                                                   \
         _Pragma("omp parallel for num_threads(threads) schedule(dynamic, 1)") for (int64_t c = 0; c < chunks; c++) {   \
-            float *columns = parts + c * pairs;                                                                        \
-            for (int64_t j = 0; j < pairs; j++) columns[j] = 0;                                                        \
+            float *columns = parts + c * kinds * pairs, *logit_columns = columns + pairs;                              \
+            for (int64_t j = 0; j < kinds * pairs; j++) columns[j] = 0;                                                \
             for (int64_t i = c * CHUNK; i < rows && i < (c + 1) * CHUNK; i++) {                                        \
                 const TYPE *row = logits + i * pairs;                                                                  \
                 int64_t own = start + i;                                                                               \
-                float exponential = power_of_two(diagonal[own]), total = exponential;                                  \
-                columns[own] += exponential;                                                                           \
+                float totals[2] = {power_of_two(diagonal[own]), diagonal[own]};                                        \
+                columns[own] += totals[0];                                                                             \
+                if (kinds == 2) logit_columns[own] += totals[1];                                                       \
                 if (shared && shared[own]) {                                                                           \
                     for (int64_t j = 0; j < pairs; j++) {                                                              \
                         if (groups[j] == groups[own]) continue;                                                        \
-                        float other = power_of_two(LOAD(row[j]));                                                      \
-                        total += other;                                                                                \
-                        columns[j] += other;                                                                           \
+                        float logit = LOAD(row[j]), exponential = power_of_two(logit);                                 \
+                        totals[0] += exponential;                                                                      \
+                        totals[1] += logit;                                                                            \
+                        columns[j] += exponential;                                                                     \
+                        if (kinds == 2) logit_columns[j] += logit;                                                     \
                     }                                                                                                  \
+                } else if (kinds == 2) {                                                                               \
+                    add_range_and_logits_##SUFFIX(row, 0, own, columns, logit_columns, totals);                        \
+                    add_range_and_logits_##SUFFIX(row, own + 1, pairs, columns, logit_columns, totals);                \
                 } else {                                                                                               \
-                    total += sum_range_##SUFFIX(row, columns, 0, own);                                                 \
-                    total += sum_range_##SUFFIX(row, columns, own + 1, pairs);                                         \
+                    add_range_##SUFFIX(row, 0, own, columns, totals);                                                  \
+                    add_range_##SUFFIX(row, own + 1, pairs, columns, totals);                                          \
                 }                                                                                                      \
-                row_sums[i] = total;                                                                                   \
+                for (int64_t kind = 0; kind < kinds; kind++) row_sums[kind * rows + i] = totals[kind];                 \
             }                                                                                                          \
         }                                                                                                              \
-        _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int64_t s = 0; s < pairs; s += STRIP) { \
-            int64_t end = s + STRIP < pairs ? s + STRIP : pairs;                                                       \
+        int64_t all = kinds * pairs;                                                                                   \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int64_t s = 0; s < all; s += STRIP) {   \
+            int64_t end = s + STRIP < all ? s + STRIP : all;                                                           \
             for (int64_t j = s; j < end; j++) column_sums[j] = 0;                                                      \
             for (int64_t c = 0; c < chunks; c++)                                                                       \
-                for (int64_t j = s; j < end; j++) column_sums[j] += parts[c * pairs + j];                              \
+                for (int64_t j = s; j < end; j++) column_sums[j] += parts[c * all + j];                                \
         }                                                                                                              \
     }                                                                                                                  \
                                                                                                                        \
+    static void weigh_range_##SUFFIX(TYPE *logits, float factor, const float *factors, float target,                   \
+                                     const float *targets, int64_t pairs) {                                            \
+        if (targets) {                                                                                                 \
+            _Pragma("omp simd") for (int64_t j = 0; j < pairs; j++)                                                    \
+                logits[j] = STORE(power_of_two(LOAD(logits[j])) * (factor + factors[j]) - (target + targets[j]));      \
+        } else {                                                                                                       \
+            _Pragma("omp simd") for (int64_t j = 0; j < pairs; j++)                                                    \
+                logits[j] = STORE(power_of_two(LOAD(logits[j])) * (factor + factors[j]));                              \
+        }                                                                                                              \
+    }                                                                                                                  \
+                                                                                                                       \
+    /* `targets`: [2, pairs], or NULL. */                                                                              \
     void put_weights_##SUFFIX(TYPE *logits, const float *diagonal, const int64_t *groups, const uint8_t *shared,       \
                               int64_t start, int64_t rows, int64_t pairs, const float *factors, float own_weight,      \
-                              int threads) {                                                                           \
-        const float *column_factors = factors + pairs;                                                                 \
+                              const float *targets, int threads) {                                                     \
+        const float *column_factors = factors + pairs, *column_targets = targets ? targets + pairs : 0;                \
         _Pragma("omp parallel for num_threads(threads) schedule(dynamic, CHUNK)") for (int64_t i = 0; i < rows; i++) { \
             TYPE *row = logits + i * pairs;                                                                            \
             int64_t own = start + i;                                                                                   \
-            float factor = factors[own];                                                                               \
+            float factor = factors[own], target = targets ? targets[own] : 0;                                          \
             if (shared && shared[own]) {                                                                               \
                 for (int64_t j = 0; j < pairs; j++) {                                                                  \
                     float weight = power_of_two(LOAD(row[j])) * (factor + column_factors[j]);                          \
+                    if (targets) weight -= target + column_targets[j];                                                 \
                     row[j] = groups[j] == groups[own] ? 0 : STORE(weight);                                             \
                 }                                                                                                      \
             } else {                                                                                                   \
-                weigh_range_##SUFFIX(row, factor, column_factors, 0, pairs);                                           \
+                weigh_range_##SUFFIX(row, factor, column_factors, target, column_targets, pairs);                      \
             }                                                                                                          \
-            row[own] = STORE(power_of_two(diagonal[own]) * (factor + column_factors[own]) - own_weight);               \
+            float weight = power_of_two(diagonal[own]) * (factor + column_factors[own]) - own_weight;                  \
+            if (targets) weight -= target + column_targets[own];                                                       \
+            row[own] = STORE(weight);                                                                                  \
         }                                                                                                              \
     }
 

@@ -94,14 +94,15 @@ class NativeKernels:
         return gradients
 
     def sum_exponentials(
-        self, logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int
+        self, logits: torch.Tensor, diagonal: torch.Tensor, groups: torch.Tensor | None, start: int, with_logits: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         rows, pairs = logits.shape
-        row_sums, column_sums = diagonal.new_empty(rows), diagonal.new_empty(pairs)
-        parts = diagonal.new_empty(-(-rows // CHUNK), pairs)
+        kinds = 2 if with_logits else 1
+        row_sums, column_sums = diagonal.new_empty(kinds, rows), diagonal.new_empty(kinds, pairs)
+        parts = diagonal.new_empty(-(-rows // CHUNK), kinds, pairs)
         groups, shared = self._with_shared(groups)
         inputs = map(_tensor, (logits, diagonal, groups, shared))
-        sizes = (Integer(start), Integer(rows), Integer(pairs))
+        sizes = map(Integer, (start, rows, pairs, kinds))
         function = getattr(self._library, f"sum_exponentials_{SUFFIXES[logits.dtype]}")
         function(*inputs, *sizes, *map(_tensor, (row_sums, column_sums, parts)), torch.get_num_threads())
         return row_sums, column_sums
@@ -114,13 +115,14 @@ class NativeKernels:
         start: int,
         factors: torch.Tensor,
         own: float,
+        targets: torch.Tensor | None,
     ) -> None:
         rows, pairs = logits.shape
         groups, shared = self._with_shared(groups)
         inputs = map(_tensor, (logits, diagonal, groups, shared))
-        sizes = (Integer(start), Integer(rows), Integer(pairs))
+        sizes = map(Integer, (start, rows, pairs))
         function = getattr(self._library, f"put_weights_{SUFFIXES[logits.dtype]}")
-        function(*inputs, *sizes, _tensor(factors), Real(own), torch.get_num_threads())
+        function(*inputs, *sizes, _tensor(factors), Real(own), _tensor(targets), torch.get_num_threads())
 
     def _with_shared(self, groups: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The groups as int64, and which of them occur more than once."""

@@ -87,7 +87,7 @@ def fused_nt_xent(
     inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
     gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     kernels = fused(queries.device)
-    if label_smoothing or not _fits_float32(temperature) or queries.dtype != torch.float32:
+    if not _fits_float32(temperature) or queries.dtype != torch.float32:
         kernels = None  # what they do not do
     blocking = blocking or Blocking.on(queries.device, kernels is not None)
     settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, kernels, graphed)
@@ -257,9 +257,10 @@ class _Shard:
         for block in self._blocks:
             if self._kernels is not None:
                 kept = self._logits.products(block)
-                of_rows, of_columns = self._kernels.sum_exponentials(kept, *self._logits.changed, block.start)
-                self.sums[0, block] += of_rows
-                self.sums[1] += of_columns
+                sums = self._kernels.sum_exponentials(kept, *self._logits.changed, block.start, bool(self._smoothing))
+                for statistic, row_sums, column_sums in zip(self._statistics, *sums, strict=False):
+                    statistic[0, block] += row_sums
+                    statistic[1] += column_sums
             else:
                 kept = self._logits.empty(block)
                 for rows, logits in self._logits.fill(block, kept):
@@ -272,6 +273,8 @@ class _Shard:
             if self._keeps:
                 self._kept[side, block.start] = logits
         self._world.all_reduce(self._statistics if self._smoothing else self.sums)
+        if self._smoothing and self._kernels is not None:
+            self.logit_counts += self._logits.unmasked()
         # What exponentials are multiplied by, and the smoothed part of their target, by row and by column, [2, b].
         self._softmax_factors = (2 * self._logits.pairs * self.sums).reciprocal()
         if self._smoothing:
@@ -331,7 +334,9 @@ class _Shard:
         kept = self._kept.pop(block.start, None)
         if self._kernels is not None:
             weights = logits.products(block) if kept is None else kept
-            self._kernels.put_weights(weights, *logits.changed, block.start, self._softmax_factors, 1 / logits.pairs)
+            targets = self._smoothed_targets if self._smoothing else None
+            own = (1 - self._smoothing) / logits.pairs
+            self._kernels.put_weights(weights, *logits.changed, block.start, self._softmax_factors, own, targets)
             return weights
         exponentials = kept
         if exponentials is None:
@@ -425,6 +430,14 @@ class _Logits:
     def changed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What fused kernels change in `products`: the diagonal, [b], and the groups to mask, [b]."""
         return self.diagonal, self._groups
+
+    def unmasked(self) -> torch.Tensor | int:
+        """How many logits of each row, or column, are not masked, [b]."""
+        if self._groups is None:
+            return self.pairs
+        ordered = self._groups.sort().values
+        ends = torch.searchsorted(ordered, self._groups, right=True)
+        return self.pairs + 1 - (ends - torch.searchsorted(ordered, self._groups))
 
     def products(self, block: slice) -> torch.Tensor:
         """The logits of some rows, [rows, b], in the type of the products, none of them masked."""
