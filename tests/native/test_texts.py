@@ -71,6 +71,46 @@ def test_the_ids_of_texts_are_those_that_python_finds(kind, folder, monkeypatch)
         assert own.ids.dtype == expected.ids.dtype and own.offsets.dtype == expected.offsets.dtype
 
 
+def test_a_tokenizer_goes_on_where_c_is_no_longer_chosen(folder):
+    asked = random_texts(np.random.default_rng(SEED), 500)
+    preprocessor = TextPreprocessor()
+    tokenizer = TextTokenizer(preprocessor, features_of("words", preprocessor, asked))
+    before = tokenizer(asked)
+    assert isinstance(tokenizer._numbers, texts.TokenTable)
+    library.use("plain")
+    after = tokenizer(asked)
+    library.use("auto", folder)
+    assert texts._library.loaded(wait=True) is not None
+    assert np.array_equal(before.ids, after.ids) and len(tokenizer([])) == 0
+
+
+def test_tokens_that_were_made_to_collide_are_left_to_python(folder):
+    """Eight letters change the hash by what the next eight undo: all of these have one hash."""
+    table = texts.token_table(texts.MANY_TEXTS)
+    assert table.number(["a b"]) is not None
+    colliding = colliding_tokens()
+    assert len(set(colliding)) > 256 and all(token.isascii() and len(token) == 16 for token in colliding)
+    assert table.number([" ".join(colliding)]) is None
+    features = Features("words", WordVocabulary(colliding[::2]), NgramTokenizer())
+    asked = [" ".join(colliding)] * texts.MANY_TEXTS
+    bags = TextTokenizer(TextPreprocessor(lowercase=False), features)(asked)
+    assert bags.bag(0).tolist() == list(range(len(colliding[::2])))
+
+
+def colliding_tokens() -> list[str]:
+    """Tokens of sixteen ASCII letters with one hash, see `hash_of` in texts.c."""
+    rng = np.random.default_rng(SEED)
+    multiplier, shift = np.uint64(0xFF51AFD7ED558CCD), np.uint64(32)
+    start = np.uint64(16 * 0x9E3779B97F4A7C15 % 2**64)
+    firsts = rng.integers(97, 123, (1_500_000, 8), dtype=np.uint8)
+    mixed = (start ^ firsts.view(np.uint64)[:, 0]) * multiplier
+    mixed ^= mixed >> shift
+    wanted = mixed[0] ^ np.frombuffer(b"abcdefgh", dtype=np.uint64)[0]
+    seconds = (mixed ^ wanted)[:, None].view(np.uint8)
+    is_text = ((seconds > 32) & (seconds < 127)).all(axis=1)
+    return [bytes(token).decode() for token in np.hstack([firsts, seconds])[is_text]]
+
+
 def test_texts_are_numbered_in_c_where_they_are_many(folder):
     table = texts.token_table(texts.MANY_TEXTS)
     assert texts.token_table(texts.MANY_TEXTS - 1) is None
@@ -85,6 +125,7 @@ def test_texts_are_numbered_in_c_where_they_are_many(folder):
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_sums_are_scipys_to_the_last_bit(dtype, folder):
+    print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
     table = Table(rng.standard_normal((900, 37)).astype(np.float32)).as_type(dtype)
     bags = Bags.from_lists([rng.integers(0, 900, size).tolist() for size in rng.integers(0, 40, 600)])
@@ -100,3 +141,5 @@ def test_sums_are_scipys_to_the_last_bit(dtype, folder):
         ids[5] = wrong
         with pytest.raises(IndexError):
             table.sums(Bags(ids, bags.offsets))
+    with pytest.raises(IndexError):
+        table.sums(Bags(bags.ids, bags.offsets + 1))

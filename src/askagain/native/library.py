@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -73,67 +74,114 @@ class Library:
         self._source = source
         self._flags = (*FLAGS, *flags)
         self._linked = linked
-        self._lock = Lock()
-        self._made_for: tuple[str, Path] | None = None
-        self._thread: Thread | None = None
-        self._loaded: ctypes.CDLL | None = None
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)  # a thread of the parent's does not run in the child
 
     def start(self) -> None:
         """Begins to compile it, or loads what was compiled."""
+        self._attempted(may_compile=True)
+
+    def loaded(self, wait: bool, may_compile: bool = True) -> ctypes.CDLL | None:
+        """The library; None where there is none, or where it is not ready and one does not `wait`.
+
+        `may_compile`: else it is loaded only if it has been compiled before.
+        """
+        attempt = self._attempted(may_compile)
+        if attempt is None or (attempt.is_alive() and not wait):
+            return None
+        attempt.join()
+        return attempt.library
+
+    def _forget(self) -> None:
+        self._lock = Lock()
+        self._attempt: _Attempt | None = None
+
+    def _attempted(self, may_compile: bool) -> "_Attempt | None":
+        """The attempt for what is chosen now, which is begun if it must be."""
+        if choice() == PLAIN:
+            return None
+        place = folder()
         with self._lock:
-            wanted = (choice(), folder())
-            if wanted == self._made_for:
-                return
-            self._made_for, self._loaded, self._thread = wanted, None, None
-            if wanted[0] == PLAIN:
-                return
-            self._thread = Thread(target=self._load, args=(wanted[1],), daemon=True)
-            self._thread.start()
+            attempt = self._attempt
+            if attempt is None or attempt.folder != place or (may_compile and attempt.lacks_permission):
+                attempt = self._attempt = _Attempt(self._source, self._flags, self._linked, place, may_compile)
+                attempt.start()
+            return attempt
 
-    def loaded(self, wait: bool) -> ctypes.CDLL | None:
-        """The library; None where there is none, or where it is not ready and one does not `wait`."""
-        self.start()
-        thread = self._thread
-        if thread is not None and (wait or not thread.is_alive()):
-            thread.join()
-            self._thread = None
-        return self._loaded if self._thread is None else None
 
-    def _load(self, place: Path) -> None:
-        processor = _processor()
-        compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, COMPILERS)), None)
+class _Attempt(Thread):
+    """Loads a library from a folder, and compiles it if it is not there. An exit waits for it: for a second at most."""
+
+    def __init__(
+        self,
+        source: Path,
+        flags: tuple[str, ...],
+        linked: Callable[[], str | None] | None,
+        folder: Path,
+        may_compile: bool,
+    ) -> None:
+        super().__init__(daemon=False)
+        self.folder = folder
+        self.library: ctypes.CDLL | None = None
+        self.lacks_permission = False  # to compile
+        self._source = source
+        self._flags = flags
+        self._linked = linked
+        self._may_compile = may_compile
+
+    def run(self) -> None:
+        processor, compiler = _processor(), _compiler()
         linked = None if self._linked is None else self._linked()
         if processor is None or compiler is None or (self._linked is not None and linked is None):
             return
-        made_of = (self._source.read_bytes(), compiler.encode(), " ".join(self._flags).encode(), processor)
-        digest = hashlib.sha256(b"|".join((*made_of, str(linked).encode()))).hexdigest()[:32]
-        path = place / f"{self._source.stem}-{digest}.so"
         try:
-            if not _is_ours(path):
+            made_of = (self._source.read_bytes(), processor, *map(str.encode, (*compiler, *self._flags, str(linked))))
+            digest = hashlib.sha256(b"|".join((*made_of, str(os.getuid()).encode()))).hexdigest()[:32]
+            path = self.folder / f"{self._source.stem}-{digest}.so"
+            if not (_is_ours(self.folder) and _is_ours(path)):
+                if not self._may_compile:
+                    self.lacks_permission = True
+                    return
                 self._compile(compiler, linked, path)
-            self._loaded = ctypes.CDLL(str(path))
+            self.library = ctypes.CDLL(str(path))
+        except subprocess.CalledProcessError as error:
+            said = (error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
+            log.warning("%s: %s does not compile it (%s); what is in Python takes over", path.stem, compiler[0], said)
         except (OSError, subprocess.SubprocessError) as error:
             log.debug("%s: %s", self._source.name, error)
 
-    def _compile(self, compiler: str, linked: str | None, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _compile(self, compiler: list[str], linked: str | None, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_ours(path.parent):
+            raise PermissionError(f"{path.parent}: others may write here")
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             compiled, made = Path(scratch, "compiled.o"), Path(scratch, "made.so")
             settings: Any = {"check": True, "capture_output": True, "timeout": TIMEOUT}
-            subprocess.run([compiler, *self._flags, "-c", str(self._source), "-o", str(compiled)], **settings)
+            subprocess.run([*compiler, *self._flags, "-c", str(self._source), "-o", str(compiled)], **settings)
             others = [linked] if linked else []
-            subprocess.run([compiler, "-shared", str(compiled), *others, "-lm", "-o", str(made)], **settings)
+            subprocess.run([*compiler, "-shared", str(compiled), *others, "-lm", "-o", str(made)], **settings)
             made.chmod(0o500)
             made.replace(path)
 
 
+def _compiler() -> list[str] | None:
+    """The words that begin its command line."""
+    named = shlex.split(os.environ.get("CC", ""))
+    if named:
+        return named if shutil.which(named[0]) else None
+    path = next(filter(None, map(shutil.which, COMPILERS)), None)
+    return None if path is None else [path]
+
+
 def _is_ours(path: Path) -> bool:
-    """Whether this user has written the file and nobody else can: what is in it will be run."""
+    """Whether this user has made it and nobody else can write it: what is in it will be run."""
     try:
-        status = path.stat()
+        status = path.lstat()
     except FileNotFoundError:
         return False
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    own = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    return own and status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _processor() -> bytes | None:

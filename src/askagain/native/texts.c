@@ -1,10 +1,12 @@
-/* What texts.py does in C. Nothing here starts threads: the caller's run side by side, without Python's lock. */
+/* What texts.py does in C. It starts no threads; ctypes releases the GIL, so callers may run in parallel. */
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW 24 /* ids that are sorted by insertion */
+#define FEW 24     /* ids that are sorted by insertion */
+#define PROBES 256 /* slots that are looked at for a token; more means that tokens were made to collide */
+#define COLLISIONS -2
 
 typedef struct {
     uint64_t hash;
@@ -107,19 +109,21 @@ static int keep_letters(Tokens *tokens, const uint8_t *bytes, int64_t length) {
 
 /* The number of each token, a piece between spaces, of texts that end with a zero byte each; `offsets`, [texts + 1],
    are where those of each text begin. `begins` and `ends` are the places of new tokens in the texts. Returns the number
-   of tokens, or -1 where memory ends or a token is too long. */
+   of tokens, -1 where memory ends or a token is too long, or COLLISIONS. */
 int64_t tokens_number(Tokens *tokens, const uint8_t *texts, int64_t size, int32_t *numbers, int64_t *offsets,
                       int64_t *begins, int64_t *ends) {
     int64_t known = tokens->count, total = 0, text = 0, begin = 0;
     offsets[0] = 0;
     for (int64_t end = 0; end < size; end++) {
         if (texts[end] != ' ' && texts[end]) continue;
+        int probes = 0;
         int64_t length = end - begin;
         if (length > INT32_MAX) return -1;
         uint64_t hash = hash_of(texts + begin, length), slot = hash & tokens->mask;
         for (;; slot = (slot + 1) & tokens->mask) {
             Slot *at = tokens->slots + slot;
             if (at->number < 0) break;
+            if (++probes == PROBES) return COLLISIONS;
             if (at->hash == hash && at->length == length &&
                 !memcmp(tokens->letters + tokens->begins[at->number], texts + begin, length))
                 break;

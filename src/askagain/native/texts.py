@@ -10,8 +10,10 @@ from askagain.native.library import Library
 
 END = "\0"  # of a text
 PADDING = b"\0" * 16  # that may be read behind the last text
-MANY_TEXTS = 256  # with fewer, nothing is compiled
-MANY_IDS = 4096  # likewise
+MANY_TEXTS = 256  # fewer are numbered in Python
+COMPILED_AT = 2_000  # texts in a call; with fewer, what was compiled before is used
+MANY_IDS = 4096  # fewer are added up in Python
+COLLISIONS = -2  # as in the source
 
 Integer = ctypes.c_int64
 _library = Library(Path(__file__).with_name("texts.c"), ("-ffp-contract=off",))  # products are rounded, as numpy's are
@@ -26,7 +28,7 @@ class TokenTable:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         library.tokens_new.restype = ctypes.c_void_p
-        library.tokens_count.restype = library.tokens_number.restype = Integer
+        library.tokens_count.restype = library.tokens_number.restype = library.place_ids.restype = Integer
         self._tokens = ctypes.c_void_p(library.tokens_new())
         if not self._tokens:
             raise MemoryError
@@ -44,81 +46,80 @@ class TokenTable:
     def number(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
         """The number of each token, [tokens] int32, where those of each text begin, [texts + 1], and the new tokens.
 
-        None for texts that hold the character that texts are joined with.
+        None for texts that it cannot number: they hold the character that texts are joined with, or tokens that were
+        made to collide.
         """
         joined = END.join(texts)
-        if joined.count(END) != len(texts) - 1:
+        if joined.count(END) != max(0, len(texts) - 1):
             return None
         data = joined.encode("utf-8", "surrogatepass")
-        size = len(data) + 1
+        size = len(data) + 1 if len(texts) else 0
         most = data.count(b" ") + len(texts)
-        data += PADDING
-        numbers, offsets = np.empty(most, dtype=np.int32), np.empty(len(texts) + 1, dtype=np.int64)
+        numbers, offsets = np.empty(most, dtype=np.int32), np.zeros(len(texts) + 1, dtype=np.int64)
         begins, ends = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
         known = len(self)
         pointers = [_pointer(array) for array in (numbers, offsets, begins, ends)]
-        total = self._library.tokens_number(self._tokens, data, Integer(size), *pointers)
-        if total < 0:
+        total = self._library.tokens_number(self._tokens, data + PADDING, Integer(size), *pointers)
+        if total == COLLISIONS:
+            return None
+        if total != most:
             raise MemoryError
-        assert total == most
         new = len(self) - known
         spans = zip(begins[:new].tolist(), ends[:new].tolist(), strict=True)
         return numbers, offsets, [data[begin:end].decode("utf-8", "surrogatepass") for begin, end in spans]
+
+    def collected(
+        self, bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of each text, sorted: those of the bags of its tokens. Returns ids, int32, and their offsets, int64.
+
+        `bag_ids`: int32, and `bag_offsets`: [tokens of the table + 1] int64, the bag of each number. `numbers`,
+        `offsets`: as `number` gave them.
+        """
+        texts = Integer(len(offsets) - 1)
+        placed = np.empty(len(offsets), dtype=np.int64)
+        tokens = [_pointer(array) for array in (bag_offsets, numbers, offsets)]
+        ids = np.empty(self._library.place_ids(*tokens, texts, _pointer(placed)), dtype=np.int32)
+        scratch = np.empty(int(np.diff(placed).max(initial=0)), dtype=np.int32)
+        outputs = [_pointer(array) for array in (placed, ids, scratch)]
+        self._library.collect_ids(_pointer(bag_ids), *tokens, texts, *outputs)
+        return ids, placed
 
 
 def token_table(texts: int) -> TokenTable | None:
     """A table for calls with so many texts; None where there is no library for it, or none yet."""
     if texts < MANY_TEXTS:
         return None
-    library = _library.loaded(wait=False)
+    library = _library.loaded(wait=False, may_compile=texts >= COMPILED_AT)
     return None if library is None else TokenTable(library)
-
-
-def collected(
-    bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of each text, sorted: those of the bags of its tokens. Returns ids, int32, and their offsets, int64.
-
-    `bag_ids`: int32, and `bag_offsets`: [bags + 1] int64, of all tokens. `numbers`: [tokens] int32, the bags.
-    `offsets`: [texts + 1] int64, where the tokens of each text begin. Only for numbers of a `TokenTable`.
-    """
-    library = _library.loaded(wait=True)
-    assert library is not None, "who has numbers has the library"
-    library.place_ids.restype = Integer
-    texts = Integer(len(offsets) - 1)
-    placed = np.empty(len(offsets), dtype=np.int64)
-    own = tuple(map(_pointer, (bag_offsets, numbers, offsets)))
-    total = library.place_ids(*own, texts, _pointer(placed))
-    ids = np.empty(total, dtype=np.int32)
-    scratch = np.empty(int(np.diff(placed).max(initial=0)), dtype=np.int32)
-    library.collect_ids(_pointer(bag_ids), *own, texts, *map(_pointer, (placed, ids, scratch)))
-    return ids, placed
 
 
 def sums(rows: np.ndarray, scales: np.ndarray | None, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray | None:
     """The sum of the rows of each bag, [bags, dim] float32, as `askagain.models.table.Table.sums` says.
 
-    `rows`: [rows, dim] float32, or int8 with `scales`. None where there is no library, or none yet; it is not called
-    for few ids. Raises IndexError for an id without a row.
+    `rows`: [rows, dim] float32, or int8 with `scales`. `ids`, `offsets`: see `Bags`. None for few ids, for what the
+    library does not do, and where there is none, or none yet. Raises IndexError for an id without a row.
     """
     if len(ids) < MANY_IDS or str(rows.dtype) not in ("float32", "int8"):
         return None
-    if not (ids.dtype == np.int32 and offsets.dtype == np.int64 and rows.flags.c_contiguous):
+    arrays = [rows, ids, offsets] if scales is None else [rows, ids, offsets, scales]
+    if not all(array.flags.c_contiguous and array.flags.aligned for array in arrays):
         return None
-    library = _library.loaded(wait=False)
-    if library is None:
+    library = _library.loaded(wait=False, may_compile=False)
+    if library is None or ids.dtype != np.int32 or offsets.dtype != np.int64:
         return None
-    if ids.min() < 0 or ids.max() >= len(rows) or (np.diff(offsets) < 0).any() or offsets[0] < 0:
+    if offsets[0] < 0 or offsets[-1] > len(ids) or (np.diff(offsets) < 0).any():
+        raise IndexError("bags that are not in order")
+    if ids.min() < 0 or ids.max() >= len(rows):
         raise IndexError("an id without a row")
-    ids, offsets = np.ascontiguousarray(ids[: offsets[-1]]), np.ascontiguousarray(offsets)
-    found = np.empty((len(offsets) - 1, rows.shape[1]), dtype=np.float32)
-    function = getattr(library, f"sums_{rows.dtype}")
-    scale = None if scales is None else _pointer(scales)
-    arrays = (_pointer(ids), _pointer(offsets))
-    function(_pointer(rows), scale, Integer(rows.shape[1]), *arrays, Integer(len(found)), _pointer(found))
-    return found
+    vectors = np.empty((len(offsets) - 1, rows.shape[1]), dtype=np.float32)
+    inputs = (_pointer(rows), None if scales is None else _pointer(scales), Integer(rows.shape[1]))
+    bags = (_pointer(ids), _pointer(offsets), Integer(len(vectors)))
+    getattr(library, f"sums_{rows.dtype}")(*inputs, *bags, _pointer(vectors))
+    return vectors
 
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:
-    assert array.flags.c_contiguous
+    if not array.flags.c_contiguous:
+        raise ValueError("an array that is not in one piece")
     return ctypes.c_void_p(array.ctypes.data)

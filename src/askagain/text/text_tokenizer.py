@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from askagain.native.texts import TokenTable, collected, token_table
+from askagain.native.texts import TokenTable, token_table
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
@@ -51,14 +51,15 @@ class TextTokenizer:
 
     def _bags(self, texts: Sequence[str]) -> Bags:
         numbered = None
-        if isinstance(self._numbers, TokenTable):
-            numbered = self._numbers.number(texts)
+        table = self._numbers if isinstance(self._numbers, TokenTable) else None
+        if table is not None:
+            numbered = table.number(texts)
             if numbered is None:
-                self._numbers = _Numbers()
+                table, self._numbers = None, _Numbers()
         tokens, offsets, new = numbered or self._numbered(texts)
         self._learn(new)
-        if numbered is not None and self._words is None:
-            return self._features.collected(tokens, offsets)
+        if table is not None and self._words is None:
+            return Bags(*table.collected(*self._features.arrays, tokens, offsets))
         words = None if self._words is None else self._words.concatenate(tokens, offsets)
         return self.features.with_pairs(self._features.concatenate(tokens, offsets), words)
 
@@ -117,9 +118,10 @@ class _RememberedBags:
         self._offsets = _with_room(self._offsets, known + len(new) + 1)
         self._offsets[known : known + len(new) + 1] = start + new.offsets
 
-    def collected(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
-        """What `concatenate` gives, each text's ids sorted, for numbers of a `TokenTable`."""
-        return Bags(*collected(self._ids, self._offsets, bags, offsets))
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ids, int32, and the offsets, int64, of all bags."""
+        return self._ids, self._offsets
 
     def concatenate(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
         """Concatenates the bags of the tokens of each text; `offsets` are those of texts among tokens."""

@@ -9,6 +9,7 @@ import torch
 
 from askagain.native import library
 from askagain.text.bags import Bags
+from askagain.training.data.resident import ResidentBags
 from askagain.training.kernels import choice
 from askagain.training.losses.nt_xent import NTXentLoss, ReferenceNTXentLoss
 from askagain.training.losses.nt_xent_fused import Blocking, fused_nt_xent
@@ -43,7 +44,7 @@ def random_bags(texts: int) -> Bags:
     return Bags.from_lists([(rng.zipf(1.3, size) % 2_000_000).tolist() for size in rng.integers(0, 9, texts)])
 
 
-def of_pairs(device: torch.device, kind: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+def made_logits(device: torch.device, kind: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
     """Logits, [PAIRS, PAIRS], a diagonal, and groups of which some have several pairs."""
     torch.manual_seed(0)
     logits, diagonal = torch.randn(PAIRS, PAIRS) * 5, torch.randn(PAIRS) + 10
@@ -63,7 +64,7 @@ def exponentials(logits, diagonal, groups, rows: slice) -> torch.Tensor:
 @pytest.mark.parametrize("smoothed", [True, False])
 @pytest.mark.parametrize("kind", TYPES)
 def test_sums_of_exponentials_and_weights(device, kind, smoothed, grouped, rows):
-    logits, diagonal, groups = of_pairs(device, kind)
+    logits, diagonal, groups = made_logits(device, kind)
     groups = groups if grouped else None
     expected = exponentials(logits, diagonal, groups, rows)
     block = logits[rows].contiguous()
@@ -94,13 +95,15 @@ def test_the_processors_sums_do_not_depend_on_its_threads(folder):
     kernels, threads = choice.native_kernels(), torch.get_num_threads()
     if kernels is None:
         pytest.skip("this machine has no compiler for them")
-    logits, diagonal, groups = of_pairs(torch.device("cpu"))
-    found = []
-    for count in (1, 2, 3):
-        torch.set_num_threads(count)
-        found.append(kernels.sum_exponentials(logits, diagonal, groups, 0, True))
-    torch.set_num_threads(threads)
-    assert all(torch.equal(*sides) for other in found[1:] for sides in zip(found[0], other, strict=True))
+    logits, diagonal, groups = made_logits(torch.device("cpu"))
+    sums = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            sums.append(kernels.sum_exponentials(logits, diagonal, groups, 0, True))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(*sides) for other in sums[1:] for sides in zip(sums[0], other, strict=True))
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -147,16 +150,24 @@ def test_the_bags_that_the_processor_cuts(texts, folder):
 
 
 @pytest.mark.cuda
+@pytest.mark.parametrize("resident", [True, False])
 @pytest.mark.parametrize("texts", [1, 40, 3000])
-def test_row_sums_on_a_gpu(texts):
-    bags = TensorBags.of(random_bags(texts))
+def test_row_sums_on_a_gpu(texts, resident):
+    torch.manual_seed(texts)
+    bags = random_bags(texts)
+    if resident:
+        numbers = torch.arange(texts, device="cuda")
+        tensors = ResidentBags(bags, torch.device("cuda")).take(numbers, len(bags.ids))
+    else:
+        tensors = TensorBags(*(tensor.cuda() for tensor in TensorBags.of(bags)))
     gradients = torch.randn(texts, 19)
-    kernels = choice.gpu_kernels()
-    on_gpu = (tensor.cuda() for tensor in (gradients, bags.users, bags.user_offsets))
-    expected = torch.zeros(len(bags.rows), 19, dtype=torch.float64)
-    rows = torch.repeat_interleave(torch.arange(len(bags.rows)), bags.user_offsets.diff())
-    expected.index_add_(0, rows, gradients.double()[bags.users])
-    torch.testing.assert_close(kernels.row_sums(*on_gpu).cpu().double(), expected, rtol=1e-4, atol=1e-4)
+    inputs = (gradients.cuda(), tensors.users, tensors.user_offsets)
+    sums = choice.gpu_kernels().row_sums(*inputs)
+    assert torch.equal(sums, choice.gpu_kernels().row_sums(*inputs))
+    rows = torch.repeat_interleave(torch.arange(len(sums)), tensors.user_offsets.cpu().diff())
+    expected = torch.zeros(len(sums), 19, dtype=torch.float64)
+    expected.index_add_(0, rows, gradients.double()[tensors.users.cpu()])
+    torch.testing.assert_close(sums.cpu().double(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_update_is_that_of_the_optimizers_own_lines(device):
@@ -167,10 +178,10 @@ def test_an_update_is_that_of_the_optimizers_own_lines(device):
     gradients[1] = 0
     table = torch.randn(2_000_000, 19, device=device)
     results = []
-    for kernels in ("plain", "auto"):
+    for is_dense in (True, False):  # a kernel steps over the rows of a sparse gradient
         parameter = torch.nn.Parameter(table.clone())
         optimizer = RowwiseAdagrad([parameter], lr=0.1, eps=1e-10, second_moment="row")
-        if kernels == "plain":
+        if is_dense:
             parameter.grad = torch.zeros_like(table).index_add_(0, rows, gradients)
             optimizer.step()
         else:
@@ -210,6 +221,13 @@ def test_nt_xent_with_fused_kernels_is_nt_xent(device, rounds, smoothing, learne
         torch.testing.assert_close(own, other, **tolerance)
 
 
+def test_every_second_group_of_a_wider_tensor_masks_as_its_copy_does(device):
+    torch.manual_seed(5)
+    sides, wide = torch.randn(2, PAIRS, 19, device=device), torch.randint(0, 90, (PAIRS, 2), device=device)
+    losses = [NTXentLoss()(*sides, groups=groups) for groups in (wide[:, 0], wide[:, 0].clone())]
+    assert torch.equal(*losses)
+
+
 def test_batch_after_batch_with_fused_kernels(device):
     """On a GPU they are launched as a graph from the third batch on."""
     loss, reference = NTXentLoss(), ReferenceNTXentLoss()
@@ -221,6 +239,7 @@ def test_batch_after_batch_with_fused_kernels(device):
         value = loss(*sides, groups=groups)
         expected = reference(*sides, groups=groups)
         kept.append((value, expected, sides))
+    assert (len(loss._graphed._graphs) == 1) == (device.type == "cuda")
     for value, expected, sides in kept:  # an earlier batch's gradient is not that of a later one
         (gradient,) = torch.autograd.grad(value, sides)
         (expected_gradient,) = torch.autograd.grad(expected, sides)
@@ -238,7 +257,9 @@ def test_a_split_gradient_that_lies_in_one_piece_is_not_copied(order, copied):
     assert torch.equal(leaf.grad, torch.cat(pieces))
 
 
-def test_a_bag_sum_learns_the_same_with_kernels(device):
+@pytest.mark.cuda
+def test_a_bag_sum_learns_the_same_with_kernels():
+    device = torch.device("cuda")
     torch.manual_seed(4)
     bags = TensorBags.of(random_bags(300))
     table = torch.nn.Parameter(torch.randn(2_000_000, 19, device=device))

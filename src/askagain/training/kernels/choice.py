@@ -1,6 +1,7 @@
 """Which kernels are in use on a device: fused ones where they can be had, or none, which means PyTorch's own."""
 
 import importlib.util
+import logging
 from functools import cache
 from typing import Any, Protocol
 
@@ -9,6 +10,8 @@ import torch
 from askagain.native.library import PLAIN, choice
 from askagain.training.kernels import native
 from askagain.training.kernels.native import NativeKernels
+
+log = logging.getLogger(__name__)
 
 
 class Kernels(Protocol):
@@ -54,13 +57,13 @@ class Kernels(Protocol):
         lengths: torch.Tensor,
         dim: int,
         eps: float,
-        of_queries: float,
-        of_positives: float,
+        query_divisor: float,
+        positive_divisor: float,
     ) -> torch.Tensor:
         """The gradient of rows, [2b, dim], from the `gradient` of their `units`, both [2b, width].
 
-        It is (g - (g . u) u) over the length and over `of_queries` or `of_positives`. The projection is left out where
-        the length was not above `eps`. The gradient of the units may be in bfloat16.
+        It is (g - (g . u) u) over the length and over `query_divisor` or `positive_divisor`. The projection is left out
+        where the length was not above `eps`. The gradient of the units may be in bfloat16.
         """
 
     def sum_exponentials(
@@ -92,7 +95,9 @@ class Kernels(Protocol):
 
 def fused(device: torch.device) -> Kernels | None:
     """The fused kernels for a device; None where there are none, or `askagain.native.library.use` chose none."""
-    return gpu_kernels() if device.type == "cuda" else native_kernels() if device.type == "cpu" else None
+    if device.type == "cuda" and device.index in (None, torch.cuda.current_device()):  # where Triton launches
+        return gpu_kernels()
+    return native.kernels() if device.type == "cpu" else None
 
 
 def native_kernels() -> NativeKernels | None:
@@ -107,8 +112,16 @@ def gpu_kernels() -> Any:
 
 @cache
 def _in_triton() -> Any:
+    """The module, if a first kernel can be launched: Triton compiles its launcher, too, and needs Python's headers."""
     if importlib.util.find_spec("triton") is None:  # PyTorch has it on Linux
         return None
-    from askagain.training.kernels import gpu
+    try:
+        from askagain.training.kernels import gpu
 
+        numbers = torch.ones(1, 1, device="cuda")
+        gpu.update_rows(numbers, numbers[0].clone(), numbers.long()[0] - 1, numbers.clone(), 0.0, 1.0)
+    except Exception as error:  # whatever its compilers raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        log.warning("kernels: Triton does not work here (%s); PyTorch's own take over", reason)
+        return None
     return gpu

@@ -176,21 +176,21 @@ def row_gradients(
     lengths: torch.Tensor,
     dim: int,
     eps: float,
-    of_queries: float,
-    of_positives: float,
+    query_divisor: float,
+    positive_divisor: float,
 ) -> torch.Tensor:
     """See `Kernels.row_gradients`."""
     rows, width = units.shape
     gradients = units.new_empty(rows, dim)
     inputs = (gradient, units, lengths, gradients)
     sizes = {"width": width, "dim": dim, "padded": triton.next_power_of_2(width)}
-    _row_gradient[(rows,)](*inputs, eps, of_queries, of_positives, rows // 2, **sizes)
+    _row_gradient[(rows,)](*inputs, eps, query_divisor, positive_divisor, rows // 2, **sizes)
     return gradients
 
 
 @triton.jit
 def _row_gradient(
-    gradient, units, lengths, gradients, eps, of_queries, of_positives, pairs, width, dim, padded: tl.constexpr
+    gradient, units, lengths, gradients, eps, query_divisor, positive_divisor, pairs, width, dim, padded: tl.constexpr
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, padded)
@@ -199,7 +199,7 @@ def _row_gradient(
     unit = tl.load(units + row * width + columns, mask=mask, other=0.0)
     length = tl.load(lengths + row)
     projection = tl.where(length > eps, tl.sum(own * unit), 0.0)
-    divisor = length * tl.where(row < pairs, of_queries, of_positives)
+    divisor = length * tl.where(row < pairs, query_divisor, positive_divisor)
     tl.store(gradients + row * dim + columns, (own - projection * unit) / divisor, mask=columns < dim)
 
 

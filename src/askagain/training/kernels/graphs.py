@@ -35,16 +35,14 @@ class Graphed:
             self._graphs[key] = _Graph(partial(function, **settings), tensors)
         return self._graphs[key](*tensors)
 
-    def __deepcopy__(self, memo: dict) -> "Graphed":
-        return Graphed()  # graphs cannot be copied
-
     def __reduce__(self) -> tuple:
-        return Graphed, ()
+        return Graphed, ()  # graphs can be neither saved nor copied
 
 
 class _Graph:
     def __init__(self, function: Callable, tensors: tuple[torch.Tensor, ...]) -> None:
         self._inputs = tuple(tensor.clone() for tensor in tensors)
+        function(*self._inputs)  # compiles kernels for how these lie in memory, which must not happen in a recording
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._outputs = function(*self._inputs)

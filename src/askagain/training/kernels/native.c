@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#define CHUNK 32 /* rows of logits that one thread takes at a time */
+/* CHUNK: rows of logits that one thread takes at a time, given by the caller, who makes room by it. */
 #define STRIP 256 /* columns likewise */
 
 typedef union {
@@ -189,8 +189,8 @@ UNIT_PAIRS(float32, float, AS_IT_IS)
 
 #define ROW_GRADIENTS(SUFFIX, TYPE, LOAD)                                                                               \
     void row_gradients_##SUFFIX(const TYPE *gradient, const float *units, const float *lengths, float *gradients,      \
-                                int64_t rows, int64_t dim, int64_t width, float eps, float of_queries,                 \
-                                float of_positives, int threads) {                                                     \
+                                int64_t rows, int64_t dim, int64_t width, float eps, float query_divisor,                 \
+                                float positive_divisor, int threads) {                                                     \
         _Pragma("omp parallel for num_threads(threads) schedule(static)") for (int64_t i = 0; i < rows; i++) {         \
             const TYPE *own = gradient + i * width;                                                                    \
             const float *unit = units + i * width;                                                                     \
@@ -199,7 +199,7 @@ UNIT_PAIRS(float32, float, AS_IT_IS)
                 _Pragma("omp simd reduction(+ : projection)") for (int64_t j = 0; j < dim; j++)                        \
                     projection += LOAD(own[j]) * unit[j];                                                              \
             }                                                                                                          \
-            float factor = 1 / (lengths[i] * (i < rows / 2 ? of_queries : of_positives));                              \
+            float factor = 1 / (lengths[i] * (i < rows / 2 ? query_divisor : positive_divisor));                              \
             _Pragma("omp simd") for (int64_t j = 0; j < dim; j++)                                                      \
                 target[j] = (LOAD(own[j]) - projection * unit[j]) * factor;                                            \
         }                                                                                                              \
@@ -228,7 +228,7 @@ void update_rows(float *restrict table, float *moments, const int64_t *rows, con
     }
 }
 
-/* Which of `count` groups occur more than once. `slots`: 2^bits - 1 >= 2 * count numbers of scratch space, all -1. */
+/* Which of `count` groups occur more than once. `slots`: scratch, 2^bits numbers, more than 2 * count, all -1. */
 void mark_shared(const int64_t *groups, int64_t count, int32_t *slots, int bits, uint8_t *shared) {
     uint64_t mask = ((uint64_t)1 << bits) - 1;
     for (int64_t i = 0; i < count; i++) {

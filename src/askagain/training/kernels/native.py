@@ -9,7 +9,7 @@ import torch
 
 from askagain.native.library import Library
 
-CHUNK = 32  # as in the source
+CHUNK = 32  # rows of logits that one thread takes at a time
 SUFFIXES = {torch.bfloat16: "bfloat16", torch.float32: "float32"}
 
 Integer, Real = ctypes.c_int64, ctypes.c_float
@@ -82,13 +82,13 @@ class NativeKernels:
         lengths: torch.Tensor,
         dim: int,
         eps: float,
-        of_queries: float,
-        of_positives: float,
+        query_divisor: float,
+        positive_divisor: float,
     ) -> torch.Tensor:
         rows, width = units.shape
         gradients = units.new_empty(rows, dim)
         tensors = map(_tensor, (gradient, units, lengths, gradients))
-        settings = (*map(Integer, (rows, dim, width)), *map(Real, (eps, of_queries, of_positives)))
+        settings = (*map(Integer, (rows, dim, width)), *map(Real, (eps, query_divisor, positive_divisor)))
         function = getattr(self._library, f"row_gradients_{SUFFIXES[gradient.dtype]}")
         function(*tensors, *settings, torch.get_num_threads())
         return gradients
@@ -137,9 +137,9 @@ class NativeKernels:
         return groups, shared
 
 
-def kernels(wait: bool = True) -> NativeKernels | None:
-    """The kernels; None where there are none, or where they are not ready and one does not `wait`."""
-    library = _library.loaded(wait)
+def kernels() -> NativeKernels | None:
+    """The kernels, which it waits for; None where there are none."""
+    library = _library.loaded(wait=True)
     return None if library is None else _of(library)
 
 
@@ -154,25 +154,27 @@ def start() -> None:
 
 
 def _openmp_runtime() -> str | None:
-    """The file of the OpenMP runtime that PyTorch has loaded; None where it is unknown. Two would fight for the
-    processor.
-    """
+    """The file of the OpenMP runtime that PyTorch uses, as two would fight for the processor; None: it is unknown."""
     try:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         return None
-    files = (line.split(maxsplit=5)[-1] for line in lines if line.count(" ") > 4)
-    return next((file for file in files if Path(file).name.startswith(("libgomp", "libiomp5", "libomp"))), None)
+    files = dict.fromkeys(line.split(maxsplit=5)[-1] for line in lines if "omp" in line)
+    runtimes = [file for file in files if Path(file).name.startswith(("libgomp", "libiomp5", "libomp"))]
+    own = [file for file in runtimes if Path(file).is_relative_to(Path(torch.__file__).parent)]
+    return next(iter(own or runtimes), None)
 
 
-_library = Library(Path(__file__).with_name("native.c"), ("-fopenmp",), _openmp_runtime)
+_library = Library(Path(__file__).with_name("native.c"), ("-fopenmp", f"-DCHUNK={CHUNK}"), _openmp_runtime)
 
 
 def _tensor(tensor: torch.Tensor | None) -> ctypes.c_void_p:
-    assert tensor is None or tensor.is_contiguous()
+    if tensor is not None and not tensor.is_contiguous():
+        raise ValueError("a tensor that is not in one piece")
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 def _array(array: np.ndarray) -> ctypes.c_void_p:
-    assert array.flags.c_contiguous
+    if not array.flags.c_contiguous:
+        raise ValueError("an array that is not in one piece")
     return ctypes.c_void_p(array.ctypes.data)

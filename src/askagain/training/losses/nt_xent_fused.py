@@ -15,6 +15,7 @@ from askagain.training.kernels.graphs import Graphed
 LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside float32
 LN_2 = math.log(2)  # exponentials are powers of 2, which PyTorch computes three times as fast on some processors
 GRAPHED_LOGITS = 2**28  # a batch with more keeps a GPU busy while its kernels are started one by one
+FUSED_TYPES = (torch.float32, torch.bfloat16)  # of products
 WIDTH = 16  # float32 numbers in a vector register: matrices of such widths are multiplied faster
 
 
@@ -36,15 +37,16 @@ class Blocking:
     mask_by_rows: bool | None = None
 
     @classmethod
-    def on(cls, device: torch.device, has_kernels: bool) -> "Blocking":
-        """What suits a device, with fused kernels or without.
+    def on(cls, device: torch.device, number_bytes: int | None) -> "Blocking":
+        """What suits a device: a GPU, whose kernels take time to start, gets 256 MiB at a time and keeps 2 GiB.
 
-        A GPU, whose kernels take time to start, gets 256 MiB at a time and keeps 2 GiB. Fused kernels need no memory
-        beside the logits, which are in the type of the products: 1 GiB at a time in bfloat16, and 2 GiB are kept.
+        `number_bytes`: of a logit where fused kernels need no memory beside them; 1 GiB at a time then.
         """
         if device.type != "cuda":
             return cls()
-        return cls(block_logits=2**29, kept_logits=2**30) if has_kernels else cls(block_logits=2**26, kept_logits=2**29)
+        if number_bytes is None:
+            return cls(block_logits=2**26, kept_logits=2**29)
+        return cls(block_logits=2**30 // number_bytes, kept_logits=2**31 // number_bytes)
 
 
 def fused_nt_xent(
@@ -86,11 +88,8 @@ def fused_nt_xent(
         negatives = queries[:0]
     inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
     gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
-    kernels = fused(queries.device)
-    if not _fits_float32(temperature) or queries.dtype != torch.float32:
-        kernels = None  # what they do not do
-    blocking = blocking or Blocking.on(queries.device, kernels is not None)
-    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, kernels, graphed)
+    groups = None if groups is None else groups.contiguous()
+    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, graphed)
     return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
 
 
@@ -119,8 +118,7 @@ class _FusedNTXent(torch.autograd.Function):
         eps: float,
         label_smoothing: float,
         world: World,
-        blocking: Blocking,
-        kernels: Kernels | None,
+        blocking: Blocking | None,
         graphed: Graphed | None,
         gradient_wanted: bool,
     ) -> torch.Tensor:
@@ -128,6 +126,10 @@ class _FusedNTXent(torch.autograd.Function):
         rounded = torch.is_autocast_enabled(device) and _fits_float32(temperature)
         product_type = torch.get_autocast_dtype(device) if rounded else queries.dtype
         pairs, hard = len(queries), len(negatives)
+        can_be_fused = _fits_float32(temperature) and queries.dtype == torch.float32 and product_type in FUSED_TYPES
+        kernels = fused(queries.device) if can_be_fused else None
+        if blocking is None:
+            blocking = Blocking.on(queries.device, None if kernels is None or hard else product_type.itemsize)
         pair_sides: Any = (queries.detach(), positives.detach(), groups)
         settings: dict[str, Any] = {
             "eps": eps,
@@ -137,9 +139,9 @@ class _FusedNTXent(torch.autograd.Function):
             "kernels": kernels,
         }
         can_be_graphed = queries.is_cuda and kernels is not None and gradient_wanted and pairs**2 <= GRAPHED_LOGITS
-        is_plain = groups is not None and not (hard or world.size > 1 or isinstance(temperature, torch.Tensor))
+        is_simple = groups is not None and not (hard or world.size > 1 or isinstance(temperature, torch.Tensor))
         with torch.autocast(device, enabled=False):
-            if graphed is not None and can_be_graphed and is_plain:
+            if graphed is not None and can_be_graphed and is_simple:
                 loss, *kept = graphed(_loss_and_gradients, *pair_sides, temperature=temperature, **settings)
             else:
                 settings |= {"negatives": negatives.detach(), "world": world, "gradient_wanted": gradient_wanted}
@@ -156,7 +158,7 @@ class _FusedNTXent(torch.autograd.Function):
         temperature_grad = learned[0] * grad_output if learned else None
         if grad_output.is_cuda or grad_output != 1:  # a GPU would be waited for
             row_grads = row_grads * grad_output
-        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 7
+        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 6
 
 
 def _loss_and_gradients(
@@ -188,7 +190,7 @@ def _loss_and_gradients(
     gradients: list[torch.Tensor] = []
     if gradient_wanted:
         gradient = shard.unit_gradient(units)
-        if kernels is not None and prepared is not None and not isinstance(temperature, torch.Tensor):
+        if kernels is not None and prepared is not None and isinstance(temperature, float | int):
             gradients = [kernels.row_gradients(gradient, units, lengths, dim, eps, temperature, 1 / LN_2)]
         else:
             gradients = _row_gradients(gradient, units, lengths, pairs, dim, eps, temperature)
@@ -257,7 +259,9 @@ class _Shard:
         for block in self._blocks:
             if self._kernels is not None:
                 kept = self._logits.products(block)
-                sums = self._kernels.sum_exponentials(kept, *self._logits.changed, block.start, bool(self._smoothing))
+                sums = self._kernels.sum_exponentials(
+                    kept, *self._logits.diagonal_and_groups, block.start, bool(self._smoothing)
+                )
                 for statistic, row_sums, column_sums in zip(self._statistics, *sums, strict=False):
                     statistic[0, block] += row_sums
                     statistic[1] += column_sums
@@ -336,7 +340,9 @@ class _Shard:
             weights = logits.products(block) if kept is None else kept
             targets = self._smoothed_targets if self._smoothing else None
             own = (1 - self._smoothing) / logits.pairs
-            self._kernels.put_weights(weights, *logits.changed, block.start, self._softmax_factors, own, targets)
+            self._kernels.put_weights(
+                weights, *logits.diagonal_and_groups, block.start, self._softmax_factors, own, targets
+            )
             return weights
         exponentials = kept
         if exponentials is None:
@@ -427,7 +433,7 @@ class _Logits:
             yield slice(start - block.start, stop - block.start), slice(start, stop)
 
     @property
-    def changed(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def diagonal_and_groups(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What fused kernels change in `products`: the diagonal, [b], and the groups to mask, [b]."""
         return self.diagonal, self._groups
 

@@ -29,7 +29,7 @@ class TensorBags(NamedTuple):
     def taken(cls, bags: Bags, chosen: np.ndarray) -> "TensorBags":
         """The bags at `chosen`, [n] integers, in that order, as tensors."""
         kernels = native_kernels() if bags.ids.dtype == np.int32 and bags.offsets.dtype == np.int64 else None
-        if kernels is None or len(bags.ids) >= 2**31:
+        if kernels is None:
             return cls.of(bags.take(chosen))
         return cls(*kernels.cut_bags(bags.ids, bags.offsets, np.ascontiguousarray(chosen, dtype=np.int64)))
 

@@ -58,8 +58,11 @@ class RowwiseAdagrad(Optimizer):
         if gradient.is_sparse:
             gradient = gradient.coalesce()
             rows, change = gradient.indices()[0], gradient.values()
-            kernels = fused(parameter.device) if by_row and parameter.dtype == torch.float32 else None
-            if kernels is not None and parameter.is_contiguous():
+            is_table = (
+                by_row and parameter.dim() == 2 and parameter.dtype == torch.float32 and parameter.is_contiguous()
+            )
+            kernels = fused(parameter.device) if is_table else None
+            if kernels is not None:
                 kernels.update_rows(parameter, moments, rows, change, float(group["lr"]), group["eps"])
                 return
         else:
