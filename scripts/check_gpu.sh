@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tries training on a GPU: runs the tests that need one and a small benchmark, and leaves both in OUT/check_gpu.
 # Nothing is installed or fetched. OUT is runs unless it is set; PYTHON chooses the interpreter, and PEER_PYTHON one with
-# sentence-transformers, to compare with. What is typed behind it goes to the benchmark, such as size.rounds=1.
+# sentence-transformers, to compare with. Further words go to the benchmark, such as size.rounds=1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -61,7 +61,7 @@ def test_preparing_and_ranking_are_measured_beside_the_plain_way(benchmark, tmp_
 def test_training_is_that_of_the_real_command(benchmark):
     found, printed = benchmark("benchmarks=[train]")
     (job,) = found["jobs"]
-    assert job["unit"] == "pairs/s" and set(job["values"]) == {"askagain", "the plain way"}
+    assert job["unit"] == "pairs/s" and set(job["values"]) == {"askagain", "askagain, kernels=plain", "the plain way"}
     assert "times its floor" in found["about"]["a training step"] and "a training step" in printed
 
 

@@ -39,6 +39,17 @@ def test_it_is_compiled_once_and_kept(own, tmp_path):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_what_was_compiled_before_is_there_at_once(own, tmp_path):
+    library.use("auto", tmp_path / "kept")
+    assert own.loaded(wait=False, may_compile=False) is None and not (tmp_path / "kept").exists()
+    assert own.loaded(wait=True) is not None
+    library.use("plain")
+    assert own.loaded(wait=False) is None
+    library.use("auto", tmp_path / "kept")
+    assert own.loaded(wait=False, may_compile=False) is not None
+    assert Library(tmp_path / "answer.c").loaded(wait=False, may_compile=False) is not None
+
+
 def test_nobody_waits_who_does_not_want_to(own, tmp_path):
     library.use("auto", tmp_path / "kept")
     assert own.loaded(wait=False) is None

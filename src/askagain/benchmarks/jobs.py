@@ -194,7 +194,7 @@ def _products(rows: int, pairs: int, dim: int, device: str = "cpu") -> Callable[
 
 
 def _seconds(action: Callable[[], object], times: int = 15) -> list[float]:
-    """The seconds of an action, each a mean over several on a GPU: it is started before the one before it has ended."""
+    """The seconds of an action. On a GPU each is the mean of several that are launched without waiting between them."""
     together = 20 if has_gpu() else 1
 
     def done() -> None:

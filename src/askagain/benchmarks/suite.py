@@ -108,13 +108,17 @@ class Benchmarks:
         name = f"DSSM training, vocabulary {sizes.vocabulary:,}, dim {sizes.dim}, batch {sizes.batch_size:,}"
         training = {"dim": sizes.dim, "batch_size": sizes.batch_size, "steps": sizes.plain_steps}
         groups = str(self.corpus / "train.tsv")
-        plain = PLAIN + ON_PROCESSOR if has_gpu() else PLAIN
-        contenders = {OURS: self._our_training, plain: lambda: self._plain("train", "train.tsv", **training)}
+        contenders = {
+            OURS: self._our_training,
+            "askagain, kernels=plain": lambda: self._our_training("kernels=plain"),
+        }
+        contenders |= self._peer("sentence-transformers trainer", "train", groups=groups, bf16=False, **training)
+        contenders |= self._peer("sentence-transformers trainer, bf16", "train", groups=groups, bf16=True, **training)
         if has_gpu():  # which ours takes, and the peer
             contenders["askagain, dense Adam"] = lambda: self._our_training("optimizer=adam")
             contenders[OURS + ON_PROCESSOR] = lambda: self._our_training("trainer.accelerator=cpu")
-        contenders |= self._peer("sentence-transformers trainer", "train", groups=groups, bf16=False, **training)
-        contenders |= self._peer("sentence-transformers trainer, bf16", "train", groups=groups, bf16=True, **training)
+        plain = PLAIN + ON_PROCESSOR if has_gpu() else PLAIN
+        contenders[plain] = lambda: self._plain("train", "train.tsv", **training)
         return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
 
     def _our_training(self, *others: str, corpus: Path | None = None) -> Metrics:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from askagain.errors import InputError
@@ -83,12 +83,15 @@ class Library:
         self._attempted(may_compile=True)
 
     def loaded(self, wait: bool, may_compile: bool = True) -> ctypes.CDLL | None:
-        """The library; None where there is none, or where it is not ready and one does not `wait`.
+        """The library; None where there is none, or where it is being compiled and one does not `wait`.
 
         `may_compile`: else it is loaded only if it has been compiled before.
         """
         attempt = self._attempted(may_compile)
-        if attempt is None or (attempt.is_alive() and not wait):
+        if attempt is None:
+            return None
+        attempt.decided.wait()  # what was compiled before is loaded in a millisecond
+        if attempt.compiles and attempt.is_alive() and not wait:
             return None
         attempt.join()
         return attempt.library
@@ -125,12 +128,20 @@ class _Attempt(Thread):
         self.folder = folder
         self.library: ctypes.CDLL | None = None
         self.lacks_permission = False  # to compile
+        self.compiles = False
+        self.decided = Event()  # whether it compiles
         self._source = source
         self._flags = flags
         self._linked = linked
         self._may_compile = may_compile
 
     def run(self) -> None:
+        try:
+            self._load()
+        finally:
+            self.decided.set()
+
+    def _load(self) -> None:
         processor, compiler = _processor(), _compiler()
         linked = None if self._linked is None else self._linked()
         if processor is None or compiler is None or (self._linked is not None and linked is None):
@@ -143,6 +154,8 @@ class _Attempt(Thread):
                 if not self._may_compile:
                     self.lacks_permission = True
                     return
+                self.compiles = True
+                self.decided.set()
                 self._compile(compiler, linked, path)
             self.library = ctypes.CDLL(str(path))
         except subprocess.CalledProcessError as error:
