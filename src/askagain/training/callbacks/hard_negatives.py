@@ -15,6 +15,9 @@ from askagain.training.data.batches import HardNegatives
 from askagain.training.data.duplicates import DuplicatesDataModule
 
 QUERIES_PER_BLOCK = 1 << 9
+SPARE = 8  # candidates beside those that are mined, whose scores may be equal to theirs
+ROUNDING = 1e-5  # of a cosine in float32
+EQUAL_WITHIN = 2.0**30  # cosines are equal that are the same multiple of one over this
 POOL_STREAM = 2  # separates the draw of the pool from other draws with the same seed and epoch
 
 log = logging.getLogger(__name__)
@@ -122,26 +125,43 @@ def mine(
     shard = world.shard(texts)
     vectors = torch.from_numpy(unit_vectors(encoder.embed(data.pool_bags.slice(0, texts))))  # [texts, dim]
     candidates = torch.from_numpy(unit_vectors(encoder.embed(data.pool_bags.take(pool))))  # [pool, dim]
-    limits = guard * _mean_cosine_with_group(vectors, torch.from_numpy(groups[:texts]))
+    limits = guard * _mean_cosine_with_group(vectors.double(), torch.from_numpy(groups[:texts]))
     text_groups = torch.from_numpy(groups)
     mined = np.full((shard.stop - shard.start, per_text), -1, dtype=np.int32)
-    width = min(per_text, len(pool))
+    width, wider = min(per_text, len(pool)), min(per_text + SPARE, len(pool))
     starts = range(shard.start, shard.stop, QUERIES_PER_BLOCK)
     for start in counted_progress(starts, shard.stop, QUERIES_PER_BLOCK, "mining hard negatives"):
         block = slice(start, min(start + QUERIES_PER_BLOCK, shard.stop))
         scores = vectors[block] @ candidates.T
         scores.masked_fill_(text_groups[block, None] == text_groups[pool], -torch.inf)
-        scores.masked_fill_(scores >= limits[block, None], -torch.inf)
-        best, places = scores.topk(width, dim=1)
+        scores.masked_fill_(scores >= limits[block, None] + ROUNDING, -torch.inf)
+        best, places = scores.topk(wider, dim=1)
+        best, places = _ordered(vectors[block], candidates, best, places, limits[block])
+        best, places = best[:, :width], places[:, :width]
         closest = np.where(best.numpy() > 0, pool[places.numpy()], -1)  # a text with nothing in common is not hard
         mined[block.start - shard.start : block.stop - shard.start, :width] = closest
     return world.all_gather(mined, texts)
 
 
+def _ordered(
+    queries: torch.Tensor, candidates: torch.Tensor, scores: torch.Tensor, places: torch.Tensor, limits: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `scores` and `places` of some candidates for each query, [queries, k], closest first, equals by place.
+
+    How a product is rounded depends on how many rows it has, and so on the number of processes; what decides here is
+    the product in float64. A score of minus infinity stays, and one of `limits`, [queries], or more becomes it.
+    """
+    places, order = places.sort(dim=1)
+    exact = torch.bmm(candidates[places].double(), queries.double().unsqueeze(2)).squeeze(2)
+    exact.masked_fill_((exact >= limits[:, None]) | scores.gather(1, order).isneginf(), -torch.inf)
+    _, order = exact.mul(EQUAL_WITHIN).round().sort(dim=1, descending=True, stable=True)
+    return exact.gather(1, order), places.gather(1, order)
+
+
 def _mean_cosine_with_group(vectors: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     """The mean cosine of each unit vector with the others of its group, [texts]; -1 if there is no other."""
     _, places = groups.unique(return_inverse=True)
-    sums = torch.zeros(int(places.max()) + 1, vectors.shape[1]).index_add_(0, places, vectors)
+    sums = vectors.new_zeros(int(places.max()) + 1, vectors.shape[1]).index_add_(0, places, vectors)
     others = places.bincount()[places] - 1
     along = torch.einsum("ij,ij->i", vectors, sums[places]) - torch.einsum("ij,ij->i", vectors, vectors)
     return torch.where(others > 0, along / others.clamp(min=1), -1.0)
