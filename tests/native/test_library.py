@@ -1,7 +1,9 @@
 """Libraries that are compiled here: when they are, where they are kept, and what is run of what is there."""
 
 import shutil
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +99,10 @@ def test_it_is_kept_in_the_cache_unless_another_folder_is_named(monkeypatch, tmp
     monkeypatch.delenv("ASKAGAIN_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert library.folder() == tmp_path / "home" / ".cache" / "askagain" / "kernels"
+    monkeypatch.setenv("HOME", "nowhere")
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    assert library.folder().parent == Path(tempfile.gettempdir())
+
+
+def homeless() -> None:
+    raise RuntimeError("Could not determine home directory.")

@@ -55,8 +55,13 @@ def folder() -> Path:
 
 @cache
 def _default_folder(cache_folder: str | None, home: str | None) -> Path:
-    """`home`: what `Path.home` depends on."""
-    return (Path(cache_folder) if cache_folder else Path.home() / ".cache" / "askagain").resolve() / "kernels"
+    """`home`: what `Path.home` depends on; without one it is a folder for temporary files."""
+    if cache_folder:
+        return Path(cache_folder).resolve() / "kernels"
+    try:
+        return Path.home() / ".cache" / "askagain" / "kernels"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"askagain-kernels-{os.getuid()}"
 
 
 class Library:
