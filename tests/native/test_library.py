@@ -39,6 +39,8 @@ def test_it_is_compiled_once_and_kept(own, tmp_path):
     (tmp_path / "answer.c").write_text(SOURCE.replace("42", "43"))
     assert Library(tmp_path / "answer.c").loaded(wait=True).answer() == 43
     assert len(list(folder.iterdir())) == 2
+    library.use("auto", tmp_path / "another")
+    assert own.loaded(wait=True).answer() == 43 and len(list((tmp_path / "another").iterdir())) == 1
 
 
 def test_what_was_compiled_before_is_there_at_once(own, tmp_path):
@@ -67,9 +69,10 @@ def test_nothing_is_compiled_where_plain_is_chosen_or_there_is_no_compiler(own, 
     monkeypatch.setenv("ASKAGAIN_KERNELS", "plain")
     library.use(folder=tmp_path / "plain")
     assert own.loaded(wait=True) is None and not (tmp_path / "plain").exists()
-    monkeypatch.setenv("CC", "no-such-compiler")
-    library.use("auto", tmp_path / "none")
-    assert own.loaded(wait=True) is None and not list((tmp_path / "none").glob("*.so"))
+    for compiler in ("no-such-compiler", "cc 'and a quote"):
+        monkeypatch.setenv("CC", compiler)
+        library.use("auto", tmp_path / compiler)
+        assert own.loaded(wait=True) is None and not (tmp_path / compiler).exists()
     monkeypatch.delenv("CC")
     (tmp_path / "answer.c").write_text("not C")
     library.use("auto", tmp_path / "broken")

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from askagain.synthetic.scaled import SECOND_WORD_SHARE, WORDS_A_CONCEPT, ZIPF_SHIFT
-from askagain.training.losses.nt_xent_fused import WIDTH, Blocking
+from askagain.training.losses.nt_xent_fused import WIDTH
+from askagain.training.losses.nt_xent_logits import Blocking
 
 FLOAT = 4  # bytes
 # Rows of optimizer state for each table row; Adam's include its dense gradient. Row-wise Adagrad adds one number a row.

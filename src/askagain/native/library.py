@@ -185,7 +185,10 @@ class _Attempt(Thread):
 
 def _compiler() -> list[str] | None:
     """The words that begin its command line."""
-    named = shlex.split(os.environ.get("CC", ""))
+    try:
+        named = shlex.split(os.environ.get("CC", ""))
+    except ValueError:  # a quote that does not end
+        return None
     if named:
         return named if shutil.which(named[0]) else None
     path = next(filter(None, map(shutil.which, COMPILERS)), None)

@@ -12,7 +12,7 @@ from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.text.bags import Bags
 from askagain.text.preprocessor import TextPreprocessor
-from askagain.training.callbacks.hard_negatives import MineHardNegatives, mine
+from askagain.training.callbacks.hard_negatives import MineHardNegatives, _ordered, mine
 from askagain.training.callbacks.last_checkpoint import LastCheckpoint
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
 from tests.training.conftest import duplicates
@@ -55,6 +55,17 @@ def test_the_closest_texts_of_other_groups_are_found_that_are_not_as_close_as_th
         assert set(of_row) <= set(scores) and len(set(of_row)) == len(expected)
         np.testing.assert_allclose([scores[i] for i in of_row], [scores[i] for i in expected], atol=1e-6)
     assert (found >= 0).any()
+
+
+def test_close_candidates_are_put_in_order_by_their_exact_scores_and_equal_ones_by_place():
+    """However a product in float32 was rounded: here it says the opposite."""
+    candidates = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [1.0, 0.0], [1.0, 0.2], [0.0, 1.0], [1, 0.1]]))
+    queries = torch.tensor([[1.0, 0.0]])
+    places, rounded = torch.tensor([[4, 2, 0, 3, 1]]), torch.tensor([[0.9, 0.8, 0.7, -torch.inf, 0.6]])
+    for limit, expected in ((2.0, [1, 4, 0, 2, 3]), (0.999, [4, 0, 2, 1, 3])):
+        scores, ordered = _ordered(queries, candidates, rounded, places, torch.tensor([limit], dtype=torch.float64))
+        assert ordered.tolist() == [expected]
+        assert scores.isneginf().sum() == (1 if limit > 1 else 2) and scores[0, -1].isneginf()
 
 
 def test_texts_of_groups_that_share_one_are_no_negatives_of_each_other(tmp_path):

@@ -208,7 +208,8 @@ UNIT_PAIRS(float32, float, AS_IT_IS)
 ROW_GRADIENTS(bfloat16, uint16_t, widened)
 ROW_GRADIENTS(float32, float, AS_IT_IS)
 
-/* A step of row-wise Adagrad over `count` rows, rising; a repeated one is left out after the first time. */
+/* A step of row-wise Adagrad over `count` rows, rising. A repeated one, whose further gradients are zero, is left out
+   after the first time: another thread may be at it. */
 void update_rows(float *restrict table, float *moments, const int64_t *rows, const float *restrict gradients,
                  int64_t count, int64_t dim, float lr, float eps, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 64)

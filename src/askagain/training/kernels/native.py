@@ -128,7 +128,7 @@ class NativeKernels:
         """The groups as int64, and which of them occur more than once."""
         if groups is None:
             return None, None
-        groups = groups.to(torch.int64).contiguous()
+        groups = groups.to(torch.int64)
         shared = torch.empty(len(groups), dtype=torch.uint8)
         bits = max(1, (2 * len(groups)).bit_length())
         slots = torch.full((2**bits,), -1, dtype=torch.int32)

@@ -11,7 +11,8 @@ from torch.nn.functional import normalize
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.training.kernels.graphs import Graphed
-from askagain.training.losses.nt_xent_fused import LARGEST_FLOAT32_LOGIT, fused_nt_xent
+from askagain.training.losses.nt_xent_fused import fused_nt_xent
+from askagain.training.losses.nt_xent_logits import LARGEST_FLOAT32_LOGIT
 
 SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it still fits into float64
 SMALLEST_LEARNED_TEMPERATURE = 1 / LARGEST_FLOAT32_LOGIT
