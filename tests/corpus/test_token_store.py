@@ -92,9 +92,9 @@ def test_a_second_start_reads_the_cache_and_cleans_nothing(path, tmp_path, monke
     assert contents(open_store(path, tmp_path)) == first
 
 
-def test_another_version_of_polars_hashes_again_and_keeps_all_else(path, tmp_path, monkeypatch):
+def test_other_hashes_are_computed_again_and_all_else_is_kept(path, tmp_path, monkeypatch):
     first = open_store(path, tmp_path)
-    monkeypatch.setattr(token_store, "polars_version", "99")
+    monkeypatch.setattr(token_store, "HASHED_BY", {"hash": 99})
     monkeypatch.setattr(token_store, "read_rows", None)
     store = open_store(path, tmp_path)
     assert store.cache.key == first.cache.key and store.hashes.tolist() == first.hashes.tolist()

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from askagain.corpus.cache import Cache
+from askagain.corpus.cells import Cells
 from askagain.corpus.tsv import Rows
 from askagain.errors import InputError
 from askagain.files.opened import refuse_unreadable
@@ -47,7 +48,7 @@ class FieldTable:
             cells += len(texts)
             missing += texts.count(None)
             filled = [text or title for text, title in zip(texts, rows.cells, strict=True)]
-            yield rows._replace(cells=pl.Series(filled, dtype=pl.String))
+            yield rows._replace(cells=Cells.of(filled))
         if missing:
             counts = f"{missing:,} of {cells:,}"
             log.warning("%s: %s texts are no titles in %s: read without further fields", source, counts, self.path)

@@ -28,7 +28,7 @@ def joined_rows(rows: Bags, groups: np.ndarray) -> Bags:
     `groups`: what `joined_groups` gives for these rows.
     """
     firsts = rows.ids[rows.offsets[:-1][rows.lengths > 0]]
-    if len(np.unique(groups[firsts])) == len(firsts):
+    if not len(firsts) or np.bincount(groups[firsts]).max() == 1:
         return rows
     count = int(groups.max()) + 1
     texts = np.argsort(groups, kind="stable").astype(rows.ids.dtype)

@@ -74,15 +74,18 @@ def _pairs(
 
 def _distinct_within(groups: Bags) -> Bags:
     """The groups without repeated texts, in the order of first mention."""
+    ids = groups.ids
     group_of_text = np.repeat(np.arange(len(groups)), groups.lengths)
-    keys = (group_of_text << 32) | groups.ids
-    in_order = np.sort(keys)
-    if not (in_order[1:] == in_order[:-1]).any():
+    falls = (ids[1:] <= ids[:-1]) & (group_of_text[1:] == group_of_text[:-1])
+    if not falls.any():  # so that no group repeats a text
         return groups
-    _, mentions = np.unique(keys, return_index=True)
-    mentions.sort()
-    counts = np.bincount(group_of_text[mentions], minlength=len(groups))
-    return Bags(groups.ids[mentions], offsets_of(counts))
+    may_repeat = np.zeros(len(groups), dtype=bool)
+    may_repeat[group_of_text[1:][falls]] = True
+    is_kept = ~may_repeat[group_of_text]
+    looked_at = np.flatnonzero(~is_kept)
+    _, mentions = np.unique((group_of_text[looked_at] << 32) | ids[looked_at], return_index=True)
+    is_kept[looked_at[mentions]] = True
+    return Bags(ids[is_kept], offsets_of(np.bincount(group_of_text[is_kept], minlength=len(groups))))
 
 
 def _places(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

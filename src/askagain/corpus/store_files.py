@@ -1,7 +1,7 @@
 """The files of a token store: texts as tokens, written piece by piece and memory-mapped when they are read."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
+from askagain.corpus.cells import Cells, text_hashes
 from askagain.corpus.hash_index import HashIndex
 from askagain.corpus.tsv import Rows
 from askagain.files.arrays import load_array
@@ -77,57 +77,47 @@ class _NewTexts(NamedTuple):
 
     cells: np.ndarray
     lengths: np.ndarray
-    texts: pl.Series
+    texts: Cells
 
 
 def write_texts(pieces: Iterable[Rows], folder: Path) -> np.ndarray:
     """Writes the rows, distinct texts and distinct tokens of a file, numbered in the order of their first use.
 
-    Returns the hashes of the texts, see `text_hashes`.
+    Returns the hashes of the texts, see `Cells`.
     """
     skipped = 0
-    texts, tokens = HashIndex(), HashIndex()
-    counts = np.zeros(0, dtype=np.int64)
+    texts, tokens = HashIndex(), HashIndex(counted=True)
 
     def number_texts() -> Iterator[_NewTexts]:
         nonlocal skipped
         for rows in pieces:
             skipped += rows.skipped
-            numbers, new = texts.number(text_hashes(rows.cells))
-            yield _NewTexts(numbers, rows.lengths, rows.cells.gather(new))
+            numbers, new = texts.number(rows.cells.hashes)
+            yield _NewTexts(numbers, rows.lengths, rows.cells.take(new))
 
     with ExitStack() as files:
         append_rows = files.enter_context(bag_writer(folder / "rows"))
         append_bags = files.enter_context(bag_writer(folder / "bags"))
-        token_file = files.enter_context((folder / TOKENS).open("w", encoding="utf-8", newline="\n"))
-        for new, (text_tokens, hashes, lengths) in in_order(lambda new: (new, _split(new.texts)), number_texts()):
+        token_file = files.enter_context((folder / TOKENS).open("wb"))
+
+        def append(found: tuple[_NewTexts, tuple[Cells, np.ndarray]]) -> None:
+            new, (text_tokens, lengths) = found
             append_rows(new.cells, new.lengths)
-            numbers, first_uses = tokens.number(hashes)
+            numbers, first_uses = tokens.number(text_tokens.hashes)
             append_bags(numbers, lengths)
-            token_file.writelines(f"{token}\n" for token in text_tokens.gather(first_uses))
-            new_counts = np.bincount(numbers, minlength=len(tokens))
-            new_counts[: len(counts)] += counts
-            counts = new_counts
-    np.save(folder / "token_counts.npy", counts, allow_pickle=False)
+            token_file.write(text_tokens.take(first_uses).lines())
+
+        tokenized = in_order(lambda new: (new, new.texts.tokens()), number_texts())
+        for _ in in_order(append, tokenized, threads=1):
+            pass
+    np.save(folder / "token_counts.npy", tokens.counts, allow_pickle=False)
     write_json(folder / "skipped.json", skipped)
     return texts.hashes
-
-
-def text_hashes(texts: pl.Series | Sequence[str]) -> np.ndarray:
-    """The hash of each text by this version of Polars, [texts] uint64."""
-    return pl.Series(texts, dtype=pl.String).hash().to_numpy()
 
 
 def alike_hashes(texts: Iterable[str]) -> np.ndarray:
     """The hash of what each text shares with those that differ in case, white space or end marks, [texts] uint64."""
     return text_hashes([alike_key(title_of(text)) for text in texts])
-
-
-def _split(texts: pl.Series) -> tuple[pl.Series, np.ndarray, np.ndarray]:
-    """The tokens of texts, their hashes, and the number of tokens in each text."""
-    lists = texts.str.split(" ")
-    tokens = lists.explode()
-    return tokens, tokens.hash().to_numpy(), lists.list.len().to_numpy()
 
 
 def open_texts(folder: Path) -> StoredFile:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.corpus.feature_source import FeatureSource
+from askagain.corpus.hash_index import HashIndex
 from askagain.corpus.token_store import TEXTS_PER_BLOCK, TokenStore
 from askagain.files.arrays import load_array
 from askagain.text.bags import Bags, offsets_of
@@ -62,12 +63,10 @@ class TextUnion(FeatureSource):
                 yield bags.take(new[start : start + TEXTS_PER_BLOCK])
 
     def _find_new(self, folder: Path) -> None:
-        known: set[str] = set()
+        known = HashIndex()  # of texts, which are distinct within a store
         for number, store in enumerate(self.stores):
-            new = [i for i, text in enumerate(store.texts) if text not in known]
-            np.save(folder / f"{number}.npy", np.array(new, dtype=np.int32), allow_pickle=False)
-            if store is not self.stores[-1]:
-                known.update(store.texts)
+            _, new = known.number(store.hashes)
+            np.save(folder / f"{number}.npy", new.astype(np.int32), allow_pickle=False)
 
     def _load_new(self, folder: Path) -> list[np.ndarray]:
         """The indices, in each store, of the texts that are in none before it."""

@@ -6,15 +6,14 @@ of the features. All are built block by block: memory grows by 15 to 40 bytes fo
 """
 
 import logging
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from polars import __version__ as polars_version
 
 from askagain.corpus.cache import Cache
+from askagain.corpus.cells import text_hashes
 from askagain.corpus.feature_source import FeatureSource, features_key
 from askagain.corpus.field_table import FieldTable
 from askagain.corpus.store_files import (
@@ -25,7 +24,6 @@ from askagain.corpus.store_files import (
     load_words,
     open_texts,
     save_words,
-    text_hashes,
     write_texts,
 )
 from askagain.corpus.tsv import PIECE_BYTES, header, is_no_text, read_rows
@@ -45,6 +43,7 @@ log = logging.getLogger(__name__)
 FORMAT = 5  # increase it when the stored files change, so that older entries are not read
 TEXTS_PER_BLOCK = 1 << 15
 HASHES = "hashes.npy"
+HASHED_BY: dict[str, object] = {"hash": 1}  # increase it when other hashes are computed; all else stays
 
 
 class TokenStore(FeatureSource):
@@ -103,7 +102,10 @@ class TokenStore(FeatureSource):
             rows = read_rows(path, min_columns, on_bad_row, separator, piece_bytes, clean, first_line)
             if fields is not None:
                 rows = fields.composed(rows, path)
-            hashes[:] = [write_texts(rows, folder)]
+            try:
+                hashes[:] = [write_texts(rows, folder)]
+            except OverflowError as error:
+                raise InputError(f"{path}: {error}: split the file, or leave some of its rows out") from error
             if cache.content_digest(path) != self.digest:
                 raise InputError(f"{path} was changed while it was read: start again when it is complete")
 
@@ -114,10 +116,7 @@ class TokenStore(FeatureSource):
         def build_hashes(folder: Path) -> None:
             np.save(folder / HASHES, hashes[0] if hashes else self._hash_texts(text_hashes), allow_pickle=False)
 
-        # Polars hashes texts in another way in each of its versions, and perhaps on other processors. What else depends
-        # on the texts, such as a teacher's vectors, stays.
-        self._made_by: dict[str, object] = {"polars": polars_version, "machine": platform.machine()}
-        self.hashes = self.cache.entry("hashes", self._made_by, build_hashes, _load_hashes)
+        self.hashes = self.cache.entry("hashes", HASHED_BY, build_hashes, _load_hashes)
         self._words: dict[str, TokenWords] = {}
 
     @cached_property
@@ -127,7 +126,7 @@ class TokenStore(FeatureSource):
         def build(folder: Path) -> None:
             np.save(folder / HASHES, self._hash_texts(alike_hashes), allow_pickle=False)
 
-        return self.cache.entry("alike_hashes", self._made_by, build, _load_hashes)
+        return self.cache.entry("alike_hashes", HASHED_BY, build, _load_hashes)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         def build(folder: Path) -> None:

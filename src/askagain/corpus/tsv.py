@@ -9,9 +9,11 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import polars as pl
 
+from askagain.corpus.cells import END, Cells
 from askagain.errors import InputError
 from askagain.files.in_order import in_order
 from askagain.files.opened import BYTE_ORDER_MARK, head, opened_with_progress, refuse_unreadable
+from askagain.native import store
 from askagain.text.cleaning import cleaned
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class Rows(NamedTuple):
     were left out.
     """
 
-    cells: pl.Series
+    cells: Cells
     lengths: np.ndarray
     skipped: int
 
@@ -146,14 +148,26 @@ def _pieces(file: BinaryIO, path: Path, piece_bytes: int, line: int) -> Iterator
 
 def _good_rows(piece: bytes, min_columns: int, separator: str | None, clean: bool) -> Rows | None:
     """The rows of a piece; None where one of them is bad, or may be."""
+    if not store.is_plain(piece):
+        try:
+            text = piece.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        if clean and (seen := cleaned(text)) is not text:
+            piece = seen.encode("utf-8")
     try:
-        text = piece.decode("utf-8")
-    except UnicodeDecodeError:
+        found = store.cells(piece, None if separator is None else separator.encode(), min_columns, LONGEST_TEXT)
+    except store.BadLineError:
         return None
+    if found is None:
+        return _split_rows(piece.decode("utf-8"), min_columns, separator)
+    return Rows(Cells(piece, *found[:3]), found.lengths, 0)
+
+
+def _split_rows(text: str, min_columns: int, separator: str | None) -> Rows | None:
+    """The rows of a piece that is clean."""
     if NUL in text:
         return None
-    if clean:
-        text = cleaned(text)
     if "\r" in text:
         text = text.removesuffix("\r").replace("\r\n", "\n")
         if "\r" in text:
@@ -165,11 +179,11 @@ def _good_rows(piece: bytes, min_columns: int, separator: str | None, clean: boo
         lengths = lists.list.len().to_numpy().astype(np.int64)
         cells = lists.explode()
     cells = cells.str.strip_chars(WHITE_SPACE)
-    if max(cells.str.len_bytes()) > LONGEST_TEXT:
+    sizes = cells.str.len_bytes().to_numpy().astype(np.int64)
+    if sizes.max() > LONGEST_TEXT or lengths.min() < min_columns or not sizes.all():
         return None
-    if lengths.min() < min_columns or (cells == "").any():
-        return None
-    return Rows(cells, lengths, 0)
+    ends = np.cumsum(sizes + len(END)) - len(END)
+    return Rows(Cells.placed(cells.str.join(END.decode()).item().encode("utf-8"), ends - sizes, ends), lengths, 0)
 
 
 def _rows_one_by_one(
@@ -190,7 +204,7 @@ def _rows_one_by_one(
             continue
         cells += row
         lengths.append(len(row))
-    return Rows(pl.Series(cells, dtype=pl.String), np.array(lengths, dtype=np.int64), len(lines) - len(lengths))
+    return Rows(Cells.of(cells), np.array(lengths, dtype=np.int64), len(lines) - len(lengths))
 
 
 def _cells(line: bytes, min_columns: int, separator: str | None, clean: bool) -> list[str]:

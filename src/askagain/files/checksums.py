@@ -28,7 +28,9 @@ class DamagedError(ValueError):
 def write_checksums(folder: Path, contents: dict[str, bytes] | None = None) -> None:
     """Writes `checksums.json`: the size and the digests of all files in a folder, or of `contents` by file name."""
     if contents is None:
-        sums = {path.name: _sums(_blocks(path)) for path in _files(folder)}
+        with ThreadPoolExecutor(THREADS) as pool:  # hashing releases the interpreter lock
+            paths = sorted(_files(folder), key=lambda path: -path.stat().st_size)  # the longest work first
+            sums = dict(sorted(pool.map(lambda path: (path.name, _sums(_blocks(path))), paths)))
     else:
         sums = {name: _sums(_cut(content)) for name, content in contents.items()}
     write_json(folder / CHECKSUMS, sums)

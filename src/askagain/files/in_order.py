@@ -11,18 +11,19 @@ Result = TypeVar("Result")
 THREADS = 2
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yields `function(item)` for each item, in order, while `THREADS` later items are worked on.
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS) -> Iterator[Result]:
+    """Yields `function(item)` for each item, in order, while as many later items as there are `threads` are worked on.
 
-    For functions that spend their time in libraries that release the interpreter lock (numpy, polars). Unlike
-    `Executor.map` it takes items only as results are used, so that memory does not grow with their number.
+    For functions that spend their time in libraries that release the interpreter lock (numpy, polars, C). With one
+    thread they are called in order. Unlike `Executor.map` it takes items only as results are used, so that memory does
+    not grow with their number.
     """
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > THREADS:
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

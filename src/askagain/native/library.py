@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+import numpy as np
+
 from askagain.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,13 @@ def _default_folder(cache_folder: str | None, home: str | None) -> Path:
         return Path.home() / ".cache" / "askagain" / "kernels"
     except RuntimeError:
         return Path(tempfile.gettempdir()) / f"askagain-kernels-{os.getuid()}"
+
+
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Where the numbers of an array begin, for a call; raises ValueError for an array that is not in one piece."""
+    if not array.flags.c_contiguous:
+        raise ValueError("an array that is not in one piece")
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 class Library:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from askagain.native.library import Library
+from askagain.native.library import Library, pointer
 
 END = "\0"  # of a text
 PADDING = b"\0" * 16  # that may be read behind the last text
@@ -28,7 +28,7 @@ class TokenTable:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         library.tokens_new.restype = ctypes.c_void_p
-        library.tokens_count.restype = library.tokens_number.restype = library.place_ids.restype = Integer
+        library.tokens_count.restype = library.tokens_number.restype = Integer
         self._tokens = ctypes.c_void_p(library.tokens_new())
         if not self._tokens:
             raise MemoryError
@@ -58,7 +58,7 @@ class TokenTable:
         numbers, offsets = np.empty(most, dtype=np.int32), np.zeros(len(texts) + 1, dtype=np.int64)
         begins, ends = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
         known = len(self)
-        pointers = [_pointer(array) for array in (numbers, offsets, begins, ends)]
+        pointers = [pointer(array) for array in (numbers, offsets, begins, ends)]
         total = self._library.tokens_number(self._tokens, data + PADDING, Integer(size), *pointers)
         if total == COLLISIONS:
             return None
@@ -76,14 +76,7 @@ class TokenTable:
         `bag_ids`: int32, and `bag_offsets`: [tokens of the table + 1] int64, the bag of each number. `numbers`,
         `offsets`: as `number` gave them.
         """
-        texts = Integer(len(offsets) - 1)
-        placed = np.empty(len(offsets), dtype=np.int64)
-        tokens = [_pointer(array) for array in (bag_offsets, numbers, offsets)]
-        ids = np.empty(self._library.place_ids(*tokens, texts, _pointer(placed)), dtype=np.int32)
-        scratch = np.empty(int(np.diff(placed).max(initial=0)), dtype=np.int32)
-        outputs = [_pointer(array) for array in (placed, ids, scratch)]
-        self._library.collect_ids(_pointer(bag_ids), *tokens, texts, *outputs)
-        return ids, placed
+        return _collected(self._library, bag_ids, bag_offsets, numbers, offsets)
 
 
 def token_table(texts: int) -> TokenTable | None:
@@ -92,6 +85,36 @@ def token_table(texts: int) -> TokenTable | None:
         return None
     library = _library.loaded(wait=False, may_compile=texts >= COMPILED_AT)
     return None if library is None else TokenTable(library)
+
+
+def collected(
+    bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """What `TokenTable.collected` returns, for tokens that were numbered elsewhere.
+
+    None where there is no library for so many, or none yet. Raises IndexError for a token without a bag.
+    """
+    library = _library.loaded(wait=False, may_compile=len(offsets) > COMPILED_AT)
+    arrays = (bag_ids, bag_offsets, numbers, offsets)
+    if library is None or [array.dtype.str for array in arrays] != ["<i4", "<i8", "<i4", "<i8"]:
+        return None
+    if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(bag_offsets) - 1):
+        raise IndexError("a token without a bag")
+    return _collected(library, *map(np.ascontiguousarray, arrays))
+
+
+def _collected(
+    library: ctypes.CDLL, bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    library.place_ids.restype = Integer
+    texts = Integer(len(offsets) - 1)
+    placed = np.empty(len(offsets), dtype=np.int64)
+    tokens = [pointer(array) for array in (bag_offsets, numbers, offsets)]
+    ids = np.empty(library.place_ids(*tokens, texts, pointer(placed)), dtype=np.int32)
+    scratch = np.empty(int(np.diff(placed).max(initial=0)), dtype=np.int32)
+    outputs = [pointer(array) for array in (placed, ids, scratch)]
+    library.collect_ids(pointer(bag_ids), *tokens, texts, *outputs)
+    return ids, placed
 
 
 def sums(rows: np.ndarray, scales: np.ndarray | None, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray | None:
@@ -113,13 +136,7 @@ def sums(rows: np.ndarray, scales: np.ndarray | None, ids: np.ndarray, offsets: 
     if ids.min() < 0 or ids.max() >= len(rows):
         raise IndexError("an id without a row")
     vectors = np.empty((len(offsets) - 1, rows.shape[1]), dtype=np.float32)
-    inputs = (_pointer(rows), None if scales is None else _pointer(scales), Integer(rows.shape[1]))
-    bags = (_pointer(ids), _pointer(offsets), Integer(len(vectors)))
-    getattr(library, f"sums_{rows.dtype}")(*inputs, *bags, _pointer(vectors))
+    inputs = (pointer(rows), None if scales is None else pointer(scales), Integer(rows.shape[1]))
+    bags = (pointer(ids), pointer(offsets), Integer(len(vectors)))
+    getattr(library, f"sums_{rows.dtype}")(*inputs, *bags, pointer(vectors))
     return vectors
-
-
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
-    if not array.flags.c_contiguous:
-        raise ValueError("an array that is not in one piece")
-    return ctypes.c_void_p(array.ctypes.data)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.native.texts import collected
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import MARK, Fields
 from askagain.text.ngrams import TRIGRAMS, NgramTokenizer, check_ngrams
@@ -141,7 +142,7 @@ class Features:
         features = tokens.bags.expand(self.word_bags(tokens.words))
         words = tokens.numbered(self.vocabulary) if len(self.pairs) else None
         if words is None:
-            return lambda texts: self.with_pairs(texts.expand(features), None)
+            return lambda texts: _collected(texts, features)
         return lambda texts: self.with_pairs(texts.expand(features), texts.expand(words))
 
     def with_pairs(self, bags: Bags, words: Bags | None) -> Bags:
@@ -192,6 +193,12 @@ class Features:
         vocabulary = MappedVocabulary.open(folder) if is_mapped else WordVocabulary.load(folder / "words.json")
         pairs = WordPairs.load(folder / PAIRS, len(vocabulary)) if (folder / PAIRS).exists() else None
         return cls(kind, vocabulary, NgramTokenizer.load(folder), pairs)
+
+
+def _collected(texts: Bags, features: Bags) -> Bags:
+    """The `features` of the tokens of each text, sorted."""
+    arrays = collected(features.ids, features.offsets, texts.ids, texts.offsets)
+    return texts.expand(features).sorted_within() if arrays is None else Bags(*arrays)
 
 
 def _check_kind(kind: str) -> None:

@@ -1,0 +1,129 @@
+"""The token store in C: cells and tokens in bytes, their hashes, and numbers for hashes; see `askagain.corpus.cells`.
+
+Each function returns None where there is no library, or none yet.
+"""
+
+import ctypes
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from askagain.native.library import Library, pointer
+
+COMPILED_AT = 1 << 19  # bytes, or hashes that are known; with fewer, what was compiled before is used
+BAD = -1  # as in the source
+
+Integer = ctypes.c_int64
+_library = Library(Path(__file__).with_name("store.c"))
+
+
+class Spans(NamedTuple):
+    """Pieces of bytes: where they begin and end, [n] int64 each, their hashes, [n] uint64, and how many are in each of
+    the larger pieces that they were found in, int64.
+    """
+
+    begins: np.ndarray
+    ends: np.ndarray
+    hashes: np.ndarray
+    lengths: np.ndarray
+
+    def cut(self, count: int) -> "Spans":
+        """The first spans."""
+        return Spans(self.begins[:count], self.ends[:count], self.hashes[:count], self.lengths)
+
+
+class BadLineError(ValueError):
+    """One of the lines, or more, has something in it that is not wanted."""
+
+
+def is_plain(data: bytes) -> bool | None:
+    """Whether all bytes are printable ASCII or ASCII white space."""
+    library = _loaded(len(data))
+    return None if library is None else bool(library.is_plain(data, Integer(len(data))))
+
+
+def hashes(data: bytes, begins: np.ndarray, ends: np.ndarray) -> np.ndarray | None:
+    """The hash of each span of the data, [n] uint64."""
+    library = _loaded(len(data))
+    if library is None:
+        return None
+    hashed = np.empty(len(begins), dtype=np.uint64)
+    spans = (pointer(begins), pointer(ends), Integer(len(begins)))
+    library.hash_spans(data, Integer(len(data)), *spans, pointer(hashed))
+    return hashed
+
+
+def cells(data: bytes, separator: bytes | None, least: int, longest: int) -> Spans | None:
+    """The cells of lines of valid UTF-8, without white space around them.
+
+    Raises BadLineError where a line has fewer than `least` cells, an empty one, one of more than `longest` bytes, a
+    NUL, or a carriage return that does not end it.
+    """
+    library = _loaded(len(data))
+    if library is None:
+        return None
+    lines = 1 + _count(library, data, b"\n")
+    found = _room(lines + (0 if separator is None else _count(library, data, separator)), lines)
+    settings = (-1 if separator is None else separator[0], Integer(least), Integer(longest))
+    count = library.find_cells(data, Integer(len(data)), *settings, *map(pointer, found))
+    if count == BAD:
+        raise BadLineError
+    return found.cut(count)
+
+
+def tokens(data: bytes, begins: np.ndarray, ends: np.ndarray) -> Spans | None:
+    """The pieces between the spaces of each span of the data."""
+    library = _loaded(len(data))
+    if library is None:
+        return None
+    found = _room(_count(library, data, b" ") + len(begins), len(begins))
+    spans = (pointer(begins), pointer(ends), Integer(len(begins)))
+    count = library.find_tokens(data, Integer(len(data)), *spans, *map(pointer, found))
+    return found.cut(count)
+
+
+def number(
+    known: np.ndarray, count: int, table: np.ndarray, counts: np.ndarray | None, hashes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The number of each hash, [n] int32, and the places in `hashes`, int64, of new ones, which are entered.
+
+    `known`: uint64, of which the first `count` are known, with room for `n` more. `table`: int32, a power of two of
+    slots, each with a number or -1. `counts`: int64, how often each known hash was met, to which these are added.
+    """
+    library = _loaded(count)
+    if library is None:
+        return None
+    hashes = np.ascontiguousarray(hashes, dtype=np.uint64)
+    numbers, firsts = np.empty(len(hashes), dtype=np.int32), np.empty(len(hashes), dtype=np.int64)
+    index = (pointer(known), Integer(count), pointer(table), ctypes.c_uint64(len(table) - 1))
+    asked = (None if counts is None else pointer(counts), pointer(hashes), Integer(len(hashes)))
+    total = library.number_hashes(*index, *asked, pointer(numbers), pointer(firsts))
+    return numbers, firsts[: total - count]
+
+
+def enter(known: np.ndarray, count: int, table: np.ndarray) -> bool | None:
+    """Enters the first `count` of `known` into an empty table."""
+    library = _loaded(count)
+    if library is None:
+        return None
+    library.enter_hashes(pointer(known), Integer(count), pointer(table), ctypes.c_uint64(len(table) - 1))
+    return True
+
+
+def _loaded(size: int) -> ctypes.CDLL | None:
+    library = _library.loaded(wait=False, may_compile=size >= COMPILED_AT)
+    if library is not None:
+        for function in (library.count_byte, library.find_cells, library.find_tokens, library.number_hashes):
+            function.restype = Integer
+    return library
+
+
+def _count(library: ctypes.CDLL, data: bytes, byte: bytes) -> int:
+    """As `bytes.count` does, which would keep the interpreter lock."""
+    return library.count_byte(data, Integer(len(data)), byte[0])
+
+
+def _room(spans: int, groups: int) -> Spans:
+    begins, ends, lengths = (np.empty(size, dtype=np.int64) for size in (spans, spans, groups))
+    return Spans(begins, ends, np.empty(spans, dtype=np.uint64), lengths)
