@@ -5,19 +5,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from askagain.corpus import cache as cache_module
-from askagain.corpus import token_store
+from askagain.corpus import store_files, token_store
 from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import Corpus
 from askagain.corpus.files import CorpusFiles
-from askagain.corpus.store_files import bag_writer
+from askagain.corpus.store_files import bag_writer, write_texts
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
+from askagain.text import features as features_module
 from askagain.text.features import Features, FeatureSettings
 from askagain.text.preprocessor import TextPreprocessor
 from tests.text.plain_features import word_ids
@@ -257,6 +259,7 @@ ODD = [
     ["visual basic visual", "ΟΔΟΣ ΟΔΟΣ.", "a.b.c -x-"],
     ["C++-like c++", "where am i", "again where am i", "a.b.c -x-"],
     ["???", "Node.js  vs .NET?"],
+    ["where was c++", "am i again"],
 ]
 PREPROCESSORS = {
     "cleaning": TextPreprocessor("?!-./", 1, "english", ("c++", ".net", "node.js")),
@@ -268,7 +271,14 @@ PREPROCESSORS = {
 
 @pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
 @pytest.mark.parametrize("size", [1, 40, 1 << 20])
-def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(tmp_path, preprocessor, size):
+@pytest.mark.parametrize("is_scarce", [False, True], ids=["ample memory", "scarce memory"])
+def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(
+    tmp_path, preprocessor, size, is_scarce, monkeypatch
+):
+    if is_scarce:  # as it is with millions of tokens
+        monkeypatch.setattr(token_store, "write_texts", partial(write_texts, most_tokens=3))
+        monkeypatch.setattr(store_files, "FEW_TOKENS", 0)
+        monkeypatch.setattr(features_module, "MANY_TOKENS", 0)
     path = tmp_path / "train.tsv"
     path.write_text("".join("\t".join(row) + "\n" for row in ODD), encoding="utf-8")
     store = TokenStore(path, 2, "error", Cache(tmp_path / "cache"), texts_per_block=min(size, 3), piece_bytes=size)
@@ -282,6 +292,10 @@ def test_a_store_holds_what_a_plain_loop_finds_whatever_it_works_on_at_a_time(tm
     for number, text in enumerate(texts):
         expected = [i for word in preprocessor.words(text) for i in word_ids(features, word)]
         assert bags.bag(number).tolist() == sorted(expected)
+    tokens = (store._file.folder / "tokens.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    assert (len(set(tokens)) < len(tokens)) == (is_scarce and size < 1 << 20)
+    assert list(store._file.tokens) == tokens and isinstance(store._file.tokens, list) == (not is_scarce)
+    assert store._file.tokens[-1] == tokens[-1] and store._file.tokens[2:5] == tokens[2:5]
 
 
 def test_a_file_changed_in_place_is_read_again_also_where_size_and_time_stay_the_same(path, tmp_path):

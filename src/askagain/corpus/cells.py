@@ -48,10 +48,13 @@ class Cells(LazyTexts):
     def text(self, place: int) -> str:
         return self.data[self.begins[place] : self.ends[place]].decode("utf-8", HALVES)
 
+    def block(self, start: int, stop: int) -> list[str]:
+        spans = zip(self.begins[start:stop].tolist(), self.ends[start:stop].tolist(), strict=True)
+        return [self.data[begin:end].decode("utf-8", HALVES) for begin, end in spans]
+
     def to_list(self) -> list[str]:
         """All texts."""
-        spans = zip(self.begins.tolist(), self.ends.tolist(), strict=True)
-        return [self.data[begin:end].decode("utf-8", HALVES) for begin, end in spans]
+        return self.block(0, len(self))
 
     def take(self, places: np.ndarray) -> "Cells":
         """The texts at `places`, [n] integers."""

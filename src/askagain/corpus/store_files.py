@@ -1,7 +1,7 @@
 """The files of a token store: texts as tokens, written piece by piece and memory-mapped when they are read."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from askagain.corpus.cells import Cells, text_hashes
+from askagain.corpus.hash_index import MOST as MOST_NUMBERS
 from askagain.corpus.hash_index import HashIndex
-from askagain.corpus.tsv import Rows
+from askagain.corpus.tsv import PIECE_BYTES, Rows
 from askagain.files.arrays import load_array
 from askagain.files.in_order import in_order
 from askagain.files.json_files import write_json
+from askagain.files.opened import count_lines
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import title_of
 from askagain.text.lazy_texts import LazyTexts
@@ -25,6 +27,32 @@ from askagain.text.token_words import TokenWords
 
 IDS, OFFSETS = ".ids.int32", ".offsets.int64"  # suffixes of files of bags
 TOKENS = "tokens.txt"  # one token a line; neither texts nor tokens have line ends in them
+LINE_END = ord("\n")
+COUNTS = "token_counts.npy"
+MOST_TOKENS = 1 << 26  # that are told from one another while a file is read; bounds the memory
+FEW_TOKENS = 1 << 22  # that are held as strings
+
+
+class StoredTokens(LazyTexts):
+    """The tokens of a store that are read from its file when they are asked for; 8 bytes of memory each."""
+
+    def __init__(self, path: Path) -> None:
+        self._letters = _mapped(path, np.uint8)
+        pieces = range(0, len(self._letters), PIECE_BYTES)
+        ends = [start + np.flatnonzero(self._letters[start : start + PIECE_BYTES] == LINE_END) for start in pieces]
+        self._ends = np.concatenate([np.zeros(0, dtype=np.int64), *ends])
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def text(self, place: int) -> str:
+        return self.block(place, place + 1)[0]
+
+    def block(self, start: int, stop: int) -> list[str]:
+        if start >= stop:
+            return []
+        begin = self._ends[start - 1] + 1 if start else 0
+        return self._letters[begin : self._ends[stop - 1]].tobytes().decode("utf-8").split("\n")
 
 
 class StoredTexts(LazyTexts):
@@ -53,7 +81,8 @@ class StoredFile:
     """What `write_texts` wrote about a file.
 
     `rows`: one bag of text indices for each row. `bags`: one bag of token indices for each distinct text.
-    `token_counts`: how often each distinct token occurs in the distinct texts. `skipped`: bad rows left out.
+    `token_counts`: how often each token occurs in the distinct texts. `skipped`: bad rows left out. Tokens are distinct
+    unless there are more than `MOST_TOKENS`; of those, frequent ones are there again.
     """
 
     folder: Path
@@ -63,9 +92,10 @@ class StoredFile:
     skipped: int
 
     @cached_property
-    def tokens(self) -> list[str]:
-        """The distinct tokens, read when they are first asked for: there may be millions."""
-        return (self.folder / TOKENS).read_bytes().decode("utf-8").split("\n")[:-1]
+    def tokens(self) -> Sequence[str]:
+        """The tokens, read when they are first asked for: there may be millions."""
+        tokens = StoredTokens(self.folder / TOKENS)
+        return list(tokens) if len(tokens) <= FEW_TOKENS else tokens
 
     def text_tokens(self, start: int, stop: int) -> Bags:
         """The token indices of the texts from `start` up to `stop`; mapped anew, so that pages read do not add up."""
@@ -80,13 +110,17 @@ class _NewTexts(NamedTuple):
     texts: Cells
 
 
-def write_texts(pieces: Iterable[Rows], folder: Path) -> np.ndarray:
-    """Writes the rows, distinct texts and distinct tokens of a file, numbered in the order of their first use.
+def write_texts(pieces: Iterable[Rows], folder: Path, most_tokens: int = MOST_TOKENS) -> np.ndarray:
+    """Writes the rows, distinct texts and tokens of a file, numbered in the order of their first use.
+
+    With each `most_tokens` different tokens all are forgotten: those that come again get further numbers. That bounds
+    the memory, and hardly adds to the file, since what comes again is a small part of so many.
 
     Returns the hashes of the texts, see `Cells`.
     """
-    skipped = 0
+    skipped = before = 0
     texts, tokens = HashIndex(), HashIndex(counted=True)
+    counts = [np.zeros(0, dtype=np.int64)]
 
     def number_texts() -> Iterator[_NewTexts]:
         nonlocal skipped
@@ -101,16 +135,22 @@ def write_texts(pieces: Iterable[Rows], folder: Path) -> np.ndarray:
         token_file = files.enter_context((folder / TOKENS).open("wb"))
 
         def append(found: tuple[_NewTexts, tuple[Cells, np.ndarray]]) -> None:
+            nonlocal tokens, before
             new, (text_tokens, lengths) = found
             append_rows(new.cells, new.lengths)
             numbers, first_uses = tokens.number(text_tokens.hashes)
-            append_bags(numbers, lengths)
+            if before + len(tokens) > MOST_NUMBERS:
+                raise OverflowError(f"more than {MOST_NUMBERS:,} tokens")
+            append_bags(numbers + np.int32(before), lengths)
             token_file.write(text_tokens.take(first_uses).lines())
+            if len(tokens) >= most_tokens:
+                counts.append(tokens.counts)
+                tokens, before = HashIndex(counted=True), before + len(tokens)
 
         tokenized = in_order(lambda new: (new, new.texts.tokens()), number_texts())
         for _ in in_order(append, tokenized, threads=1):
             pass
-    np.save(folder / "token_counts.npy", tokens.counts, allow_pickle=False)
+    np.save(folder / COUNTS, np.concatenate([*counts, tokens.counts]), allow_pickle=False)
     write_json(folder / "skipped.json", skipped)
     return texts.hashes
 
@@ -123,8 +163,8 @@ def alike_hashes(texts: Iterable[str]) -> np.ndarray:
 def open_texts(folder: Path) -> StoredFile:
     """Reads what `write_texts` wrote; raises ValueError where files do not match."""
     rows, bags = (load_bags(folder / name) for name in ("rows", "bags"))
-    counts = load_array(folder / "token_counts.npy")
-    if (folder / TOKENS).read_bytes().count(b"\n") != len(counts):
+    counts = load_array(folder / COUNTS, "r")
+    if count_lines(folder / TOKENS) != len(counts):
         raise ValueError("tokens and counts do not match")
     return StoredFile(folder, rows, bags, counts, json.loads((folder / "skipped.json").read_text()))
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ KINDS = (
     *("words_pairs", "words_trigrams_pairs", "words_else_trigrams_pairs"),
 )
 PAIRS = "pairs.safetensors"
+MANY_TOKENS = 1 << 22
 
 CountedTexts = Callable[[WordVocabulary], Iterable[Bags]]
 
@@ -139,11 +140,18 @@ class Features:
 
     def text_lookup(self, tokens: TokenWords) -> Callable[[Bags], Bags]:
         """A function that turns texts, as bags of indices of `tokens`, into bags of sorted feature ids."""
-        features = tokens.bags.expand(self.word_bags(tokens.words))
+        of_words = self.word_bags(tokens.words)
+        is_large = len(tokens.bags) > MANY_TOKENS  # the features of all tokens would fill the memory
+        steps = [tokens.bags, of_words] if is_large else [tokens.bags.expand(of_words)]
         words = tokens.numbered(self.vocabulary) if len(self.pairs) else None
-        if words is None:
-            return lambda texts: _collected(texts, features)
-        return lambda texts: self.with_pairs(texts.expand(features), texts.expand(words))
+
+        def look_up(texts: Bags) -> Bags:
+            ids = reduce(Bags.expand, steps[:-1], texts)
+            if words is None:
+                return _collected(ids, steps[-1])
+            return self.with_pairs(ids.expand(steps[-1]), texts.expand(words))
+
+        return look_up
 
     def with_pairs(self, bags: Bags, words: Bags | None) -> Bags:
         """Adds the pairs of neighbouring `words` to the feature `bags` of texts, and sorts the ids."""

@@ -1,8 +1,10 @@
 """Sequences of texts that are made when they are asked for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
+
+BLOCK = 1 << 14  # texts that are made together when all are gone through
 
 
 class LazyTexts(Sequence[str], ABC):
@@ -15,6 +17,10 @@ class LazyTexts(Sequence[str], ABC):
     def block(self, start: int, stop: int) -> list[str]:
         """The texts from `start` up to `stop`."""
         return [self.text(place) for place in range(start, stop)]
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), BLOCK):
+            yield from self.block(start, min(start + BLOCK, len(self)))
 
     @overload
     def __getitem__(self, index: int) -> str: ...
