@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from askagain.corpus.store_files import alike_hashes
 from askagain.corpus.token_store import TokenStore
 from askagain.text.bags import Bags
 
@@ -34,7 +33,7 @@ def overlap(train: TokenStore, groups: np.ndarray, ranking: TokenStore) -> Overl
     starts = ranking.rows.offsets[:-1]
     asked = ranking.rows.ids[np.stack([starts, starts + 1], axis=1)]  # [rows, 2]
     texts, places = np.unique(asked, return_inverse=True)
-    keys = alike_hashes([ranking.texts[text] for text in texts.tolist()])
+    keys = ranking.alike_hashes[texts]
     trained: defaultdict[int, dict[int, int]] = defaultdict(dict)  # by hash and by group: a text of `train`
     for text in np.flatnonzero(np.isin(train.alike_hashes, keys)).tolist():
         trained[int(train.alike_hashes[text])].setdefault(int(groups[text]), text)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from askagain.corpus.cells import Cells, text_hashes
+from askagain.corpus.cells import Cells
 from askagain.corpus.hash_index import MOST as MOST_NUMBERS
 from askagain.corpus.hash_index import HashIndex
 from askagain.corpus.tsv import PIECE_BYTES, Rows
@@ -20,9 +20,7 @@ from askagain.files.in_order import in_order
 from askagain.files.json_files import write_json
 from askagain.files.opened import count_lines
 from askagain.text.bags import Bags, offsets_of
-from askagain.text.fields import title_of
 from askagain.text.lazy_texts import LazyTexts
-from askagain.text.terms import alike_key
 from askagain.text.token_words import TokenWords
 
 IDS, OFFSETS = ".ids.int32", ".offsets.int64"  # suffixes of files of bags
@@ -153,11 +151,6 @@ def write_texts(pieces: Iterable[Rows], folder: Path, most_tokens: int = MOST_TO
     np.save(folder / COUNTS, np.concatenate([*counts, tokens.counts]), allow_pickle=False)
     write_json(folder / "skipped.json", skipped)
     return texts.hashes
-
-
-def alike_hashes(texts: Iterable[str]) -> np.ndarray:
-    """The hash of what each text shares with those that differ in case, white space or end marks, [texts] uint64."""
-    return text_hashes([alike_key(title_of(text)) for text in texts])
 
 
 def open_texts(folder: Path) -> StoredFile:

@@ -6,19 +6,19 @@ of the features. All are built block by block: memory grows by 15 to 40 bytes fo
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from askagain.corpus.alike import AlikeTokens
 from askagain.corpus.cache import Cache
 from askagain.corpus.cells import text_hashes
 from askagain.corpus.feature_source import FeatureSource, features_key
 from askagain.corpus.field_table import FieldTable
 from askagain.corpus.store_files import (
     StoredTexts,
-    alike_hashes,
     bag_writer,
     load_bags,
     load_words,
@@ -114,19 +114,23 @@ class TokenStore(FeatureSource):
         self.texts = StoredTexts(self._file)
 
         def build_hashes(folder: Path) -> None:
-            np.save(folder / HASHES, hashes[0] if hashes else self._hash_texts(text_hashes), allow_pickle=False)
+            np.save(folder / HASHES, hashes[0] if hashes else self._hash_texts(), allow_pickle=False)
 
         self.hashes = self.cache.entry("hashes", HASHED_BY, build_hashes, _load_hashes)
         self._words: dict[str, TokenWords] = {}
 
     @cached_property
     def alike_hashes(self) -> np.ndarray:
-        """A hash of each text's `askagain.text.terms.alike_key`, [texts] uint64."""
+        """A hash of what each text shares with others that are alike, [texts] uint64; see `AlikeTokens`."""
 
         def build(folder: Path) -> None:
-            np.save(folder / HASHES, self._hash_texts(alike_hashes), allow_pickle=False)
+            tokens = AlikeTokens(self._file.tokens)
+            blocks = self._blocks(f"hashes of {self.path.name}")
+            texts = (self._file.text_tokens(start, stop) for start, stop in blocks)
+            hashes = [np.zeros(0, dtype=np.uint64), *in_order(tokens.hashes, texts)]
+            np.save(folder / HASHES, np.concatenate(hashes), allow_pickle=False)
 
-        return self.cache.entry("alike_hashes", HASHED_BY, build, _load_hashes)
+        return self.cache.entry("alike_hashes", {"tokens": 1, **HASHED_BY}, build, _load_hashes)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         def build(folder: Path) -> None:
@@ -159,9 +163,9 @@ class TokenStore(FeatureSource):
         key = features_key(preprocessor, features)
         return self.cache.entry("features", key, build, lambda folder: load_bags(folder / "features"))
 
-    def _hash_texts(self, hashes_of: Callable[[list[str]], np.ndarray]) -> np.ndarray:
+    def _hash_texts(self) -> np.ndarray:
         blocks = self._blocks(f"texts of {self.path.name}")
-        return np.concatenate([hashes_of(self.texts[start:stop]) for start, stop in blocks])
+        return np.concatenate([text_hashes(self.texts[start:stop]) for start, stop in blocks])
 
     def _feature_blocks(self, preprocessor: TextPreprocessor, features: Features) -> Iterator[Bags]:
         bags = self.features(preprocessor, features)

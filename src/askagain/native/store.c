@@ -6,6 +6,8 @@
 
 #define AHEAD 16 /* hashes whose slots are fetched from memory before they are looked at */
 #define BAD -1
+#define LENGTH_FACTOR 0x9e3779b97f4a7c15u
+#define WORD_FACTOR 0xff51afd7ed558ccdu
 #define EACH_BYTE 0x0101010101010101u
 #define HIGH_BITS 0x8080808080808080u
 
@@ -66,9 +68,9 @@ static inline uint64_t word_at(const uint8_t *bytes, int64_t size, int64_t begin
 }
 
 static inline uint64_t hash_of(const uint8_t *bytes, int64_t size, int64_t begin, int64_t end) {
-    uint64_t hash = (uint64_t)(end - begin) * 0x9e3779b97f4a7c15u;
+    uint64_t hash = (uint64_t)(end - begin) * LENGTH_FACTOR;
     for (; begin < end; begin += 8) {
-        hash = (hash ^ word_at(bytes, size, begin, end)) * 0xff51afd7ed558ccdu;
+        hash = (hash ^ word_at(bytes, size, begin, end)) * WORD_FACTOR;
         hash ^= hash >> 32;
     }
     return hash ^ hash >> 29;
@@ -152,6 +154,27 @@ int64_t find_tokens(const uint8_t *bytes, int64_t size, const int64_t *cell_begi
         lengths[cell] = tokens - first;
     }
     return tokens;
+}
+
+/* The hash of each text from those of the parts of its tokens, see alike.py: parts behind the last word do not count,
+   and it counts without the marks at its end. */
+void mix_parts(const int64_t *part_offsets, const uint64_t *full, const uint64_t *bare, const uint8_t *is_word,
+               const int32_t *tokens, const int64_t *offsets, int64_t texts, uint64_t *hashes) {
+    for (int64_t text = 0; text < texts; text++) {
+        int64_t place = 0, last = INT64_MAX;
+        for (int64_t i = offsets[text]; i < offsets[text + 1]; i++)
+            for (int64_t part = part_offsets[tokens[i]]; part < part_offsets[tokens[i] + 1]; part++, place++)
+                if (is_word[part]) last = place;
+        uint64_t hash = 0;
+        place = 0;
+        for (int64_t i = offsets[text]; i < offsets[text + 1]; i++)
+            for (int64_t part = part_offsets[tokens[i]]; part < part_offsets[tokens[i] + 1] && place <= last; part++) {
+                uint64_t own = place == last ? bare[part] : full[part];
+                own = (own ^ (uint64_t)++place * LENGTH_FACTOR) * WORD_FACTOR;
+                hash += own ^ own >> 32;
+            }
+        hashes[text] = hash;
+    }
 }
 
 /* An odd step reaches every slot of a table whose size is a power of two. */

@@ -83,6 +83,32 @@ def tokens(data: bytes, begins: np.ndarray, ends: np.ndarray) -> Spans | None:
     return found.cut(count)
 
 
+def mixed_parts(
+    part_offsets: np.ndarray,
+    full: np.ndarray,
+    bare: np.ndarray,
+    is_word: np.ndarray,
+    tokens: np.ndarray,
+    offsets: np.ndarray,
+) -> np.ndarray | None:
+    """The hash of each text, [texts] uint64, see `askagain.corpus.alike`.
+
+    `part_offsets`: [tokens + 1] int64, where the parts of each token begin. `full`, `bare`: [parts] uint64. `is_word`:
+    [parts] bool. `tokens`: int32, and `offsets`: [texts + 1] int64, bags of tokens. Raises IndexError for a token
+    without parts.
+    """
+    library = _loaded(len(tokens))
+    if library is None:
+        return None
+    if len(tokens) and (tokens.min() < 0 or tokens.max() >= len(part_offsets) - 1):
+        raise IndexError("a token without parts")
+    hashed = np.empty(len(offsets) - 1, dtype=np.uint64)
+    parts = map(pointer, (part_offsets, full, bare, is_word))
+    texts = (pointer(np.ascontiguousarray(tokens, dtype=np.int32)), pointer(np.ascontiguousarray(offsets)))
+    library.mix_parts(*parts, *texts, Integer(len(hashed)), pointer(hashed))
+    return hashed
+
+
 def number(
     known: np.ndarray, count: int, table: np.ndarray, counts: np.ndarray | None, hashes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
