@@ -1,13 +1,24 @@
 import numpy as np
 import pytest
-import torch
 
 import askagain.ranking.ranks as ranks_module
 from askagain.errors import InputError
+from askagain.native import library
+from askagain.native import ranks as native
 from askagain.ranking.ranks import rank_duplicates
 from askagain.text.bags import Bags
 
 SEED = 11
+
+
+@pytest.fixture(params=["auto", "plain"], autouse=True)
+def kernels(request, tmp_path_factory, monkeypatch):
+    library.use(request.param, tmp_path_factory.getbasetemp() / "native")
+    monkeypatch.setattr(native, "COMPILED_AT", 0)
+    if request.param == "auto" and native._library.loaded(wait=True) is None:
+        pytest.skip("this machine has no compiler")
+    yield request.param
+    library.use()
 
 
 def ranked(vectors: np.ndarray, rows: list[list[int]], **blocks: int):
@@ -45,13 +56,15 @@ def test_equal_vectors_tie_exactly_wherever_they_stand_and_whatever_the_products
     rng = np.random.default_rng(SEED)
     vectors = rng.standard_normal((400, dim))
     vectors[200:] = vectors[1]  # every second half of the pool equals the duplicate
-    exact = ranks_module._scores
+    exact = ranks_module._leads
 
-    def rounded_by_place(candidates, question):
+    def rounded_by_place(*arguments):
         """As a product that sums in another order at another place may do."""
-        return exact(candidates, question) + torch.arange(len(candidates)) * 1e-8
+        leads = exact(*arguments)
+        return leads + np.arange(leads.shape[1], dtype=np.float32) * 1e-8
 
-    monkeypatch.setattr(ranks_module, "_scores", rounded_by_place)
+    monkeypatch.setattr(ranks_module, "_leads", rounded_by_place)
+    monkeypatch.setattr(native, "leads", lambda *_, **__: None)
     result = ranked(vectors, [[0, 1, *range(200, 400)]] * 3)
     assert result.tied.tolist() == [200] * 3
     assert result.above.tolist() == [0] * 3
@@ -86,3 +99,27 @@ def test_ranks_agree_with_float64_counting_and_do_not_depend_on_the_block_size()
 def test_the_length_of_vectors_does_not_matter(scale):
     vectors = np.array([[1, 0], [1, 1], [2, 0.1], [0, 1]])
     assert ranked(vectors * scale, [[0, 1, 2, 3]]).above.tolist() == [1]
+
+
+@pytest.mark.parametrize("dim", [1, 5, 16, 37])
+def test_leads_in_c_are_differences_of_cosines(dim, kernels):
+    rng = np.random.default_rng(SEED)
+    vectors = rng.standard_normal((500, dim)).astype(np.float32)
+    rows = Bags.from_lists([rng.integers(0, 500, size).tolist() for size in (2, 3, 5, 6, 7, 9, 200, 2)])
+    leads = native.leads(vectors, rows.ids, rows.offsets, 198, wait=True)
+    assert (leads is None) == (kernels == "plain")
+    if leads is None:
+        return
+    for row, lead in enumerate(leads):
+        question, *others = vectors[rows.bag(row)].astype(np.float64)
+        scores = np.array(others) @ question
+        assert lead[: len(scores) - 1] == pytest.approx(scores[1:] - scores[0], abs=1e-4)
+        assert np.isneginf(lead[len(scores) - 1 :]).all()
+    for wrong in (-1, 500):
+        ids = rows.ids.copy()
+        ids[4] = wrong
+        with pytest.raises(IndexError):
+            native.leads(vectors, ids, rows.offsets, 198, wait=True)
+    for offsets in ([0, 1], [0, 500], [-1, 5], [0, 202]):
+        with pytest.raises(IndexError):
+            native.leads(vectors, rows.ids, np.array(offsets), 198, wait=True)

@@ -6,6 +6,8 @@ from scipy.sparse.csgraph import connected_components
 
 from askagain.text.bags import Bags, offsets_of
 
+NONE = -1
+
 
 def joined_groups(rows: Bags, texts: int) -> np.ndarray:
     """The group number of each text, [texts] int32.
@@ -16,10 +18,38 @@ def joined_groups(rows: Bags, texts: int) -> np.ndarray:
     if len(rows.ids) == texts and np.array_equal(rows.ids, np.arange(texts)):  # no row repeats or shares a text
         groups = np.repeat(np.cumsum(rows.lengths > 0) - 1, rows.lengths)
         return groups.astype(np.int32)
-    filled = rows.lengths > 0
-    firsts = np.repeat(rows.ids[rows.offsets[:-1][filled]], rows.lengths[filled])
-    edges = coo_array((np.ones(len(rows.ids), dtype=np.int8), (firsts, rows.ids)), shape=(texts, texts))
-    return connected_components(edges, directed=False)[1]
+    row_of_mention = np.repeat(np.arange(len(rows), dtype=np.int32), rows.lengths)
+    first_row = np.full(texts, NONE, dtype=np.int32)
+    first_row[rows.ids[::-1]] = row_of_mention[::-1]  # the last that is written is the first mention
+    own_row = first_row[rows.ids]
+    again = own_row != row_of_mention
+    root = _roots(own_row[again], row_of_mention[again], len(rows))
+    in_row = first_row != NONE
+    keys = np.empty(texts, dtype=np.int64)
+    keys[in_row] = root[first_row[in_row]]
+    keys[~in_row] = len(rows) + np.arange(texts - int(in_row.sum()))
+    return _numbered_by_first(keys, len(rows) + texts)
+
+
+def _roots(some: np.ndarray, others: np.ndarray, rows: int) -> np.ndarray:
+    """One row for each row that all rows have which are joined with it; `some` and `others` share texts."""
+    root = np.arange(rows, dtype=np.int32)
+    if len(some):
+        joined, ends = np.unique(np.concatenate([some, others]), return_inverse=True)
+        ends = ends.reshape(2, -1)
+        edges = coo_array((np.ones(len(some), dtype=np.int8), (ends[0], ends[1])), shape=(len(joined), len(joined)))
+        _, components = connected_components(edges, directed=False)
+        _, firsts = np.unique(components, return_index=True)
+        root[joined] = joined[firsts[components]]
+    return root
+
+
+def _numbered_by_first(keys: np.ndarray, count: int) -> np.ndarray:
+    """Numbers `count` possible keys, [n] from 0 on, in the order of their first places; [n] int32."""
+    first = np.zeros(count, dtype=np.int32)
+    first[keys[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)
+    first = first[keys]
+    return (np.cumsum(first == np.arange(len(keys)), dtype=np.int32) - 1)[first]
 
 
 def joined_rows(rows: Bags, groups: np.ndarray) -> Bags:

@@ -12,6 +12,17 @@ FREE = -1
 MOST = np.iinfo(np.int32).max  # numbers that there are
 
 
+def found_among(hashes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Whether each hash is one of the `wanted`, [n] bool; fastest where these are the few of both.
+
+    `np.isin` takes ten times as long: since NumPy 2.3 it enters all of both into a hash table.
+    """
+    if not len(wanted):
+        return np.zeros(len(hashes), dtype=bool)
+    ordered = np.sort(wanted)
+    return ordered.take(np.searchsorted(ordered, hashes), mode="clip") == hashes
+
+
 class HashIndex:
     """Numbers 64-bit hashes 0, 1, ... in the order of their first use.
 

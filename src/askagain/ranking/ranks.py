@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from askagain.files.in_order import in_order
 from askagain.files.progress import counted_progress, with_progress
 from askagain.models.bag_encoder import unit_vectors
+from askagain.native import ranks as native
 from askagain.ranking.products import products
-
-if TYPE_CHECKING:  # ranks that are there already are read without PyTorch
-    import torch
 
 ROWS_PER_BLOCK = 256
 PAIRS_COMPARED = 1 << 14  # pairs of vectors compared value by value at a time: bounds the memory
@@ -55,17 +53,21 @@ def rank_duplicates(
     Raises:
         InputError: a vector has a value that is not finite.
     """
-    import torch
+    units = unit_vectors(vectors)  # [texts, dim]
+    rows = len(offsets) - 1
+    negatives = int(np.diff(offsets).max(initial=2)) - 2
+    is_native = native.leads(units, ids[:0], offsets[:1], negatives, wait=len(ids) >= native.COMPILED_AT) is not None
 
-    units = torch.from_numpy(unit_vectors(vectors))  # [texts, dim]
-    lengths = np.diff(offsets)
-    above = np.zeros(len(lengths), dtype=np.int64)
-    tied = np.zeros(len(lengths), dtype=np.int64)
-    gathered = units.new_empty(int(lengths.max(initial=1)) - 1, units.shape[1])  # the candidates of one row
-    starts = range(0, len(lengths), rows_per_block)
-    for start in counted_progress(starts, len(lengths), rows_per_block, "ranking"):
-        block = slice(start, min(start + rows_per_block, len(lengths)))
-        above[block], tied[block] = _rank_block(units, ids, offsets[start : block.stop + 1], gathered)
+    def ranked(start: int) -> tuple[np.ndarray, np.ndarray]:
+        block = offsets[start : min(start + rows_per_block, rows) + 1]
+        texts, own = ids[block[0] : block[-1]], block - block[0]
+        leads = native.leads(units, texts, own, negatives, wait=False) if is_native else None
+        return _above_and_tied(units, texts, own, _leads(units, texts, own, negatives) if leads is None else leads)
+
+    starts = counted_progress(range(0, rows, rows_per_block), rows, rows_per_block, "ranking")
+    # PyTorch has threads of its own.
+    blocks = [(np.zeros(0, dtype=np.int64),) * 2, *(in_order(ranked, starts) if is_native else map(ranked, starts))]
+    above, tied = map(np.concatenate, zip(*blocks, strict=True))
     return Ranks(above, tied)
 
 
@@ -97,26 +99,29 @@ def level_starts(row: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.flatnonzero(begins)
 
 
-def _rank_block(
-    units: "torch.Tensor", ids: np.ndarray, offsets: np.ndarray, gathered: "torch.Tensor"
-) -> tuple[np.ndarray, np.ndarray]:
+def _leads(units: np.ndarray, ids: np.ndarray, offsets: np.ndarray, negatives: int) -> np.ndarray:
+    """By how much each negative scores above the duplicate, [rows, negatives], minus infinity where there is none."""
     import torch
-    from torch.nn.utils.rnn import pad_sequence
 
-    rows = torch.from_numpy(ids[offsets[0] : offsets[-1]].astype(np.int64)).split(np.diff(offsets).tolist())
-    leads = units.new_full((len(rows), len(gathered) - 1), float("-inf"))  # [rows, negatives] over the duplicate
-    for lead, texts in zip(leads, rows, strict=True):
+    table, texts = torch.from_numpy(units), torch.from_numpy(ids.astype(np.int64))
+    leads = table.new_full((len(offsets) - 1, negatives), float("-inf"))
+    gathered = table.new_empty(1 + negatives, units.shape[1])  # the candidates of one row
+    for lead, row in zip(leads, texts.split(np.diff(offsets).tolist()), strict=True):
         # The candidates of one row fit into the processor's cache, those of many rows do not.
-        candidates = torch.index_select(units, 0, texts[1:], out=gathered[: len(texts) - 1])
-        scores = _scores(candidates, units[texts[0]])
-        lead[: len(texts) - 2] = scores[1:] - scores[0]
-    texts = pad_sequence(rows, batch_first=True)  # [rows, 2 + negatives]
-    for near in torch.nonzero(leads.abs() < ROUNDING).split(PAIRS_COMPARED):
-        row, column = near.unbind(dim=1)
-        equal = (units[texts[row, 2 + column]] == units[texts[row, 1]]).all(dim=1)
+        candidates = torch.index_select(table, 0, row[1:], out=gathered[: len(row) - 1])
+        scores = candidates @ table[row[0]]  # cosines
+        lead[: len(row) - 2] = scores[1:] - scores[0]
+    return leads.numpy()
+
+
+def _above_and_tied(
+    units: np.ndarray, ids: np.ndarray, offsets: np.ndarray, leads: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many negatives of each row lead over its duplicate, and how many are tied with it; [rows] int64 each."""
+    near = np.argwhere(np.abs(leads) < ROUNDING)
+    for start in range(0, len(near), PAIRS_COMPARED):
+        row, column = near[start : start + PAIRS_COMPARED].T
+        first = offsets[row]
+        equal = (units[ids[first + 2 + column]] == units[ids[first + 1]]).all(axis=1)
         leads[row[equal], column[equal]] = 0
-    return (leads > 0).sum(dim=1).numpy(), (leads == 0).sum(dim=1).numpy()
-
-
-def _scores(candidates: "torch.Tensor", question: "torch.Tensor") -> "torch.Tensor":
-    return candidates @ question  # cosines, [candidates]
+    return (leads > 0).sum(axis=1), (leads == 0).sum(axis=1)
