@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from askagain.errors import InputError
+from askagain.text import ngrams as ngrams_module
 from askagain.text.features import Features, FeatureSettings
 from askagain.text.ngrams import NgramTokenizer, letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
@@ -48,6 +49,20 @@ def test_unknown_trigrams_are_skipped_and_repeats_kept():
 def test_the_commonest_trigrams_are_kept_where_their_number_is_bounded():
     tokenizer = NgramTokenizer.from_words(["where", "there", "here"], max_size=2)
     assert tokenizer.ngrams == ["her", "ere"]  # in all three words, and first met in this order
+
+
+@pytest.mark.parametrize("sizes", [(3,), (5, 2, 3)])
+def test_ngrams_are_counted_as_by_a_counter_and_looked_up_alike_whatever_the_blocks(sizes, monkeypatch):
+    monkeypatch.setattr(ngrams_module, "WORDS_PER_BLOCK", 7)
+    rng = np.random.default_rng(3)
+    words = ["", *("".join(rng.choice(list("abcé日😀"), size)) for size in rng.integers(0, 9, 100))]
+    counts = Counter(ngram for word in words for ngram in letter_ngrams(word, sizes))
+    for most in (None, 20):
+        tokenizer = NgramTokenizer.from_words(words, most, sizes)
+        assert tokenizer.ngrams == [ngram for ngram, _ in counts.most_common(most)]
+    bags = tokenizer.bags([*words, "unknown"])
+    assert [bags.bag(i).tolist() for i in range(len(bags))] == [tokenizer.indices(word) for word in [*words, "unknown"]]
+    assert NgramTokenizer.from_words([], sizes=sizes).ngrams == [] and len(tokenizer.bags([])) == 0
 
 
 def test_ngrams_of_several_sizes_one_size_after_the_other():

@@ -53,8 +53,7 @@ class TextUnion(FeatureSource):
 
     def features(self, preprocessor: TextPreprocessor, features: Features) -> Bags:
         parts = [s.features(preprocessor, features).take(new) for s, new in zip(self.stores, self._new, strict=True)]
-        lengths = np.concatenate([part.lengths for part in parts])
-        return Bags(np.concatenate([part.ids for part in parts]), offsets_of(lengths))
+        return Bags.concatenated(parts)
 
     def _feature_blocks(self, preprocessor: TextPreprocessor, features: Features) -> Iterator[Bags]:
         for store, new in zip(self.stores, self._new, strict=True):

@@ -95,6 +95,12 @@ class Bags:
         return Bags(ids, offsets)
 
     @staticmethod
+    def concatenated(parts: "Sequence[Bags]") -> "Bags":
+        """The bags of all `parts`, one after the other."""
+        lengths = np.concatenate([bags.lengths for bags in parts])
+        return Bags(np.concatenate([bags.ids for bags in parts]), offsets_of(lengths))
+
+    @staticmethod
     def from_lists(lists: Sequence[Sequence[int]]) -> "Bags":
         lengths = np.fromiter((len(ids) for ids in lists), dtype=np.int64, count=len(lists))
         offsets = offsets_of(lengths)

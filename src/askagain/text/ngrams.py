@@ -18,6 +18,7 @@ SHORTEST, LONGEST = 2, 8  # letters; longer n-grams are nearly whole words
 MOST_BUCKETS = 2**30  # feature ids are 32-bit, with words and pairs beside the n-grams
 LETTER_BITS = 21  # of any Unicode letter; three of them fit into 64 bits
 MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with well mixed bits; hashes n-grams of more letters
+WORDS_PER_BLOCK = 1 << 17  # whose n-grams are looked at together; bounds the memory
 NGRAMS_FILE = "ngrams.json"
 
 
@@ -67,7 +68,9 @@ class NgramTokenizer:
         """The n-grams of distinct `words`, the `max_size` most frequent ones (None: all); `buckets` ignore words."""
         if buckets is not None:
             return cls(sizes=sizes, buckets=buckets)
-        counts = Counter(ngram for word in words for ngram in letter_ngrams(word, sizes))
+        counts: Counter[str] = Counter()
+        for start in range(0, len(words), WORDS_PER_BLOCK):
+            counts.update(_counted([f"#{word}#" for word in words[start : start + WORDS_PER_BLOCK]], sizes))
         return cls([ngram for ngram, _ in counts.most_common(max_size)], sizes)
 
     @property
@@ -100,14 +103,16 @@ class NgramTokenizer:
         """
         if self.buckets is not None:
             return Bags.from_lists([self.indices(word) for word in words])
-        letters, offsets = _letters([f"#{word}#" for word in words])
-        return Bags.side_by_side([self._known_ngrams(letters, offsets, size) for size in self.sizes])
+        parts = []
+        for start in range(0, max(1, len(words)), WORDS_PER_BLOCK):
+            letters, offsets = _letters([f"#{word}#" for word in words[start : start + WORDS_PER_BLOCK]])
+            parts.append(Bags.side_by_side([self._known_ngrams(letters, offsets, size) for size in self.sizes]))
+        return Bags.concatenated(parts)
 
     def _known_ngrams(self, letters: np.ndarray, offsets: np.ndarray, size: int) -> Bags:
         """The known n-grams of one size in words given as letters, see `_letters`."""
-        lengths = np.maximum(np.diff(offsets) - (size - 1), 0)
-        within = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
-        keys = _keys(letters, np.repeat(offsets[:-1], lengths) + within, size)
+        lengths, starts = _ngram_starts(offsets, size)
+        keys = _keys(letters, starts, size)
         known_keys, indices = self._by_key[size]
         if not len(known_keys):
             return Bags(indices, np.zeros(len(offsets), dtype=np.int64))
@@ -152,6 +157,34 @@ class NgramTokenizer:
         except InputError as error:
             raise ValueError(f"{path.name}: {error}") from error
         return cls(list(distinct_strings(settings["ngrams"], path.name)), sizes, buckets)
+
+
+def _counted(strings: Sequence[str], sizes: Sequence[int]) -> dict[str, int]:
+    """How often each n-gram occurs, in the order of their first occurrences.
+
+    One string is gone through after the other, and in it one size after the other.
+    """
+    letters, offsets = _letters(strings)
+    found = [_ngram_starts(offsets, size) for size in sizes]
+    before = offsets_of(sum(lengths for lengths, _ in found))[:-1]  # n-grams before those of each string
+    columns: list[list[np.ndarray]] = [[], [], [], []]
+    for size, (lengths, starts) in zip(sizes, found, strict=True):
+        _, firsts, counts = np.unique(_keys(letters, starts, size), return_index=True, return_counts=True)
+        places = np.repeat(before - offsets_of(lengths)[:-1], lengths)[firsts] + firsts
+        before = before + lengths
+        for column, values in zip(columns, (counts, places, starts[firsts], np.full(len(firsts), size)), strict=True):
+            column.append(values)
+    counts, places, starts, widths = map(np.concatenate, columns)
+    order, joined = np.argsort(places), "".join(strings)
+    columns_in_order = (column[order].tolist() for column in (starts, widths, counts))
+    return {joined[start : start + width]: count for start, width, count in zip(*columns_in_order, strict=True)}
+
+
+def _ngram_starts(offsets: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many n-grams of a size each string has, [strings], and where each begins, [n-grams]; see `_letters`."""
+    lengths = np.maximum(np.diff(offsets) - (size - 1), 0)
+    within = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
+    return lengths, np.repeat(offsets[:-1], lengths) + within
 
 
 def _letters(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -136,6 +136,5 @@ def all_words(parts: Sequence[TokenWords]) -> TokenWords:
     counts = np.zeros(len(index), dtype=np.int64)
     for one, places in zip(parts, numbers, strict=True):
         counts[places] += one.counts
-    ids = [places[one.bags.ids] for one, places in zip(parts, numbers, strict=True)]
-    lengths = np.concatenate([one.bags.lengths for one in parts])
-    return TokenWords(list(index), Bags(np.concatenate(ids), offsets_of(lengths)), counts)
+    bags = [Bags(places[one.bags.ids], one.bags.offsets) for one, places in zip(parts, numbers, strict=True)]
+    return TokenWords(list(index), Bags.concatenated(bags), counts)
