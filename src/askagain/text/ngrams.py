@@ -166,7 +166,7 @@ def _counted(strings: Sequence[str], sizes: Sequence[int]) -> dict[str, int]:
     """
     letters, offsets = _letters(strings)
     found = [_ngram_starts(offsets, size) for size in sizes]
-    before = offsets_of(sum(lengths for lengths, _ in found))[:-1]  # n-grams before those of each string
+    before = offsets_of(np.sum([lengths for lengths, _ in found], axis=0))[:-1]  # n-grams before those of each string
     columns: list[list[np.ndarray]] = [[], [], [], []]
     for size, (lengths, starts) in zip(sizes, found, strict=True):
         _, firsts, counts = np.unique(_keys(letters, starts, size), return_index=True, return_counts=True)
