@@ -7,6 +7,13 @@
 #define FEW 24     /* ids that are sorted by insertion */
 #define PROBES 256 /* slots that are looked at for a token; more means that tokens were made to collide */
 #define COLLISIONS -2
+#define TOGETHER 32  /* tokens whose slots are fetched from memory before they are looked at */
+#define EACH_BYTE 0x0101010101010101u
+#define HIGH_BITS 0x8080808080808080u
+#define LONGEST_WORD 64 /* that is looked up as it is */
+#define UNKNOWN -1
+#define NOT_SIMPLE -2
+#define DROPPED -3
 
 typedef struct {
     uint64_t hash;
@@ -107,42 +114,122 @@ static int keep_letters(Tokens *tokens, const uint8_t *bytes, int64_t length) {
     return 1;
 }
 
+/* The slot of a token, or the free one where it belongs; NULL for tokens that were made to collide. */
+static inline Slot *slot_of(const Tokens *tokens, const uint8_t *bytes, int64_t length, uint64_t hash) {
+    uint64_t place = hash & tokens->mask;
+    for (int probes = 0; probes < PROBES; probes++, place = (place + 1) & tokens->mask) {
+        Slot *slot = tokens->slots + place;
+        if (slot->number < 0) return slot;
+        /* Of a length up to eight, no two tokens have the same hash. */
+        if (slot->hash == hash && slot->length == length &&
+            (length <= 8 || !memcmp(tokens->letters + tokens->begins[slot->number], bytes, length)))
+            return slot;
+    }
+    return NULL;
+}
+
+/* Gives a token that belongs into a free slot the next number; 0 where memory ends. */
+static inline int enter(Tokens *tokens, Slot *slot, const uint8_t *bytes, int64_t length, uint64_t hash) {
+    if (tokens->count == INT32_MAX || !keep_letters(tokens, bytes, length)) return 0;
+    *slot = (Slot){.hash = hash, .number = (int32_t)tokens->count++, .length = (int32_t)length};
+    return tokens->count < tokens->room || grow(tokens);
+}
+
+/* The first space or zero byte from `at` on; there is one, and eight bytes behind it may be read. */
+static inline int64_t end_from(const uint8_t *bytes, int64_t at) {
+    for (;; at += 8) {
+        uint64_t word, spaces;
+        memcpy(&word, bytes + at, 8);
+        spaces = word ^ ' ' * EACH_BYTE;
+        /* The lowest of these marks is right, higher ones may not be. */
+        uint64_t marks = (((word - EACH_BYTE) & ~word) | ((spaces - EACH_BYTE) & ~spaces)) & HIGH_BITS;
+        if (marks) return at + (__builtin_ctzll(marks) >> 3);
+    }
+}
+
 /* The number of each token, a piece between spaces, of texts that end with a zero byte each; `offsets`, [texts + 1],
    are where those of each text begin. `begins` and `ends` are the places of new tokens in the texts. Returns the number
    of tokens, -1 where memory ends or a token is too long, or COLLISIONS. */
 int64_t tokens_number(Tokens *tokens, const uint8_t *texts, int64_t size, int32_t *numbers, int64_t *offsets,
                       int64_t *begins, int64_t *ends) {
     int64_t known = tokens->count, total = 0, text = 0, begin = 0;
+    int64_t at[TOGETHER], behind[TOGETHER];
+    uint64_t hashes[TOGETHER];
     offsets[0] = 0;
-    for (int64_t end = 0; end < size; end++) {
-        if (texts[end] != ' ' && texts[end]) continue;
-        int probes = 0;
-        int64_t length = end - begin;
-        if (length > INT32_MAX) return -1;
-        uint64_t hash = hash_of(texts + begin, length), slot = hash & tokens->mask;
-        for (;; slot = (slot + 1) & tokens->mask) {
-            Slot *at = tokens->slots + slot;
-            if (at->number < 0) break;
-            if (++probes == PROBES) return COLLISIONS;
-            if (at->hash == hash && at->length == length &&
-                !memcmp(tokens->letters + tokens->begins[at->number], texts + begin, length))
-                break;
+    while (begin < size) {
+        int found = 0;
+        for (; found < TOGETHER && begin < size; found++) {
+            int64_t end = end_from(texts, begin);
+            if (end - begin > INT32_MAX) return -1;
+            at[found] = begin;
+            behind[found] = end;
+            hashes[found] = hash_of(texts + begin, end - begin);
+            __builtin_prefetch(tokens->slots + (hashes[found] & tokens->mask));
+            if (!texts[end]) offsets[++text] = total + found + 1;
+            begin = end + 1;
         }
-        if (tokens->slots[slot].number < 0) {
-            if (tokens->count == INT32_MAX || !keep_letters(tokens, texts + begin, length)) return -1;
-            begins[tokens->count - known] = begin;
-            ends[tokens->count - known] = end;
+        for (int i = 0; i < found; i++, total++) {
+            int64_t length = behind[i] - at[i];
+            Slot *slot = slot_of(tokens, texts + at[i], length, hashes[i]);
+            if (!slot) return COLLISIONS;
+            if (slot->number >= 0) {
+                numbers[total] = slot->number;
+                continue;
+            }
+            begins[tokens->count - known] = at[i];
+            ends[tokens->count - known] = behind[i];
             numbers[total] = (int32_t)tokens->count;
-            tokens->slots[slot] = (Slot){.hash = hash, .number = (int32_t)tokens->count++, .length = (int32_t)length};
-            if (tokens->count == tokens->room && !grow(tokens)) return -1;
-        } else {
-            numbers[total] = tokens->slots[slot].number;
+            if (!enter(tokens, slot, texts + at[i], length, hashes[i])) return -1;
         }
-        total++;
-        if (!texts[end]) offsets[++text] = total;
-        begin = end + 1;
     }
     return total;
+}
+
+static inline int is_simple(const uint8_t *word, int64_t length) {
+    int simple = length > 0 && length <= LONGEST_WORD;
+    for (int64_t j = 0; simple && j < length; j++)
+        simple = (uint8_t)((word[j] | 0x20) - 'a') < 26 || (uint8_t)(word[j] - '0') < 10;
+    return simple;
+}
+
+/* Enters those words that are simple, of ASCII letters and digits; each ends with a zero byte. `numbers` are those of
+   all words, UNKNOWN for those that are not. Returns 0, -1 where memory ends, or COLLISIONS. */
+int enter_words(Tokens *tokens, const uint8_t *words, int64_t size, int32_t *numbers) {
+    for (int64_t begin = 0, end; begin < size; begin = end + 1) {
+        end = begin + (int64_t)strlen((const char *)words + begin);
+        *numbers = UNKNOWN;
+        if (is_simple(words + begin, end - begin)) {
+            uint64_t hash = hash_of(words + begin, end - begin);
+            Slot *slot = slot_of(tokens, words + begin, end - begin, hash);
+            if (!slot) return COLLISIONS;
+            *numbers = slot->number < 0 ? (int32_t)tokens->count : slot->number;
+            if (slot->number < 0 && !enter(tokens, slot, words + begin, end - begin, hash)) return -1;
+        }
+        numbers++;
+    }
+    return 0;
+}
+
+/* What simple tokens are as words: the number of each among `words`, UNKNOWN, or DROPPED
+   if it is shorter than `shortest`; NOT_SIMPLE for other tokens and for the first `others` of `words`. */
+void find_words(const Tokens *words, int64_t others, const uint8_t *texts, const int64_t *begins, const int64_t *ends,
+                int64_t count, int lowercase, int64_t shortest, int32_t *found) {
+    uint8_t word[LONGEST_WORD + 8] = {0};
+    for (int64_t i = 0; i < count; i++) {
+        int64_t length = ends[i] - begins[i];
+        int simple = is_simple(texts + begins[i], length);
+        for (int64_t j = 0; simple && j < length; j++) {
+            uint8_t byte = texts[begins[i] + j];
+            word[j] = lowercase && byte >= 'A' ? byte | 0x20 : byte;
+        }
+        const Slot *slot = simple ? slot_of(words, word, length, hash_of(word, length)) : NULL;
+        if (!slot || (slot->number >= 0 && slot->number < others))
+            found[i] = NOT_SIMPLE;
+        else if (length < shortest)
+            found[i] = DROPPED;
+        else
+            found[i] = slot->number < 0 ? UNKNOWN : (int32_t)(slot->number - others);
+    }
 }
 
 /* Where the ids of each text begin when those of its tokens are put one after the other; returns the last. */

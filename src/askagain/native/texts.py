@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ PADDING = b"\0" * 16  # that may be read behind the last text
 MANY_TEXTS = 256  # fewer are numbered in Python
 COMPILED_AT = 2_000  # texts in a call; with fewer, what was compiled before is used
 MANY_IDS = 4096  # fewer are added up in Python
-COLLISIONS = -2  # as in the source
+COLLISIONS = -2  # as in the source, and so are the next ones
+UNKNOWN, NOT_SIMPLE, DROPPED = -1, -2, -3
 
 Integer = ctypes.c_int64
 _library = Library(Path(__file__).with_name("texts.c"), ("-ffp-contract=off",))  # products are rounded, as numpy's are
@@ -39,11 +41,16 @@ class TokenTable:
     def __len__(self) -> int:
         return self._library.tokens_count(self._tokens)
 
+    @property
+    def pointer(self) -> ctypes.c_void_p:
+        """For calls of the library."""
+        return self._tokens
+
     def clear(self) -> None:
         """Forgets all tokens."""
         self._library.tokens_clear(self._tokens)
 
-    def number(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+    def number(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, "NewTokens"] | None:
         """The number of each token, [tokens] int32, where those of each text begin, [texts + 1], and the new tokens.
 
         None for texts that it cannot number: they hold the character that texts are joined with, or tokens that were
@@ -65,8 +72,7 @@ class TokenTable:
         if total != most:
             raise MemoryError
         new = len(self) - known
-        spans = zip(begins[:new].tolist(), ends[:new].tolist(), strict=True)
-        return numbers, offsets, [data[begin:end].decode("utf-8", "surrogatepass") for begin, end in spans]
+        return numbers, offsets, NewTokens(data, begins[:new], ends[:new])
 
     def collected(
         self, bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
@@ -77,6 +83,83 @@ class TokenTable:
         `offsets`: as `number` gave them.
         """
         return _collected(self._library, bag_ids, bag_offsets, numbers, offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class NewTokens:
+    """Tokens that a table numbered for the first time, as places in UTF-8; `begins`, `ends`: [tokens] int64."""
+
+    data: bytes
+    begins: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def strings(self, places: np.ndarray | None = None) -> list[str]:
+        """The tokens at `places` (None: all)."""
+        begins, ends = (self.begins, self.ends) if places is None else (self.begins[places], self.ends[places])
+        spans = zip(begins.tolist(), ends.tolist(), strict=True)
+        return [self.data[begin:end].decode("utf-8", "surrogatepass") for begin, end in spans]
+
+
+class WordTable:
+    """Looks up the words of simple tokens, which are of ASCII letters and digits alone, without cleaning them.
+
+    Args:
+        words: of a vocabulary.
+        others: that are not simple, though they look so, such as stop words and protected terms.
+        lowercase: whether tokens become lower-case.
+        shortest: letters that a word has at least.
+
+    Raises ValueError for words that it cannot enter, and MemoryError where memory ends.
+    """
+
+    def __init__(
+        self, library: ctypes.CDLL, words: Sequence[str], others: Sequence[str], lowercase: bool, shortest: int
+    ) -> None:
+        self._library = library
+        self._tokens = TokenTable(library)
+        self._settings = (int(lowercase), Integer(shortest))
+        self._entered(others)
+        self._others = len(self._tokens)
+        numbers = self._entered(words)
+        index = np.zeros(len(self._tokens), dtype=np.int32)
+        simple = np.flatnonzero(numbers >= 0)[::-1]  # backwards: the first of a repeated word counts
+        index[numbers[simple]] = simple
+        self._index = index[self._others :]  # in `words`, of each number
+
+    def _entered(self, words: Sequence[str]) -> np.ndarray:
+        """Enters those words that are simple; the number of each word, [words] int32, or UNKNOWN."""
+        data = "".join([word + END for word in words]).encode("utf-8", "surrogatepass")
+        numbers = np.empty(data.count(END.encode()), dtype=np.int32)
+        status = self._library.enter_words(self._tokens.pointer, data + PADDING, Integer(len(data)), pointer(numbers))
+        if len(numbers) != len(words) or status == COLLISIONS:
+            raise ValueError("words that hold the character that they end with, or that were made to collide")
+        if status:
+            raise MemoryError
+        return numbers
+
+    def find(self, tokens: NewTokens) -> np.ndarray:
+        """The index of each token's word, [tokens] int32: `DROPPED` if it is too short, `UNKNOWN` or `NOT_SIMPLE`."""
+        found = np.empty(len(tokens), dtype=np.int32)
+        spans = (tokens.data + PADDING, pointer(tokens.begins), pointer(tokens.ends), Integer(len(tokens)))
+        table = (self._tokens.pointer, Integer(self._others))
+        self._library.find_words(*table, *spans, *self._settings, pointer(found))
+        known = found >= 0
+        found[known] = self._index[found[known]]
+        return found
+
+
+def word_table(words: Sequence[str], others: Sequence[str], lowercase: bool, shortest: int) -> WordTable | None:
+    """See `WordTable`; None where there is no library, or none yet, and for words that it cannot enter."""
+    library = _library.loaded(wait=False, may_compile=False)
+    if library is None:
+        return None
+    try:
+        return WordTable(library, words, others, lowercase, shortest)
+    except ValueError:
+        return None
 
 
 def token_table(texts: int) -> TokenTable | None:

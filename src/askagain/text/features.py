@@ -130,13 +130,23 @@ class Features:
         singles = Bags(rows[known].astype(np.int32), offsets_of(known))
         if not self.tokenizer.vocab_size:
             return singles
-        spelled = np.flatnonzero(~known) if "else" in self.kind else np.arange(len(words))
+        spelled = np.arange(len(words)) if self.spells_known else np.flatnonzero(~known)
         if any(map(MARK.match, words)):
             spelled = spelled[[not MARK.match(words[place]) for place in spelled.tolist()]]
         ngrams = self.tokenizer.bags([words[i] for i in spelled.tolist()])
         lengths = np.zeros(len(words), dtype=np.int64)
         lengths[spelled] = ngrams.lengths
         return Bags.side_by_side([singles, Bags(ngrams.ids + len(self.vocabulary), offsets_of(lengths))])
+
+    @property
+    def spells_unknown(self) -> bool:
+        """Whether unknown words have n-grams."""
+        return self.tokenizer.vocab_size > 0
+
+    @property
+    def spells_known(self) -> bool:
+        """Whether known words have n-grams."""
+        return self.spells_unknown and "else" not in self.kind
 
     def text_lookup(self, tokens: TokenWords) -> Callable[[Bags], Bags]:
         """A function that turns texts, as bags of indices of `tokens`, into bags of sorted feature ids."""

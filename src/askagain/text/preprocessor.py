@@ -125,6 +125,17 @@ class TextPreprocessor:
         self._by_line = split == "whitespace" and not any(LINE_END in term for term in self.protected_terms)
         self._by_line &= LINE_END not in self.characters
 
+    @cached_property
+    def not_simple(self) -> list[str] | None:
+        """Words of ASCII letters and digits that need a look: stop words and protected terms.
+
+        All others, in lower case if that is wanted, become the word that they are, or none if they are too short. None
+        where that is not so.
+        """
+        if not self.by_token or any(character.isascii() and character.isalnum() for character in self.characters):
+            return None
+        return [*self.protected_terms, *self.stopwords]
+
     def __call__(self, text: str) -> str:
         """The cleaned text: its words joined by single spaces."""
         return " ".join(self.words(text))

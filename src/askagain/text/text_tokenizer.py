@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from askagain.native.texts import TokenTable, token_table
+from askagain.native.texts import NOT_SIMPLE, UNKNOWN, NewTokens, TokenTable, WordTable, token_table, word_table
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 
 REMEMBERED_TOKENS = 1 << 20
+MANY_NEW = 1 << 11  # tokens to learn, for which a table of all words is worth its while
 
 
 class TextTokenizer:
@@ -32,6 +33,7 @@ class TextTokenizer:
         # The features of the tokens in `_numbers` and, where there are pairs, the indices of their words.
         self._features = _RememberedBags()
         self._words = _RememberedBags() if len(features.pairs) else None
+        self._word_table: WordTable | None = None
 
     def __call__(self, texts: Sequence[str]) -> Bags:
         """One bag of feature ids for each text, sorted so that equal bags are summed in the same order."""
@@ -64,7 +66,7 @@ class TextTokenizer:
         return self.features.with_pairs(self._features.concatenate(tokens, offsets), words)
 
     def _numbered(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """What `TokenTable.number` returns."""
+        """What `TokenTable.number` returns, with the new tokens as strings."""
         assert isinstance(self._numbers, _Numbers)
         parts, lengths = self._tokens(texts)
         met = len(self._numbers)
@@ -82,17 +84,37 @@ class TextTokenizer:
         lengths = np.fromiter((text.count(" ") for text in texts), dtype=np.int64, count=len(texts)) + 1
         return " ".join(texts).split(" "), lengths  # one split: one for each text would take twice as long
 
-    def _learn(self, tokens: list[str]) -> None:
+    def _learn(self, tokens: list[str] | NewTokens) -> None:
         """Adds the bags of new tokens to those in memory."""
-        if not tokens:
+        if not len(tokens):
             return
         known = len(self._numbers) - len(tokens)
+        found = self._looked_up(tokens) if isinstance(tokens, NewTokens) else None
+        if isinstance(tokens, NewTokens):
+            tokens = tokens.strings(None if found is None else np.flatnonzero(found == NOT_SIMPLE))
         words, lengths = self.preprocessor.words_of_all(tokens)
         offsets = offsets_of(lengths)
         features = self.features.word_bags(words)
-        self._features.put(known, Bags(features.ids, features.offsets[offsets]))
+        bags = Bags(features.ids, features.offsets[offsets])
+        self._features.put(known, bags if found is None else _with_words(found, bags, 0))
         if self._words is not None:
-            self._words.put(known, Bags(self.features.vocabulary.indices(words), offsets))
+            numbers = Bags(self.features.vocabulary.indices(words), offsets)
+            self._words.put(known, numbers if found is None else _with_words(found, numbers, UNKNOWN))
+
+    def _looked_up(self, tokens: NewTokens) -> np.ndarray | None:
+        """What `WordTable.find` returns; None for few tokens, and where words have to be cleaned or spelled."""
+        others, is_spelled = self.preprocessor.not_simple, self.features.spells_unknown
+        if len(tokens) < MANY_NEW or others is None or self.features.spells_known:
+            return None
+        if self._word_table is None:
+            settings = (self.preprocessor.lowercase, self.preprocessor.min_word_length)
+            self._word_table = word_table(self.features.vocabulary.words, others, *settings)
+        if self._word_table is None:
+            return None
+        found = self._word_table.find(tokens)
+        if is_spelled:
+            found[found == UNKNOWN] = NOT_SIMPLE
+        return found
 
 
 class _Numbers(dict[str, int]):
@@ -101,6 +123,18 @@ class _Numbers(dict[str, int]):
     def __missing__(self, token: str) -> int:
         number = self[token] = len(self)
         return number
+
+
+def _with_words(found: np.ndarray, others: Bags, lowest: int) -> Bags:
+    """The bags of all tokens: one index for those that were `found`, from `lowest` on, and those of the `others`."""
+    is_single = found >= lowest
+    lengths = is_single.astype(np.int64)
+    lengths[found == NOT_SIMPLE] = others.lengths
+    bags = Bags(np.empty(int(lengths.sum()), dtype=np.int32), offsets_of(lengths))
+    is_other = np.ones(len(bags.ids), dtype=bool)
+    is_other[bags.offsets[:-1][is_single]] = False
+    bags.ids[~is_other], bags.ids[is_other] = found[is_single], others.ids
+    return bags
 
 
 class _RememberedBags:
