@@ -3,12 +3,18 @@ from itertools import product
 import numpy as np
 import pytest
 
+from askagain.ranking import significance
 from askagain.ranking.significance import compare, interval_of_moments, intervals, with_intervals
 
 SEED = 3
 
 
-def test_intervals_hold_the_true_mean_as_often_as_they_say():
+@pytest.fixture(params=[0, 10**9], ids=["equal values together", "each query alone"])
+def many(request, monkeypatch):
+    monkeypatch.setattr(significance, "MANY_QUERIES", request.param)
+
+
+def test_intervals_hold_the_true_mean_as_often_as_they_say(many):
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
     held = 0
@@ -18,9 +24,9 @@ def test_intervals_hold_the_true_mean_as_often_as_they_say():
     assert 0.86 < held / 400 < 0.94
 
 
-def test_an_interval_is_as_wide_as_the_standard_error_says_and_wider_with_more_confidence():
+def test_an_interval_is_as_wide_as_the_standard_error_says_and_wider_with_more_confidence(many):
     print(f"seed {SEED}")
-    values = np.random.default_rng(SEED).standard_normal(1000)
+    values = np.random.default_rng(SEED).standard_normal(1000).round(1)
     error = values.std() / 1000**0.5
     low, high = intervals({"mrr": values}, 0.95, 4000, SEED)["mrr"]
     assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
@@ -29,7 +35,7 @@ def test_an_interval_is_as_wide_as_the_standard_error_says_and_wider_with_more_c
     assert wider[0] < low and high < wider[1]
 
 
-def test_intervals_are_those_of_their_seed_and_do_not_depend_on_the_block_size():
+def test_intervals_are_those_of_their_seed_and_do_not_depend_on_the_block_size(many):
     values = {"mrr": np.random.default_rng(SEED).random(50), "hits@1": np.arange(50) % 2}
     found = intervals(values, 0.95, 300, SEED)
     assert intervals(values, 0.95, 300, SEED + 1) != found

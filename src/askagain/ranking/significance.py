@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 DRAWS_PER_BLOCK = 1 << 22  # queries drawn at a time: bounds the memory
+MANY_QUERIES = 2_000
 SMALLEST_P = 0.001  # that is written out
 
 
@@ -31,12 +32,15 @@ def intervals(
     """
     values = np.stack(list(per_query.values()))  # [metrics, queries]
     count = values.shape[1]
+    alike = np.ones(count)
+    if count >= MANY_QUERIES:  # those with equal values are drawn together: there are few different ranks
+        values, alike = np.unique(values, axis=1, return_counts=True)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, len(values)))
-    block = max(1, draws_per_block // count)
+    block = max(1, draws_per_block // len(alike))
     for start in range(0, resamples, block):
         # How often each query is drawn gives the same means as the drawn queries themselves.
-        times = rng.multinomial(count, np.full(count, 1 / count), size=min(block, resamples - start))
+        times = rng.multinomial(count, alike / count, size=min(block, resamples - start))
         means[start : start + block] = times @ values.T / count
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
