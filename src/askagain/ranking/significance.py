@@ -32,7 +32,7 @@ def intervals(
     """
     values = np.stack(list(per_query.values()))  # [metrics, queries]
     count = values.shape[1]
-    alike = np.ones(count)
+    alike: np.ndarray = np.ones(count)
     if count >= MANY_QUERIES:  # those with equal values are drawn together: there are few different ranks
         values, alike = np.unique(values, axis=1, return_counts=True)
     rng = np.random.default_rng(seed)
