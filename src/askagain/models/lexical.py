@@ -7,20 +7,21 @@ are ranked: a term first seen there counts as a term of no text.
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from askagain.errors import InputError
-from askagain.text.bags import offsets_of
+from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 
-CACHED_WORDS = 1 << 16  # whose letter n-grams are remembered
+TEXTS_PER_BLOCK = 1 << 13  # cleaned together
+REMEMBERED_TOKENS = 1 << 20  # whose terms are remembered
 
 
 class Fitted(NamedTuple):
@@ -41,8 +42,9 @@ class LexicalRanker(ABC):
     def __init__(self, preprocessor: TextPreprocessor, letters: list[int] | None) -> None:
         self.preprocessor = preprocessor
         self._fields = preprocessor.fields or Fields(["title"])
-        self._terms_of = preprocessor.words if letters is None else _letter_ngrams(preprocessor, letters)
         self._columns: dict[str, int] = {}
+        sizes = None if letters is None else range(letters[0], letters[1] + 1)
+        self._terms = _TermColumns(preprocessor, sizes, self._columns)
         self._fitted = 0  # texts
         self._mean_length = 1.0  # of a text, in terms
         self._texts_with = np.zeros(0, dtype=np.int64)  # by term
@@ -65,7 +67,10 @@ class LexicalRanker(ABC):
         """Makes the ranker one that was fitted before; raises ValueError where counts and terms do not fit."""
         if texts_with.shape != (len(columns),):
             raise ValueError("there are not as many counts as terms")
-        self._columns, self._texts_with = dict(columns), texts_with
+        self._columns.clear()
+        self._columns.update(columns)
+        self._texts_with = texts_with
+        self._terms.clear()
         self._fitted, self._mean_length = fitted, mean_length
 
     @property
@@ -75,6 +80,8 @@ class LexicalRanker(ABC):
 
     def forget_new_terms(self) -> None:
         """Forgets the terms of texts that it was not fitted to, which would otherwise pile up."""
+        if len(self._columns) > self.fitted_terms:
+            self._terms.clear()
         while len(self._columns) > self.fitted_terms:
             self._columns.popitem()
 
@@ -96,16 +103,12 @@ class LexicalRanker(ABC):
 
     def _counts(self, texts: Iterable[str]) -> csr_array:
         """How often each term occurs in each text, [texts, terms] float64."""
-        columns, lengths, index = array("q"), array("q"), self._columns
-        for text in texts:
-            terms = self._terms_of(text)
-            columns.extend([index.setdefault(term, len(index)) for term in terms])
-            lengths.append(len(terms))
-        ones = np.ones(len(columns))
-        counts = csr_array(
-            (ones, np.array(columns, dtype=np.int64), offsets_of(np.array(lengths, dtype=np.int64))),
-            shape=(len(lengths), len(index)),
-        )
+        parts = [Bags(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))]
+        texts = iter(texts)
+        while block := list(islice(texts, TEXTS_PER_BLOCK)):
+            parts.append(self._terms.of_texts(block))
+        bags = Bags.concatenated(parts)
+        counts = csr_array((np.ones(len(bags.ids)), bags.ids, bags.offsets), shape=(len(bags), len(self._columns)))
         counts.sum_duplicates()  # it also sorts, so that equal texts are summed in the same order and tie exactly
         return counts
 
@@ -162,14 +165,39 @@ class Bm25(LexicalRanker):
         return rows
 
 
-def _letter_ngrams(preprocessor: TextPreprocessor, letters: list[int]) -> Callable[[str], list[str]]:
-    lengths = range(letters[0], letters[1] + 1)
+class _TermColumns:
+    """The columns of the terms of texts; each distinct token, a piece between spaces, is cleaned once.
 
-    @lru_cache(maxsize=CACHED_WORDS)
-    def of_word(word: str) -> list[str]:
-        return letter_ngrams(word, lengths)
+    `columns`: the column of each term, to which new ones are added. `letters`: sizes of the letter n-grams that are the
+    terms (None: words are).
+    """
 
-    def ngrams(text: str) -> list[str]:
-        return [ngram for word in preprocessor.words(text) for ngram in of_word(word)]
+    def __init__(self, preprocessor: TextPreprocessor, letters: Sequence[int] | None, columns: dict[str, int]) -> None:
+        self._preprocessor = preprocessor
+        self._letters = letters
+        self._columns = columns
+        self.clear()
 
-    return ngrams
+    def clear(self) -> None:
+        """Forgets all tokens."""
+        self._tokens: dict[str, int] = {}
+        self._ids, self._ends = array("q"), array("q", [0])  # of the columns of all tokens
+
+    def of_texts(self, texts: Sequence[str]) -> Bags:
+        """The columns of the terms of each text, in their order."""
+        if len(self._tokens) > REMEMBERED_TOKENS:
+            self.clear()
+        known, index = len(self._tokens), self._tokens
+        tokens, lengths = self._preprocessor.tokens(texts)
+        numbers = np.fromiter((index.setdefault(token, len(index)) for token in tokens), np.int64, len(tokens))
+        self._learn(list(islice(index, known, None)))
+        columns = Bags(np.frombuffer(self._ids, dtype=np.int64), np.frombuffer(self._ends, dtype=np.int64))
+        return Bags(numbers, offsets_of(lengths)).expand(columns)
+
+    def _learn(self, tokens: list[str]) -> None:
+        columns, letters = self._columns, self._letters
+        words, per_token = self._preprocessor.words_of_all(tokens)
+        terms = [[word] for word in words] if letters is None else [letter_ngrams(word, letters) for word in words]
+        ends = offsets_of(np.fromiter(map(len, terms), np.int64, len(terms)))[offsets_of(per_token)[1:]]
+        self._ends.extend((ends + len(self._ids)).tolist())
+        self._ids.extend([columns.setdefault(term, len(columns)) for of_word in terms for term in of_word])

@@ -68,7 +68,7 @@ class TextTokenizer:
     def _numbered(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """What `TokenTable.number` returns, with the new tokens as strings."""
         assert isinstance(self._numbers, _Numbers)
-        parts, lengths = self._tokens(texts)
+        parts, lengths = self.preprocessor.tokens(texts)
         met = len(self._numbers)
         tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
         new = list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1]
@@ -76,13 +76,6 @@ class TextTokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextTokenizer, (self.preprocessor, self.features, self._remembered)
-
-    def _tokens(self, texts: Sequence[str]) -> tuple[Sequence[str], np.ndarray]:
-        """The tokens of all texts, and the number of tokens in each."""
-        if not self.preprocessor.by_token or not len(texts):
-            return texts, np.ones(len(texts), dtype=np.int64)
-        lengths = np.fromiter((text.count(" ") for text in texts), dtype=np.int64, count=len(texts)) + 1
-        return " ".join(texts).split(" "), lengths  # one split: one for each text would take twice as long
 
     def _learn(self, tokens: list[str] | NewTokens) -> None:
         """Adds the bags of new tokens to those in memory."""
