@@ -9,9 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from askagain.apps.report import write_table
-from askagain.benchmarks.suite import Benchmarks, Quality, Sizes
+from askagain.benchmarks.suite import WORDS_A_BATCH, Benchmarks, Quality, Sizes
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.machine import machine
+from askagain.ranking.metrics import Metrics
 
 
 def benchmark(cfg: DictConfig, root: Path) -> None:
@@ -46,6 +47,8 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
             )
         if "train" in chosen:
             about |= _floor(benchmarks, results)
+        if "trigram" in chosen:
+            about |= _word_floor(benchmarks, results)
     console.print("")
     jobs = [job.as_dict() for job in results]
     write_table(out / "benchmark", COLUMNS, rows_of(results), about, {"jobs": jobs})
@@ -67,7 +70,22 @@ def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, 
     return {
         "a training step": f"{1e3 * step:.1f} ms, {step / least:.2f} times its floor of {1e3 * least:.1f} ms",
         "matrix products": f"{1e3 * floor['matmul_seconds']:.1f} ms at {floor['matmul_gflops']:.0f} GFLOP/s",
-        "memory": f"{1e3 * floor['bytes_seconds']:.1f} ms for {floor['bytes'] / 1e6:.0f} MB "
-        f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "
-        f"at {floor['copy_gb_per_second']:.0f} GB/s",
+        "memory": _of_memory(floor),
     }
+
+
+def _word_floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
+    """Compares a step of the trigram regressor with its lower bound, see `askagain.benchmarks.jobs.word_floor`."""
+    floor = benchmarks.word_floor()
+    step = WORDS_A_BATCH / next(job for job in results if job.unit == "words/s").median(OURS)
+    least = floor["bytes_seconds"]
+    what = f"{1e3 * step:.2f} ms, {step / least:.2f} times its floor: {_of_memory(floor)}"
+    return {"a step of the trigram regressor": what}
+
+
+def _of_memory(floor: Metrics) -> str:
+    return (
+        f"{1e3 * floor['bytes_seconds']:.1f} ms for {floor['bytes'] / 1e6:.0f} MB "
+        f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "
+        f"at {floor['copy_gb_per_second']:.0f} GB/s"
+    )

@@ -126,19 +126,39 @@ def floor(corpus: Corpus, dim: int, batch: int) -> Metrics:
     features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
     texts = np.random.default_rng(0).integers(0, len(corpus.groups.texts), 2 * batch)
     ids = corpus.groups.features(corpus.preprocessor, features).take(texts).ids
-    tokens, distinct = len(ids), len(np.unique(ids))
-    source = torch.ones(64 << 20, device=device)
-    target = torch.empty_like(source)
     dims = (dim, padded(dim))  # which of them is faster differs by machine
     matmul = min(seconds for each in dims for seconds in _seconds(_products(batch, batch, each, device)))
-    copied = min(_seconds(lambda: target.copy_(source)))
-    bandwidth = 2 * source.numel() * 4 / copied
-    moved = 4 * dim * (2 * tokens + 2 * distinct + 4 * batch)
+    return {
+        **_moved(ids, dim, 4 * batch, device),
+        "matmul_seconds": matmul,
+        "matmul_gflops": 3 * 2 * batch * batch * dim / matmul / 1e9,
+    }
+
+
+def word_floor(vectors: str, batch: int) -> Metrics:
+    """Like `floor`, for a step of the trigram regressor: it reads the words' vectors, and has no matrix products."""
+    from askagain.text.ngrams import NgramTokenizer
+    from askagain.vectors.sources import vector_file
+
+    known = vector_file(vectors, "auto", None)
+    words = np.random.default_rng(0).integers(0, len(known.words), batch)
+    ngrams = NgramTokenizer.from_words(known.words).bags([known.words[word] for word in words])
+    return _moved(ngrams.ids, known.dim, 3 * batch, "cuda" if has_gpu() else "cpu")
+
+
+def _moved(ids: np.ndarray, dim: int, others: int, device: str) -> Metrics:
+    """What a step moves whose bags have these `ids`, and the seconds that copies of as many bytes take.
+
+    `others`: rows that are written or read beside those of the table.
+    """
+    source = torch.ones(64 << 20, device=device)
+    target = torch.empty_like(source)
+    bandwidth = 2 * source.numel() * 4 / min(_seconds(lambda: target.copy_(source)))
+    tokens, distinct = len(ids), len(np.unique(ids))
+    moved = 4 * dim * (2 * tokens + 2 * distinct + others)
     return {
         "tokens": tokens,
         "distinct_rows": distinct,
-        "matmul_seconds": matmul,
-        "matmul_gflops": 3 * 2 * batch * batch * dim / matmul / 1e9,
         "copy_gb_per_second": bandwidth / 1e9,
         "bytes": moved,
         "bytes_seconds": moved / bandwidth,
@@ -222,7 +242,7 @@ def _run(job: str, settings: dict[str, Any]) -> Metrics:
 
 
 JOBS: dict[str, Callable[..., Metrics]] = {
-    job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor, rates)
+    job.__name__: job for job in (prepare, evaluate, encode, write_vectors, plain_trigram, floor, word_floor, rates)
 }
 
 
