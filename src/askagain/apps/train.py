@@ -56,7 +56,7 @@ from askagain.files.memory import free_memory
 from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder, save_named
-from askagain.native import library
+from askagain.native import library, store, texts
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import START
@@ -149,6 +149,8 @@ def train_rank(cfg: DictConfig) -> Metrics:
 
 def _choose_kernels(cfg: DictConfig) -> None:
     library.use(cfg.kernels, Path(cfg.paths.cache_dir).resolve() / "kernels")
+    store.start()
+    texts.start()
 
 
 def _chosen(cfg: DictConfig, metrics: Metrics) -> float:

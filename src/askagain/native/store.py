@@ -1,6 +1,6 @@
 """The token store in C: cells and tokens in bytes, their hashes, and numbers for hashes; see `askagain.corpus.cells`.
 
-Each function returns None where there is no library, or none yet.
+Each function returns None where there is no library, or none yet and little to do.
 """
 
 import ctypes
@@ -137,8 +137,14 @@ def enter(known: np.ndarray, count: int, table: np.ndarray) -> bool | None:
     return True
 
 
+def start() -> None:
+    """Begins to compile or to load it, beside other work."""
+    _library.start()
+
+
 def _loaded(size: int) -> ctypes.CDLL | None:
-    library = _library.loaded(wait=False, may_compile=size >= COMPILED_AT)
+    is_large = size >= COMPILED_AT  # and worth the wait
+    library = _library.loaded(wait=is_large, may_compile=is_large)
     if library is not None:
         for function in (library.count_byte, library.find_cells, library.find_tokens, library.number_hashes):
             function.restype = Integer

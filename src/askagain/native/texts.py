@@ -170,6 +170,11 @@ def token_table(texts: int) -> TokenTable | None:
     return None if library is None else TokenTable(library)
 
 
+def start() -> None:
+    """Begins to compile or to load it, beside other work."""
+    _library.start()
+
+
 def collected(
     bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:

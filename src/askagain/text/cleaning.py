@@ -18,6 +18,7 @@ JOINED = (
 )
 # Thai, Lao, Myanmar, Khmer and their neighbours, which write no spaces between words.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\ua9e0-\ua9ff\uaa60-\uaadf"
+LINE_ENDS = "\n\t"  # ends of lines, and of cells
 HANGUL_LETTERS = range(0x1100, 0x1200)  # that compose to syllables
 PLAIN = bytes([*range(0x20, 0x7F), *b"\t\n\v\f\r\x1c\x1d\x1e\x1f"])
 
@@ -36,6 +37,9 @@ def cleaned(text: str) -> str:
     """
     if (text.isascii() and text.isprintable()) or not needs_cleaning(text.encode("utf-8", "surrogatepass")):
         return text
+    for end in LINE_ENDS:
+        if end in text:  # nothing depends on what is on its other side
+            return end.join(map(cleaned, text.split(end)))
     text = NEVER_SEEN.sub(r"\1", WORD_ENDS.sub(" ", text))
     return unicodedata.normalize("NFC", IDLE_JOINERS.sub("", text))
 
