@@ -98,7 +98,6 @@ def train(cfg: DictConfig) -> float:
         metrics = _evaluate_untrained(cfg, corpus)
     else:
         check_devices(cfg)
-        native.start()
         environment = cluster_environment()
         size = device_count(cfg) if environment is None else environment.world_size()
         if is_fine_tuning(cfg):
@@ -141,7 +140,6 @@ def train_rank(cfg: DictConfig) -> Metrics:
     """Trains as one of several ranks of a run that rank 0 has checked; rank 0 returns all metrics."""
     set_up_process()
     _choose_kernels(cfg)
-    native.start()
     import_modules(cfg)
     with process_group(device_type(cfg)):
         return _train(cfg, build_corpus(cfg))
@@ -149,8 +147,10 @@ def train_rank(cfg: DictConfig) -> Metrics:
 
 def _choose_kernels(cfg: DictConfig) -> None:
     library.use(cfg.kernels, Path(cfg.paths.cache_dir).resolve() / "kernels")
-    store.start()
+    store.start()  # first: files are read before anything is trained
     texts.start()
+    if cfg.get("model") is not None:
+        native.start()
 
 
 def _chosen(cfg: DictConfig, metrics: Metrics) -> float:
