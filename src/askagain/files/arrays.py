@@ -33,11 +33,29 @@ def read_at_random(array: np.ndarray) -> None:
 
     Reading ahead slows down a file that does not fit into memory. Arrays that are not memory-mapped are left alone.
     """
+    mapping = _mapping(array)
+    if mapping is not None and hasattr(mmap, "MADV_RANDOM"):
+        mapping.madvise(mmap.MADV_RANDOM)
+
+
+def read_ahead(array: np.ndarray, places: np.ndarray) -> None:
+    """Asks the system for the parts of a memory-mapped file that hold these places of its array, all at once.
+
+    They are read while others are asked for, and not one after the other as each is used: for a file that does not fit
+    into memory. `array`: the whole file. Arrays that are not memory-mapped are left alone.
+    """
+    mapping = _mapping(array)
+    if mapping is not None and hasattr(mmap, "MADV_WILLNEED"):
+        within = np.minimum(places, len(array) - 1)
+        for page in np.unique(within * array.itemsize // mmap.PAGESIZE).tolist():
+            mapping.madvise(mmap.MADV_WILLNEED, page * mmap.PAGESIZE, mmap.PAGESIZE)
+
+
+def _mapping(array: np.ndarray) -> mmap.mmap | None:
     owner: object = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):
-        owner.madvise(mmap.MADV_RANDOM)
+    return owner if isinstance(owner, mmap.mmap) else None
 
 
 def read_tensors(path: Path, memory_map: bool = False) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from torch.utils.data import DataLoader
 
 from askagain.errors import InputError
 from askagain.text.bags import Bags
+from askagain.training.data import batches
 from askagain.training.data.batches import DuplicateCollator, WordVectorCollator
 from askagain.training.data.sampling import BatchOrder, EpochExamples
 
@@ -29,11 +30,17 @@ def order(count, batch_size, shuffle=True, epoch=0):
     return [batch.tolist() for batch in made]
 
 
-def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_their_place():
+@pytest.mark.parametrize("free", [0, 1 << 40, None], ids=["larger than memory", "in memory", "unknown"])
+def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_their_place(free, monkeypatch):
+    monkeypatch.setattr(batches, "free_memory", lambda: free)
+    asked = []
+    monkeypatch.setattr(batches, "read_ahead", lambda array, places: asked.append((array, places.tolist())))
     batch = DuplicateCollator(BAGS)((np.array([[0, 1], [3, 4], [1, 2]]), np.array([5, 6, 5])))
     assert as_lists(batch.bags) == [[1, 2], [4, 5, 6], [], [], [7], [3]]
     assert batch.groups.tolist() == [5, 6, 5]
     assert batch.bags.ids.dtype == batch.bags.offsets.dtype == torch.int32
+    texts, starts = [0, 1, 3, 4, 1, 2], [0, 2, 3, 6, 2, 2]
+    assert asked == ([(BAGS.offsets, texts), (BAGS.ids, starts)] if free == 0 else [])
 
 
 def test_word_vector_batches_hold_ngrams_and_targets():

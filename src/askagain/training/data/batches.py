@@ -8,9 +8,12 @@ import numpy as np
 import torch
 
 from askagain.corpus.token_store import TokenStore
-from askagain.files.arrays import read_at_random
+from askagain.files.arrays import read_ahead, read_at_random
+from askagain.files.memory import free_memory
 from askagain.text.bags import Bags
 from askagain.training.optim.embedding_bag import TensorBags
+
+FITTING = 0.75  # of the free memory: larger features are not held in it, so that each batch waits for the disk
 
 
 class DuplicateBatch(NamedTuple):
@@ -95,11 +98,16 @@ class DuplicateCollator:
         self.hard_negatives = hard_negatives
         read_at_random(bags.ids)
         read_at_random(bags.offsets)
+        free = free_memory()
+        self._reads_ahead = free is not None and bags.ids.nbytes + bags.offsets.nbytes > FITTING * free
 
     def __call__(self, examples: tuple[np.ndarray, np.ndarray]) -> DuplicateBatch:
         """`examples`: [b, 2] text indices and [b] group ids."""
         pairs, groups = examples
         hard = self.hard_negatives()
+        if self._reads_ahead:
+            read_ahead(self.bags.offsets, pairs.ravel())
+            read_ahead(self.bags.ids, self.bags.offsets[pairs.ravel()])
         if hard is None:
             return DuplicateBatch(TensorBags.taken(self.bags, pairs.T.ravel()), torch.from_numpy(groups), len(pairs))
         negatives = np.unique(hard.by_text[pairs[:, 0]])
