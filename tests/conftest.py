@@ -81,3 +81,17 @@ def command(
         )
 
     return run
+
+
+@pytest.fixture(params=["auto", "plain"])
+def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`auto`, with what is compiled in C, or `plain`, without."""
+    from askagain.native import library, ranks, store, texts
+
+    library.use(request.param, tmp_path_factory.getbasetemp() / "native")
+    modules = (ranks, store, texts)
+    if request.param == "auto" and any(module._library.loaded(wait=True) is None for module in modules):
+        library.use()
+        pytest.skip("this machine has no compiler")
+    yield request.param
+    library.use()

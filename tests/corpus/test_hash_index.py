@@ -31,15 +31,6 @@ SPREADS = {
 }
 
 
-@pytest.fixture(params=["auto", "plain"])
-def kernels(request, tmp_path_factory):
-    library.use(request.param, tmp_path_factory.getbasetemp() / "native")
-    if request.param == "auto" and store._library.loaded(wait=True) is None:
-        pytest.skip("this machine has no compiler")
-    yield request.param
-    library.use()
-
-
 @pytest.mark.parametrize(("factor", "offset"), SPREADS.values(), ids=SPREADS)
 @pytest.mark.parametrize("block", [16, 1 << 15])
 def test_hashes_are_numbered_as_by_a_dictionary(factor, offset, block, kernels):

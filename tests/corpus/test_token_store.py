@@ -103,6 +103,13 @@ def test_other_hashes_are_computed_again_and_all_else_is_kept(path, tmp_path, mo
     assert len(list((tmp_path / "cache").glob("hashes-*/"))) == 2
 
 
+def test_more_texts_or_tokens_than_there_are_numbers_are_refused_in_a_line(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(store_files, "MOST_NUMBERS", 5)
+    with pytest.raises(InputError, match=r"train\.tsv: more than 5 tokens: split the file"):
+        open_store(path, tmp_path)
+    assert not list((tmp_path / "cache").glob("texts-*/"))
+
+
 def test_a_start_with_counted_features_does_not_load_all_words(path, tmp_path, monkeypatch):
     settings = FeatureSettings(kind="words_trigrams")
     first = open_store(path, tmp_path).count_features(CLEAN, settings)

@@ -70,6 +70,7 @@ def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
     units = [job["unit"] for job in found["jobs"]]
     assert units == ["texts/s", "texts/s", "texts/s", "words/s", "s", "s", "s"]
     assert set(found["jobs"][3]["medians"]) == {"askagain", "EmbeddingBag, dense Adam, Python collator"}
+    assert "times its floor: " in found["about"]["a step of the trigram regressor"]
 
 
 def test_training_is_timed_until_an_epoch_ranks_well_enough(benchmark, small, command, tmp_path):

@@ -1,3 +1,5 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
@@ -5,8 +7,10 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from askagain.errors import InputError
+from askagain.models import lexical
 from askagain.models.lexical import Bm25, TfIdf
 from askagain.ranking.products import products
+from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 
 FITTED = [
@@ -76,3 +80,64 @@ def test_equal_words_tie_exactly_in_whatever_order_and_batch(ranker):
 def test_texts_without_words_are_refused():
     with pytest.raises(InputError, match="the texts to count terms in have none"):
         TfIdf(WORDS, True).fit([])
+
+
+PREPROCESSORS = {
+    "tokens": TextPreprocessor("?"),
+    "across spaces": TextPreprocessor(split="regex", pattern=r"[a-z]+ ?[a-z]*"),
+}
+
+
+def plain_counts(ranker, texts, letters) -> list[dict[str, int]]:
+    """How often each term is in each text, cleaned one by one."""
+    sizes = None if letters is None else range(letters[0], letters[1] + 1)
+    words = [ranker.preprocessor.words(text) for text in texts]
+    return [Counter(one if sizes is None else [n for word in one for n in letter_ngrams(word, sizes)]) for one in words]
+
+
+@pytest.mark.parametrize("letters", [None, [2, 3]])
+@pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
+def test_terms_are_those_of_texts_that_are_cleaned_one_by_one(preprocessor, letters, monkeypatch):
+    monkeypatch.setattr(lexical, "REMEMBERED_TOKENS", 6)
+    monkeypatch.setattr(lexical, "TEXTS_PER_BLOCK", 2)
+    ranker = Bm25(preprocessor, k1=1.2, b=0.75, letters=letters)
+    ranker.fit(FITTED)
+    for texts in (QUESTIONS, ["boot?  sound", "", "new words here"], FITTED):
+        counts = ranker.questions(texts)
+        terms = list(ranker._columns)
+        rows = [
+            {terms[column]: int(count) for column, count in zip(row.indices, row.data, strict=True)} for row in counts
+        ]
+        assert rows == plain_counts(ranker, texts, letters)
+        ranker.forget_new_terms()
+        assert len(ranker._columns) == ranker.fitted_terms
+
+
+def test_an_error_while_terms_are_learned_leaves_right_terms_behind(monkeypatch):
+    ranker = Bm25(WORDS, k1=1.2, b=0.75)
+    ranker.fit(FITTED)
+    expected = ranker.questions(FITTED).toarray()
+    with monkeypatch.context() as patch:
+        patch.setattr(ranker.preprocessor, "words_of_all", lambda texts: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ranker.questions(["alpha beta"])
+    ranker.questions(["gamma delta"])
+    assert (ranker.questions(FITTED).toarray()[:, : ranker.fitted_terms] == expected).all()
+    columns = ranker.questions(["alpha beta"]).indices.tolist()
+    terms = list(ranker._columns)
+    assert {terms[column] for column in columns} == {"alpha", "beta"}
+
+
+def test_threads_may_ask_at_once():
+    ranker = TfIdf(WORDS, sublinear=True, letters=[2, 4])
+    ranker.fit(FITTED)
+    texts = [f"{text} t{number}" for number in range(300) for text in QUESTIONS]
+
+    def ask(text: str) -> list[str]:
+        columns = ranker.questions([text]).indices.tolist()
+        terms = list(ranker._columns)
+        return sorted(terms[column] for column in columns)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, texts))
+    assert found == [sorted(plain_counts(ranker, [text], [2, 4])[0]) for text in texts]

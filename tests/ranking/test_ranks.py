@@ -3,7 +3,6 @@ import pytest
 
 import askagain.ranking.ranks as ranks_module
 from askagain.errors import InputError
-from askagain.native import library
 from askagain.native import ranks as native
 from askagain.ranking.ranks import rank_duplicates
 from askagain.text.bags import Bags
@@ -11,19 +10,24 @@ from askagain.text.bags import Bags
 SEED = 11
 
 
-@pytest.fixture(params=["auto", "plain"], autouse=True)
-def kernels(request, tmp_path_factory, monkeypatch):
-    library.use(request.param, tmp_path_factory.getbasetemp() / "native")
+@pytest.fixture(autouse=True)
+def with_kernels(kernels, monkeypatch):
     monkeypatch.setattr(native, "COMPILED_AT", 0)
-    if request.param == "auto" and native._library.loaded(wait=True) is None:
-        pytest.skip("this machine has no compiler")
-    yield request.param
-    library.use()
 
 
 def ranked(vectors: np.ndarray, rows: list[list[int]], **blocks: int):
     bags = Bags.from_lists(rows)
     return rank_duplicates(vectors.astype(np.float32), bags.ids, bags.offsets, **blocks)
+
+
+def rounded_by_place(leads_of):
+    """As a product that sums in another order at another place may do."""
+
+    def leads(*arguments, **settings):
+        exact = leads_of(*arguments, **settings)
+        return exact if exact is None else exact + np.arange(exact.shape[1], dtype=np.float32) * 1e-8
+
+    return leads
 
 
 def test_above_and_tied_are_counted_against_the_duplicate():
@@ -56,15 +60,8 @@ def test_equal_vectors_tie_exactly_wherever_they_stand_and_whatever_the_products
     rng = np.random.default_rng(SEED)
     vectors = rng.standard_normal((400, dim))
     vectors[200:] = vectors[1]  # every second half of the pool equals the duplicate
-    exact = ranks_module._leads
-
-    def rounded_by_place(*arguments):
-        """As a product that sums in another order at another place may do."""
-        leads = exact(*arguments)
-        return leads + np.arange(leads.shape[1], dtype=np.float32) * 1e-8
-
-    monkeypatch.setattr(ranks_module, "_leads", rounded_by_place)
-    monkeypatch.setattr(native, "leads", lambda *_, **__: None)
+    for module, name in ((ranks_module, "_leads"), (native, "leads")):
+        monkeypatch.setattr(module, name, rounded_by_place(getattr(module, name)))
     result = ranked(vectors, [[0, 1, *range(200, 400)]] * 3)
     assert result.tied.tolist() == [200] * 3
     assert result.above.tolist() == [0] * 3

@@ -2,8 +2,10 @@
 
 import unicodedata
 
+import numpy as np
 import pytest
 
+from askagain.text import cleaning
 from askagain.text.cleaning import cleaned
 from askagain.text.preprocessor import TextPreprocessor
 
@@ -54,3 +56,30 @@ def test_a_preprocessor_gives_the_same_words_for_texts_that_look_alike():
         words, lengths = preprocessor.words_of_all([plain, hidden])
         assert words[: lengths[0]] == words[lengths[0] :] == preprocessor.words(plain)
     assert TextPreprocessor(clean=False).words(hidden) != TextPreprocessor(clean=False).words(plain)
+
+
+def test_lines_and_cells_are_cleaned_as_their_text_would_be_in_one_piece():
+    seed = 17
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    characters = ["a", "é", " ", "\n", "\t", "\r", "\u200b", "\u200d", "\u200c", "\u0e01", "\u0301", "\u0308", "\u0340"]
+    characters += [
+        "\u1100",
+        "\u1161",
+        "\U0001f3f4",
+        "\U000e0067",
+        "\U000e007f",
+        "\ufeff",
+        "\xad",
+        "\x01",
+        "\u0600",
+        "\ufe0f",
+    ]
+    changed = 0
+    for _ in range(20_000):
+        text = "".join(rng.choice(characters, rng.integers(0, 12)))
+        whole = cleaning.NEVER_SEEN.sub(r"\1", cleaning.WORD_ENDS.sub(" ", text))
+        whole = unicodedata.normalize("NFC", cleaning.IDLE_JOINERS.sub("", whole))
+        assert cleaned(text) == whole, text.encode("unicode_escape")
+        changed += whole != text
+    assert changed > 5_000

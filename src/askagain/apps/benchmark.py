@@ -70,7 +70,7 @@ def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, 
     return {
         "a training step": f"{1e3 * step:.1f} ms, {step / least:.2f} times its floor of {1e3 * least:.1f} ms",
         "matrix products": f"{1e3 * floor['matmul_seconds']:.1f} ms at {floor['matmul_gflops']:.0f} GFLOP/s",
-        "memory": _of_memory(floor),
+        "memory": _bytes_moved(floor),
     }
 
 
@@ -79,11 +79,11 @@ def _word_floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[
     floor = benchmarks.word_floor()
     step = WORDS_A_BATCH / next(job for job in results if job.unit == "words/s").median(OURS)
     least = floor["bytes_seconds"]
-    what = f"{1e3 * step:.2f} ms, {step / least:.2f} times its floor: {_of_memory(floor)}"
+    what = f"{1e3 * step:.2f} ms, {step / least:.2f} times its floor: {_bytes_moved(floor)}"
     return {"a step of the trigram regressor": what}
 
 
-def _of_memory(floor: Metrics) -> str:
+def _bytes_moved(floor: Metrics) -> str:
     return (
         f"{1e3 * floor['bytes_seconds']:.1f} ms for {floor['bytes'] / 1e6:.0f} MB "
         f"({floor['tokens']:,.0f} tokens, {floor['distinct_rows']:,.0f} distinct rows) "

@@ -24,21 +24,21 @@ class AlikeTokens:
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        lengths: list[int] = []
+        lengths = [np.zeros(0, dtype=np.int64)]
         # A token has more than one part, or none, where it holds white space other than the space.
         full, bare = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint64)]
         is_word = [np.zeros(0, dtype=bool)]
         tokens = iter(tokens)
         while block := list(islice(tokens, TOKENS_PER_BLOCK)):
             folded = [MARKED.sub("", token).casefold().split() for token in block]
-            lengths += map(len, folded)
+            lengths.append(np.fromiter(map(len, folded), dtype=np.int64, count=len(folded)))
             parts = [part for token in folded for part in token]
             stripped = [part.rstrip(END_MARKS) for part in parts]
             full.append(text_hashes(parts))
             bare.append(text_hashes(stripped))
             is_word.append(np.fromiter(map(bool, stripped), dtype=bool, count=len(parts)))
         self._full, self._bare, self._is_word = map(np.concatenate, (full, bare, is_word))
-        self._parts = Bags(np.arange(len(self._full), dtype=np.int32), offsets_of(np.array(lengths, dtype=np.int64)))
+        self._parts = Bags(np.arange(len(self._full), dtype=np.int32), offsets_of(np.concatenate(lengths)))
 
     def hashes(self, texts: Bags) -> np.ndarray:
         """The hash of each text, [texts] uint64; `texts`: bags of token numbers in the order of the text."""

@@ -9,7 +9,7 @@ from askagain.native import store
 from askagain.text.lazy_texts import LazyTexts
 
 SPACE, END = b" ", b"\n"  # between tokens, and between texts that are put together
-HALVES = "surrogatepass"  # of characters may stand in texts that no file has
+HALVES = "surrogatepass"  # lone surrogates may occur in texts that were not read from a file
 WORD_BYTES = 8
 FEW_SPANS = 8  # whose bytes are mixed one span after the other
 # The first hash of a length, and what a word is mixed in with; as in store.c.
@@ -62,9 +62,9 @@ class Cells(LazyTexts):
 
     def tokens(self) -> tuple["Cells", np.ndarray]:
         """The pieces between the spaces of all texts, and the number of them in each text, [texts] int64."""
-        found = store.tokens(self.data, self.begins, self.ends)
-        if found is not None:
-            return Cells(self.data, *found[:3]), found.lengths
+        spans = store.tokens(self.data, self.begins, self.ends)
+        if spans is not None:
+            return Cells(self.data, *spans[:3]), spans.lengths
         spaces = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8) == SPACE[0])
         firsts, lasts = np.searchsorted(spaces, self.begins), np.searchsorted(spaces, self.ends)
         within = spaces[np.repeat(firsts, lasts - firsts) + _counting(lasts - firsts)]

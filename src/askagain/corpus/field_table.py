@@ -44,10 +44,11 @@ class FieldTable:
         """
         cells = missing = 0
         for rows in pieces:
-            texts = [self._composed.get(title) for title in rows.cells.to_list()]
+            titles = rows.cells.to_list()
+            texts = [self._composed.get(title) for title in titles]
             cells += len(texts)
             missing += texts.count(None)
-            filled = [text or title for text, title in zip(texts, rows.cells, strict=True)]
+            filled = [text or title for text, title in zip(texts, titles, strict=True)]
             yield rows._replace(cells=Cells.of(filled))
         if missing:
             counts = f"{missing:,} of {cells:,}"

@@ -6,7 +6,7 @@ from scipy.sparse.csgraph import connected_components
 
 from askagain.text.bags import Bags, offsets_of
 
-NONE = -1
+NONE = -1  # in place of a row, of texts that are in none
 
 
 def joined_groups(rows: Bags, texts: int) -> np.ndarray:
@@ -31,13 +31,15 @@ def joined_groups(rows: Bags, texts: int) -> np.ndarray:
     return _numbered_by_first(keys, len(rows) + texts)
 
 
-def _roots(some: np.ndarray, others: np.ndarray, rows: int) -> np.ndarray:
-    """One row for each row that all rows have which are joined with it; `some` and `others` share texts."""
+def _roots(first_rows: np.ndarray, second_rows: np.ndarray, rows: int) -> np.ndarray:
+    """The first row of the component of each row, [rows]; each of `first_rows` shares a text with its second row."""
     root = np.arange(rows, dtype=np.int32)
-    if len(some):
-        joined, ends = np.unique(np.concatenate([some, others]), return_inverse=True)
+    if len(first_rows):
+        joined, ends = np.unique(np.concatenate([first_rows, second_rows]), return_inverse=True)
         ends = ends.reshape(2, -1)
-        edges = coo_array((np.ones(len(some), dtype=np.int8), (ends[0], ends[1])), shape=(len(joined), len(joined)))
+        edges = coo_array(
+            (np.ones(len(first_rows), dtype=np.int8), (ends[0], ends[1])), shape=(len(joined), len(joined))
+        )
         _, components = connected_components(edges, directed=False)
         _, firsts = np.unique(components, return_index=True)
         root[joined] = joined[firsts[components]]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from askagain.corpus.hash_index import found_among
+from askagain.corpus.hash_index import is_among
 from askagain.corpus.token_store import TokenStore
 from askagain.text.bags import Bags
 
@@ -36,7 +36,7 @@ def overlap(train: TokenStore, groups: np.ndarray, ranking: TokenStore) -> Overl
     texts, places = np.unique(asked, return_inverse=True)
     keys = ranking.alike_hashes[texts]
     trained: defaultdict[int, dict[int, int]] = defaultdict(dict)  # by hash and by group: a text of `train`
-    for text in np.flatnonzero(found_among(train.alike_hashes, keys)).tolist():
+    for text in np.flatnonzero(is_among(train.alike_hashes, keys)).tolist():
         trained[int(train.alike_hashes[text])].setdefault(int(groups[text]), text)
     leaked, sources = [], []
     for row, (question, duplicate) in enumerate(keys[places].reshape(-1, 2).tolist()):
@@ -49,7 +49,7 @@ def overlap(train: TokenStore, groups: np.ndarray, ranking: TokenStore) -> Overl
         np.array(leaked, dtype=np.int64),
         np.array(sources, dtype=np.int64).reshape(-1, 2),
         repeated_candidates(ranking.rows),
-        int(found_among(train.hashes, ranking.hashes).sum()),  # of distinct texts on either side
+        int(is_among(train.hashes, ranking.hashes).sum()),  # of distinct texts on either side
     )
 
 

@@ -80,7 +80,7 @@ class StoredFile:
 
     `rows`: one bag of text indices for each row. `bags`: one bag of token indices for each distinct text.
     `token_counts`: how often each token occurs in the distinct texts. `skipped`: bad rows left out. Tokens are distinct
-    unless there are more than `MOST_TOKENS`; of those, frequent ones are there again.
+    unless there are more than `MOST_TOKENS`; then frequent ones occur more than once.
     """
 
     folder: Path
@@ -132,9 +132,9 @@ def write_texts(pieces: Iterable[Rows], folder: Path, most_tokens: int = MOST_TO
         append_bags = files.enter_context(bag_writer(folder / "bags"))
         token_file = files.enter_context((folder / TOKENS).open("wb"))
 
-        def append(found: tuple[_NewTexts, tuple[Cells, np.ndarray]]) -> None:
+        def append(tokenized: tuple[_NewTexts, tuple[Cells, np.ndarray]]) -> None:
             nonlocal tokens, before
-            new, (text_tokens, lengths) = found
+            new, (text_tokens, lengths) = tokenized
             append_rows(new.cells, new.lengths)
             numbers, first_uses = tokens.number(text_tokens.hashes)
             if before + len(tokens) > MOST_NUMBERS:
@@ -142,7 +142,7 @@ def write_texts(pieces: Iterable[Rows], folder: Path, most_tokens: int = MOST_TO
             append_bags(numbers + np.int32(before), lengths)
             token_file.write(text_tokens.take(first_uses).lines())
             if len(tokens) >= most_tokens:
-                counts.append(tokens.counts)
+                counts.append(tokens.counts.copy())
                 tokens, before = HashIndex(counted=True), before + len(tokens)
 
         tokenized = in_order(lambda new: (new, new.texts.tokens()), number_texts())

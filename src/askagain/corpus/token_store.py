@@ -131,7 +131,7 @@ class TokenStore(FeatureSource):
             hashes = [np.zeros(0, dtype=np.uint64), *in_order(tokens.hashes, texts)]
             np.save(folder / HASHES, np.concatenate(hashes), allow_pickle=False)
 
-        return self.cache.entry("alike_hashes", {"tokens": 1, **HASHED_BY}, build, _load_hashes)
+        return self.cache.entry("alike_hashes", HASHED_BY, build, _load_hashes)
 
     def words(self, preprocessor: TextPreprocessor) -> TokenWords:
         def build(folder: Path) -> None:

@@ -22,6 +22,7 @@ OTHER_FORMATS = (b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"BZh")  # UTF-16 in b
 PIECE_BYTES = 1 << 21
 LONGEST_LINE, LONGEST_TEXT, MOST_BLANK = 1 << 26, 1 << 20, 1 << 20  # bytes; the last of line ends in a row
 NUL = "\0"
+TAB = b"\t"
 HEADER_BYTES = 1 << 12  # no header is longer
 NO_TEXT = "(group|post|query|question|text)?_?id|groups?|is_?duplicate|label|qid|score"
 HEADER_WORD = re.compile(
@@ -156,12 +157,14 @@ def _good_rows(piece: bytes, min_columns: int, separator: str | None, clean: boo
         if clean and (seen := cleaned(text)) is not text:
             piece = seen.encode("utf-8")
     try:
-        found = store.cells(piece, None if separator is None else separator.encode(), min_columns, LONGEST_TEXT)
+        cell_end = None if separator is None else separator.encode("utf-8")
+        is_cut_in_c = cell_end in (None, TAB)
+        spans = store.cells(piece, cell_end, min_columns, LONGEST_TEXT) if is_cut_in_c else None
     except store.BadLineError:
         return None
-    if found is None:
+    if spans is None:
         return _split_rows(piece.decode("utf-8"), min_columns, separator)
-    return Rows(Cells(piece, *found[:3]), found.lengths, 0)
+    return Rows(Cells(piece, *spans[:3]), spans.lengths, 0)
 
 
 def _split_rows(text: str, min_columns: int, separator: str | None) -> Rows | None:

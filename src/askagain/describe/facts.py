@@ -10,7 +10,7 @@ from askagain.corpus.cache import Cache
 from askagain.corpus.corpus import STORES
 from askagain.corpus.files import CorpusFiles
 from askagain.corpus.groups import joined_groups, joined_rows
-from askagain.corpus.hash_index import found_among
+from askagain.corpus.hash_index import is_among
 from askagain.corpus.near_duplicates import near_duplicates
 from askagain.corpus.overlap import overlap, repeated_candidates
 from askagain.corpus.token_store import TokenStore
@@ -95,7 +95,7 @@ def describe_stores(stores: Mapping[str, TokenStore]) -> Facts:
         for other, store in stores.items():
             if other != ranking:
                 hashes = store.hashes if other in ("train", "corpus") else store.hashes[np.unique(_asked(store))]
-                facts.shared[stores[ranking].path.name, store.path.name] = int(found_among(hashes, held_out).sum())
+                facts.shared[stores[ranking].path.name, store.path.name] = int(is_among(hashes, held_out).sum())
     sample = max(stores.values(), key=lambda store: len(store.texts)).texts
     facts.scripts, facts.languages = script_shares(sample), language_shares(sample)
     if "train" in stores:

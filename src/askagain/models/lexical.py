@@ -6,9 +6,9 @@ are ranked: a term first seen there counts as a term of no text.
 """
 
 from abc import ABC, abstractmethod
-from array import array
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.remembered_bags import RememberedBags
 
 TEXTS_PER_BLOCK = 1 << 13  # cleaned together
 REMEMBERED_TOKENS = 1 << 20  # whose terms are remembered
@@ -42,6 +43,7 @@ class LexicalRanker(ABC):
     def __init__(self, preprocessor: TextPreprocessor, letters: list[int] | None) -> None:
         self.preprocessor = preprocessor
         self._fields = preprocessor.fields or Fields(["title"])
+        self._lock = Lock()  # of columns and terms: several threads may ask
         self._columns: dict[str, int] = {}
         sizes = None if letters is None else range(letters[0], letters[1] + 1)
         self._terms = _TermColumns(preprocessor, sizes, self._columns)
@@ -67,10 +69,11 @@ class LexicalRanker(ABC):
         """Makes the ranker one that was fitted before; raises ValueError where counts and terms do not fit."""
         if texts_with.shape != (len(columns),):
             raise ValueError("there are not as many counts as terms")
-        self._columns.clear()
-        self._columns.update(columns)
+        with self._lock:
+            self._columns.clear()
+            self._columns.update(columns)
+            self._terms.clear()
         self._texts_with = texts_with
-        self._terms.clear()
         self._fitted, self._mean_length = fitted, mean_length
 
     @property
@@ -80,10 +83,11 @@ class LexicalRanker(ABC):
 
     def forget_new_terms(self) -> None:
         """Forgets the terms of texts that it was not fitted to, which would otherwise pile up."""
-        if len(self._columns) > self.fitted_terms:
-            self._terms.clear()
-        while len(self._columns) > self.fitted_terms:
-            self._columns.popitem()
+        with self._lock:
+            if len(self._columns) > self.fitted_terms:
+                self._terms.clear()
+            while len(self._columns) > self.fitted_terms:
+                self._columns.popitem()
 
     @abstractmethod
     def questions(self, texts: Iterable[str]) -> csr_array:
@@ -105,10 +109,12 @@ class LexicalRanker(ABC):
         """How often each term occurs in each text, [texts, terms] float64."""
         parts = [Bags(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))]
         texts = iter(texts)
-        while block := list(islice(texts, TEXTS_PER_BLOCK)):
-            parts.append(self._terms.of_texts(block))
+        with self._lock:
+            while block := list(islice(texts, TEXTS_PER_BLOCK)):
+                parts.append(self._terms.look_up(block))
+            width = len(self._columns)
         bags = Bags.concatenated(parts)
-        counts = csr_array((np.ones(len(bags.ids)), bags.ids, bags.offsets), shape=(len(bags), len(self._columns)))
+        counts = csr_array((np.ones(len(bags.ids)), bags.ids, bags.offsets), shape=(len(bags), width))
         counts.sum_duplicates()  # it also sorts, so that equal texts are summed in the same order and tie exactly
         return counts
 
@@ -168,8 +174,8 @@ class Bm25(LexicalRanker):
 class _TermColumns:
     """The columns of the terms of texts; each distinct token, a piece between spaces, is cleaned once.
 
-    `columns`: the column of each term, to which new ones are added. `letters`: sizes of the letter n-grams that are the
-    terms (None: words are).
+    Where words may reach across spaces, words are remembered in place of tokens. `columns`: the column of each term, to
+    which new ones are added. `letters`: sizes of the letter n-grams that are the terms (None: words are).
     """
 
     def __init__(self, preprocessor: TextPreprocessor, letters: Sequence[int] | None, columns: dict[str, int]) -> None:
@@ -180,24 +186,30 @@ class _TermColumns:
 
     def clear(self) -> None:
         """Forgets all tokens."""
-        self._tokens: dict[str, int] = {}
-        self._ids, self._ends = array("q"), array("q", [0])  # of the columns of all tokens
+        self._numbers: dict[str, int] = {}
+        self._bags = RememberedBags()
 
-    def of_texts(self, texts: Sequence[str]) -> Bags:
+    def look_up(self, texts: Sequence[str]) -> Bags:
         """The columns of the terms of each text, in their order."""
-        if len(self._tokens) > REMEMBERED_TOKENS:
+        if len(self._numbers) > REMEMBERED_TOKENS:
             self.clear()
-        known, index = len(self._tokens), self._tokens
-        tokens, lengths = self._preprocessor.tokens(texts)
-        numbers = np.fromiter((index.setdefault(token, len(index)) for token in tokens), np.int64, len(tokens))
-        self._learn(list(islice(index, known, None)))
-        columns = Bags(np.frombuffer(self._ids, dtype=np.int64), np.frombuffer(self._ends, dtype=np.int64))
-        return Bags(numbers, offsets_of(lengths)).expand(columns)
+        by_token, numbers = self._preprocessor.by_token, self._numbers
+        tokens, lengths = (self._preprocessor.tokens if by_token else self._preprocessor.words_of_all)(texts)
+        known = len(numbers)
+        try:
+            chosen = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
+            self._learn(list(islice(reversed(numbers), len(numbers) - known))[::-1], known)
+        except BaseException:
+            self.clear()  # new tokens may have no columns yet
+            raise
+        return self._bags.concatenate(chosen, offsets_of(lengths))
 
-    def _learn(self, tokens: list[str]) -> None:
+    def _learn(self, tokens: list[str], known: int) -> None:
         columns, letters = self._columns, self._letters
-        words, per_token = self._preprocessor.words_of_all(tokens)
+        words, lengths = tokens, np.ones(len(tokens), dtype=np.int64)
+        if self._preprocessor.by_token:
+            words, lengths = self._preprocessor.words_of_all(tokens)
         terms = [[word] for word in words] if letters is None else [letter_ngrams(word, letters) for word in words]
-        ends = offsets_of(np.fromiter(map(len, terms), np.int64, len(terms)))[offsets_of(per_token)[1:]]
-        self._ends.extend((ends + len(self._ids)).tolist())
-        self._ids.extend([columns.setdefault(term, len(columns)) for of_word in terms for term in of_word])
+        offsets = offsets_of(np.fromiter(map(len, terms), np.int64, len(terms)))[offsets_of(lengths)]
+        numbers = (columns.setdefault(term, len(columns)) for word_terms in terms for term in word_terms)
+        self._bags.put(known, Bags(np.fromiter(numbers, np.int32, int(offsets[-1])), offsets))

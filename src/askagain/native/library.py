@@ -9,10 +9,11 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Event, Lock, Thread
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,12 @@ def _default_folder(cache_folder: str | None, home: str | None) -> Path:
 
 
 def pointer(array: np.ndarray) -> ctypes.c_void_p:
-    """Where the numbers of an array begin, for a call; raises ValueError for an array that is not in one piece."""
+    """Where the numbers of an array begin, which it keeps; raises ValueError for an array that is not in one piece."""
     if not array.flags.c_contiguous:
         raise ValueError("an array that is not in one piece")
-    return ctypes.c_void_p(array.ctypes.data)
+    address = ctypes.c_void_p(array.ctypes.data)
+    address.array = array  # type: ignore[attr-defined]  # a copy that was made for a call must last as long
+    return address
 
 
 class Library:
@@ -80,12 +83,18 @@ class Library:
         source: the file.
         flags: beside `FLAGS`.
         linked: gives a file to link with; None where there is none, and so no library.
+        results: the types of what functions return, by name (others: a C int, or nothing).
     """
 
     def __init__(
-        self, source: Path, flags: tuple[str, ...] = (), linked: Callable[[], str | None] | None = None
+        self,
+        source: Path,
+        flags: tuple[str, ...] = (),
+        linked: Callable[[], str | None] | None = None,
+        results: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._source = source
+        self._results = dict(results)
         self._flags = (*FLAGS, *flags)
         self._linked = linked
         self._forget()
@@ -122,7 +131,8 @@ class Library:
         with self._lock:
             attempt = self._attempt
             if attempt is None or attempt.folder != place or (may_compile and attempt.lacks_permission):
-                attempt = self._attempt = _Attempt(self._source, self._flags, self._linked, place, may_compile)
+                settings = (self._source, self._flags, self._linked, self._results)
+                attempt = self._attempt = _Attempt(*settings, place, may_compile)
                 attempt.start()
             return attempt
 
@@ -135,6 +145,7 @@ class _Attempt(Thread):
         source: Path,
         flags: tuple[str, ...],
         linked: Callable[[], str | None] | None,
+        results: Mapping[str, Any],
         folder: Path,
         may_compile: bool,
     ) -> None:
@@ -147,6 +158,7 @@ class _Attempt(Thread):
         self._source = source
         self._flags = flags
         self._linked = linked
+        self._results = results
         self._may_compile = may_compile
 
     def run(self) -> None:
@@ -171,7 +183,10 @@ class _Attempt(Thread):
                 self.compiles = True
                 self.decided.set()
                 self._compile(compiler, linked, path)
-            self.library = ctypes.CDLL(str(path))
+            library = ctypes.CDLL(str(path))
+            for name, result in self._results.items():
+                getattr(library, name).restype = result
+            self.library = library
         except subprocess.CalledProcessError as error:
             said = (error.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
             log.warning("%s: %s does not compile it (%s); what is in Python takes over", path.stem, compiler[0], said)

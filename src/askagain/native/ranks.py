@@ -29,7 +29,7 @@ def leads(vectors: np.ndarray, ids: np.ndarray, offsets: np.ndarray, width: int,
     ids = np.ascontiguousarray(ids[: offsets[-1]], dtype=np.int32)
     if len(ids) and (ids.min() < 0 or ids.max() >= len(vectors)):
         raise IndexError("an index without a text")
-    found = np.full((len(lengths), width), -np.inf, dtype=np.float32)
+    leads = np.full((len(lengths), width), -np.inf, dtype=np.float32)
     rows = (pointer(ids), pointer(np.ascontiguousarray(offsets, dtype=np.int64)), Integer(len(lengths)))
-    library.put_leads(pointer(vectors), Integer(vectors.shape[1]), *rows, Integer(width), pointer(found))
-    return found
+    library.put_leads(pointer(vectors), Integer(vectors.shape[1]), *rows, Integer(width), pointer(leads))
+    return leads

@@ -138,6 +138,14 @@ int64_t find_cells(const uint8_t *bytes, int64_t size, int separator, int64_t le
     return cells;
 }
 
+/* The number of tokens that `find_tokens` finds. */
+int64_t count_tokens(const uint8_t *bytes, const int64_t *cell_begins, const int64_t *cell_ends, int64_t cells) {
+    int64_t tokens = cells;
+    for (int64_t cell = 0; cell < cells; cell++)
+        tokens += count_byte(bytes + cell_begins[cell], cell_ends[cell] - cell_begins[cell], ' ');
+    return tokens;
+}
+
 /* The tokens, pieces between spaces, of cells: where they begin and end, the hash of each, and the number of tokens of
    each cell. Returns the number of tokens. */
 int64_t find_tokens(const uint8_t *bytes, int64_t size, const int64_t *cell_begins, const int64_t *cell_ends,

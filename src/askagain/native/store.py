@@ -15,12 +15,13 @@ COMPILED_AT = 1 << 19  # bytes, or hashes that are known; with fewer, what was c
 BAD = -1  # as in the source
 
 Integer = ctypes.c_int64
-_library = Library(Path(__file__).with_name("store.c"))
+LONG = ("count_byte", "count_tokens", "find_cells", "find_tokens", "number_hashes")  # results
+_library = Library(Path(__file__).with_name("store.c"), results=dict.fromkeys(LONG, Integer))
 
 
 class Spans(NamedTuple):
     """Pieces of bytes: where they begin and end, [n] int64 each, their hashes, [n] uint64, and how many are in each of
-    the larger pieces that they were found in, int64.
+    the larger pieces that they lie in, int64.
     """
 
     begins: np.ndarray
@@ -34,7 +35,7 @@ class Spans(NamedTuple):
 
 
 class BadLineError(ValueError):
-    """One of the lines, or more, has something in it that is not wanted."""
+    """A line is bad, see `cells`."""
 
 
 def is_plain(data: bytes) -> bool | None:
@@ -55,7 +56,7 @@ def hashes(data: bytes, begins: np.ndarray, ends: np.ndarray) -> np.ndarray | No
 
 
 def cells(data: bytes, separator: bytes | None, least: int, longest: int) -> Spans | None:
-    """The cells of lines of valid UTF-8, without white space around them.
+    """The cells of lines of valid UTF-8, without white space around them; `separator` is a tab, or None for none.
 
     Raises BadLineError where a line has fewer than `least` cells, an empty one, one of more than `longest` bytes, a
     NUL, or a carriage return that does not end it.
@@ -64,12 +65,12 @@ def cells(data: bytes, separator: bytes | None, least: int, longest: int) -> Spa
     if library is None:
         return None
     lines = 1 + _count(library, data, b"\n")
-    found = _room(lines + (0 if separator is None else _count(library, data, separator)), lines)
+    room = _room(lines + (0 if separator is None else _count(library, data, separator)), lines)
     settings = (-1 if separator is None else separator[0], Integer(least), Integer(longest))
-    count = library.find_cells(data, Integer(len(data)), *settings, *map(pointer, found))
+    count = library.find_cells(data, Integer(len(data)), *settings, *map(pointer, room))
     if count == BAD:
         raise BadLineError
-    return found.cut(count)
+    return room.cut(count)
 
 
 def tokens(data: bytes, begins: np.ndarray, ends: np.ndarray) -> Spans | None:
@@ -77,10 +78,10 @@ def tokens(data: bytes, begins: np.ndarray, ends: np.ndarray) -> Spans | None:
     library = _loaded(len(data))
     if library is None:
         return None
-    found = _room(_count(library, data, b" ") + len(begins), len(begins))
     spans = (pointer(begins), pointer(ends), Integer(len(begins)))
-    count = library.find_tokens(data, Integer(len(data)), *spans, *map(pointer, found))
-    return found.cut(count)
+    room = _room(library.count_tokens(data, *spans), len(begins))
+    library.find_tokens(data, Integer(len(data)), *spans, *map(pointer, room))
+    return room
 
 
 def mixed_parts(
@@ -104,7 +105,10 @@ def mixed_parts(
         raise IndexError("a token without parts")
     hashed = np.empty(len(offsets) - 1, dtype=np.uint64)
     parts = map(pointer, (part_offsets, full, bare, is_word))
-    texts = (pointer(np.ascontiguousarray(tokens, dtype=np.int32)), pointer(np.ascontiguousarray(offsets)))
+    texts = (
+        pointer(np.ascontiguousarray(tokens, dtype=np.int32)),
+        pointer(np.ascontiguousarray(offsets, dtype=np.int64)),
+    )
     library.mix_parts(*parts, *texts, Integer(len(hashed)), pointer(hashed))
     return hashed
 
@@ -117,7 +121,7 @@ def number(
     `known`: uint64, of which the first `count` are known, with room for `n` more. `table`: int32, a power of two of
     slots, each with a number or -1. `counts`: int64, how often each known hash was met, to which these are added.
     """
-    library = _loaded(count)
+    library = _loaded(max(count, len(hashes)))
     if library is None:
         return None
     hashes = np.ascontiguousarray(hashes, dtype=np.uint64)
@@ -144,11 +148,7 @@ def start() -> None:
 
 def _loaded(size: int) -> ctypes.CDLL | None:
     is_large = size >= COMPILED_AT  # and worth the wait
-    library = _library.loaded(wait=is_large, may_compile=is_large)
-    if library is not None:
-        for function in (library.count_byte, library.find_cells, library.find_tokens, library.number_hashes):
-            function.restype = Integer
-    return library
+    return _library.loaded(wait=is_large, may_compile=is_large)
 
 
 def _count(library: ctypes.CDLL, data: bytes, byte: bytes) -> int:

@@ -157,18 +157,18 @@ int64_t tokens_number(Tokens *tokens, const uint8_t *texts, int64_t size, int32_
     uint64_t hashes[TOGETHER];
     offsets[0] = 0;
     while (begin < size) {
-        int found = 0;
-        for (; found < TOGETHER && begin < size; found++) {
+        int count = 0;
+        for (; count < TOGETHER && begin < size; count++) {
             int64_t end = end_from(texts, begin);
             if (end - begin > INT32_MAX) return -1;
-            at[found] = begin;
-            behind[found] = end;
-            hashes[found] = hash_of(texts + begin, end - begin);
-            __builtin_prefetch(tokens->slots + (hashes[found] & tokens->mask));
-            if (!texts[end]) offsets[++text] = total + found + 1;
+            at[count] = begin;
+            behind[count] = end;
+            hashes[count] = hash_of(texts + begin, end - begin);
+            __builtin_prefetch(tokens->slots + (hashes[count] & tokens->mask));
+            if (!texts[end]) offsets[++text] = total + count + 1;
             begin = end + 1;
         }
-        for (int i = 0; i < found; i++, total++) {
+        for (int i = 0; i < count; i++, total++) {
             int64_t length = behind[i] - at[i];
             Slot *slot = slot_of(tokens, texts + at[i], length, hashes[i]);
             if (!slot) return COLLISIONS;
@@ -210,10 +210,10 @@ int enter_words(Tokens *tokens, const uint8_t *words, int64_t size, int32_t *num
     return 0;
 }
 
-/* What simple tokens are as words: the number of each among `words`, UNKNOWN, or DROPPED
-   if it is shorter than `shortest`; NOT_SIMPLE for other tokens and for the first `others` of `words`. */
+/* What simple tokens are as words: the number of each among `words`, UNKNOWN, or DROPPED if it is shorter than
+   `shortest`; NOT_SIMPLE for other tokens and for the first `others` of `words`. */
 void find_words(const Tokens *words, int64_t others, const uint8_t *texts, const int64_t *begins, const int64_t *ends,
-                int64_t count, int lowercase, int64_t shortest, int32_t *found) {
+                int64_t count, int lowercase, int64_t shortest, int32_t *indices) {
     uint8_t word[LONGEST_WORD + 8] = {0};
     for (int64_t i = 0; i < count; i++) {
         int64_t length = ends[i] - begins[i];
@@ -224,11 +224,11 @@ void find_words(const Tokens *words, int64_t others, const uint8_t *texts, const
         }
         const Slot *slot = simple ? slot_of(words, word, length, hash_of(word, length)) : NULL;
         if (!slot || (slot->number >= 0 && slot->number < others))
-            found[i] = NOT_SIMPLE;
+            indices[i] = NOT_SIMPLE;
         else if (length < shortest)
-            found[i] = DROPPED;
+            indices[i] = DROPPED;
         else
-            found[i] = slot->number < 0 ? UNKNOWN : (int32_t)(slot->number - others);
+            indices[i] = slot->number < 0 ? UNKNOWN : (int32_t)(slot->number - others);
     }
 }
 

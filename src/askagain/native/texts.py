@@ -18,7 +18,9 @@ COLLISIONS = -2  # as in the source, and so are the next ones
 UNKNOWN, NOT_SIMPLE, DROPPED = -1, -2, -3
 
 Integer = ctypes.c_int64
-_library = Library(Path(__file__).with_name("texts.c"), ("-ffp-contract=off",))  # products are rounded, as numpy's are
+RESULTS = {"tokens_new": ctypes.c_void_p, **dict.fromkeys(("tokens_count", "tokens_number", "place_ids"), Integer)}
+# Products are rounded, as numpy's are.
+_library = Library(Path(__file__).with_name("texts.c"), ("-ffp-contract=off",), results=RESULTS)
 
 
 class TokenTable:
@@ -29,8 +31,6 @@ class TokenTable:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        library.tokens_new.restype = ctypes.c_void_p
-        library.tokens_count.restype = library.tokens_number.restype = Integer
         self._tokens = ctypes.c_void_p(library.tokens_new())
         if not self._tokens:
             raise MemoryError
@@ -142,13 +142,13 @@ class WordTable:
 
     def find(self, tokens: NewTokens) -> np.ndarray:
         """The index of each token's word, [tokens] int32: `DROPPED` if it is too short, `UNKNOWN` or `NOT_SIMPLE`."""
-        found = np.empty(len(tokens), dtype=np.int32)
+        indices = np.empty(len(tokens), dtype=np.int32)
         spans = (tokens.data + PADDING, pointer(tokens.begins), pointer(tokens.ends), Integer(len(tokens)))
         table = (self._tokens.pointer, Integer(self._others))
-        self._library.find_words(*table, *spans, *self._settings, pointer(found))
-        known = found >= 0
-        found[known] = self._index[found[known]]
-        return found
+        self._library.find_words(*table, *spans, *self._settings, pointer(indices))
+        known = indices >= 0
+        indices[known] = self._index[indices[known]]
+        return indices
 
 
 def word_table(words: Sequence[str], others: Sequence[str], lowercase: bool, shortest: int) -> WordTable | None:
@@ -194,7 +194,6 @@ def collected(
 def _collected(
     library: ctypes.CDLL, bag_ids: np.ndarray, bag_offsets: np.ndarray, numbers: np.ndarray, offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    library.place_ids.restype = Integer
     texts = Integer(len(offsets) - 1)
     placed = np.empty(len(offsets), dtype=np.int64)
     tokens = [pointer(array) for array in (bag_offsets, numbers, offsets)]

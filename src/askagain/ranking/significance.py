@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 DRAWS_PER_BLOCK = 1 << 22  # queries drawn at a time: bounds the memory
-MANY_QUERIES = 2_000
+MANY_QUERIES = 2_000  # of which those with equal values are drawn together
 SMALLEST_P = 0.001  # that is written out
 
 
@@ -33,7 +33,7 @@ def intervals(
     values = np.stack(list(per_query.values()))  # [metrics, queries]
     count = values.shape[1]
     alike: np.ndarray = np.ones(count)
-    if count >= MANY_QUERIES:  # those with equal values are drawn together: there are few different ranks
+    if count >= MANY_QUERIES:  # there are few different ranks
         values, alike = np.unique(values, axis=1, return_counts=True)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, len(values)))

@@ -22,7 +22,7 @@ KINDS = (
     *("words_pairs", "words_trigrams_pairs", "words_else_trigrams_pairs"),
 )
 PAIRS = "pairs.safetensors"
-MANY_TOKENS = 1 << 22
+MANY_TOKENS = 1 << 22  # whose features are looked up word by word, which takes longer and less memory
 
 CountedTexts = Callable[[WordVocabulary], Iterable[Bags]]
 
@@ -150,9 +150,9 @@ class Features:
 
     def text_lookup(self, tokens: TokenWords) -> Callable[[Bags], Bags]:
         """A function that turns texts, as bags of indices of `tokens`, into bags of sorted feature ids."""
-        of_words = self.word_bags(tokens.words)
+        word_features = self.word_bags(tokens.words)
         is_large = len(tokens.bags) > MANY_TOKENS  # the features of all tokens would fill the memory
-        steps = [tokens.bags, of_words] if is_large else [tokens.bags.expand(of_words)]
+        steps = [tokens.bags, word_features] if is_large else [tokens.bags.expand(word_features)]
         words = tokens.numbered(self.vocabulary) if len(self.pairs) else None
 
         def look_up(texts: Bags) -> Bags:

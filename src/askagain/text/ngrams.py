@@ -165,10 +165,10 @@ def _counted(strings: Sequence[str], sizes: Sequence[int]) -> dict[str, int]:
     One string is gone through after the other, and in it one size after the other.
     """
     letters, offsets = _letters(strings)
-    found = [_ngram_starts(offsets, size) for size in sizes]
-    before = offsets_of(np.sum([lengths for lengths, _ in found], axis=0))[:-1]  # n-grams before those of each string
+    by_size = [_ngram_starts(offsets, size) for size in sizes]
+    before = offsets_of(np.sum([lengths for lengths, _ in by_size], axis=0))[:-1]  # n-grams before those of each string
     columns: list[list[np.ndarray]] = [[], [], [], []]
-    for size, (lengths, starts) in zip(sizes, found, strict=True):
+    for size, (lengths, starts) in zip(sizes, by_size, strict=True):
         _, firsts, counts = np.unique(_keys(letters, starts, size), return_index=True, return_counts=True)
         places = np.repeat(before - offsets_of(lengths)[:-1], lengths)[firsts] + firsts
         before = before + lengths

@@ -11,9 +11,11 @@ from askagain.native.texts import NOT_SIMPLE, UNKNOWN, NewTokens, TokenTable, Wo
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
+from askagain.text.remembered_bags import RememberedBags
 
 REMEMBERED_TOKENS = 1 << 20
-MANY_NEW = 1 << 11  # tokens to learn, for which a table of all words is worth its while
+MANY_NEW = 1 << 11  # tokens to learn at a time, for which a table of all words is used
+WORDS_A_TOKEN = 8  # of a vocabulary, for each token that is known, at which such a table is worth making
 
 
 class TextTokenizer:
@@ -31,8 +33,8 @@ class TextTokenizer:
         self._lock = threading.Lock()
         self._numbers: _Numbers | TokenTable = _Numbers()
         # The features of the tokens in `_numbers` and, where there are pairs, the indices of their words.
-        self._features = _RememberedBags()
-        self._words = _RememberedBags() if len(features.pairs) else None
+        self._features = RememberedBags()
+        self._words = RememberedBags() if len(features.pairs) else None
         self._word_table: WordTable | None = None
 
     def __call__(self, texts: Sequence[str]) -> Bags:
@@ -82,17 +84,17 @@ class TextTokenizer:
         if not len(tokens):
             return
         known = len(self._numbers) - len(tokens)
-        found = self._looked_up(tokens) if isinstance(tokens, NewTokens) else None
+        indices = self._looked_up(tokens) if isinstance(tokens, NewTokens) else None
         if isinstance(tokens, NewTokens):
-            tokens = tokens.strings(None if found is None else np.flatnonzero(found == NOT_SIMPLE))
+            tokens = tokens.strings(None if indices is None else np.flatnonzero(indices == NOT_SIMPLE))
         words, lengths = self.preprocessor.words_of_all(tokens)
         offsets = offsets_of(lengths)
         features = self.features.word_bags(words)
         bags = Bags(features.ids, features.offsets[offsets])
-        self._features.put(known, bags if found is None else _with_words(found, bags, 0))
+        self._features.put(known, bags if indices is None else _with_words(indices, bags, 0))
         if self._words is not None:
             numbers = Bags(self.features.vocabulary.indices(words), offsets)
-            self._words.put(known, numbers if found is None else _with_words(found, numbers, UNKNOWN))
+            self._words.put(known, numbers if indices is None else _with_words(indices, numbers, UNKNOWN))
 
     def _looked_up(self, tokens: NewTokens) -> np.ndarray | None:
         """What `WordTable.find` returns; None for few tokens, and where words have to be cleaned or spelled."""
@@ -100,14 +102,16 @@ class TextTokenizer:
         if len(tokens) < MANY_NEW or others is None or self.features.spells_known:
             return None
         if self._word_table is None:
+            if WORDS_A_TOKEN * len(self._numbers) < len(self.features.vocabulary):
+                return None
             settings = (self.preprocessor.lowercase, self.preprocessor.min_word_length)
             self._word_table = word_table(self.features.vocabulary.words, others, *settings)
         if self._word_table is None:
             return None
-        found = self._word_table.find(tokens)
+        indices = self._word_table.find(tokens)
         if is_spelled:
-            found[found == UNKNOWN] = NOT_SIMPLE
-        return found
+            indices[indices == UNKNOWN] = NOT_SIMPLE
+        return indices
 
 
 class _Numbers(dict[str, int]):
@@ -118,44 +122,13 @@ class _Numbers(dict[str, int]):
         return number
 
 
-def _with_words(found: np.ndarray, others: Bags, lowest: int) -> Bags:
-    """The bags of all tokens: one index for those that were `found`, from `lowest` on, and those of the `others`."""
-    is_single = found >= lowest
+def _with_words(indices: np.ndarray, others: Bags, lowest: int) -> Bags:
+    """The bags of all tokens: one index where it is at least `lowest`, and those of the `others`."""
+    is_single = indices >= lowest
     lengths = is_single.astype(np.int64)
-    lengths[found == NOT_SIMPLE] = others.lengths
+    lengths[indices == NOT_SIMPLE] = others.lengths
     bags = Bags(np.empty(int(lengths.sum()), dtype=np.int32), offsets_of(lengths))
     is_other = np.ones(len(bags.ids), dtype=bool)
     is_other[bags.offsets[:-1][is_single]] = False
-    bags.ids[~is_other], bags.ids[is_other] = found[is_single], others.ids
+    bags.ids[~is_other], bags.ids[is_other] = indices[is_single], others.ids
     return bags
-
-
-class _RememberedBags:
-    """Bags in arrays of ids and offsets that have room to grow."""
-
-    def __init__(self) -> None:
-        self._ids = np.zeros(0, dtype=np.int32)
-        self._offsets = np.zeros(1, dtype=np.int64)
-
-    def put(self, known: int, new: Bags) -> None:
-        """Writes bags after the first `known` ones."""
-        start = int(self._offsets[known])
-        self._ids = _with_room(self._ids, start + len(new.ids))
-        self._ids[start : start + len(new.ids)] = new.ids
-        self._offsets = _with_room(self._offsets, known + len(new) + 1)
-        self._offsets[known : known + len(new) + 1] = start + new.offsets
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """The ids, int32, and the offsets, int64, of all bags."""
-        return self._ids, self._offsets
-
-    def concatenate(self, bags: np.ndarray, offsets: np.ndarray) -> Bags:
-        """Concatenates the bags of the tokens of each text; `offsets` are those of texts among tokens."""
-        taken = Bags(self._ids, self._offsets).take(bags)
-        return Bags(taken.ids, taken.offsets[offsets])
-
-
-def _with_room(array: np.ndarray, size: int) -> np.ndarray:
-    """The array, or a copy of at least `size` and twice its length, so that copies are rare."""
-    return array if size <= len(array) else np.resize(array, max(size, 2 * len(array)))

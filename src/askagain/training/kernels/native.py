@@ -20,7 +20,6 @@ class NativeKernels:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
-        library.place_bags.restype = library.cut_bags.restype = Integer
 
     def cut_bags(
         self, ids: np.ndarray, offsets: np.ndarray, chosen: np.ndarray
@@ -165,7 +164,8 @@ def _openmp_runtime() -> str | None:
     return next(iter(own or runtimes), None)
 
 
-_library = Library(Path(__file__).with_name("native.c"), ("-fopenmp", f"-DCHUNK={CHUNK}"), _openmp_runtime)
+RESULTS = dict.fromkeys(("place_bags", "cut_bags"), Integer)
+_library = Library(Path(__file__).with_name("native.c"), ("-fopenmp", f"-DCHUNK={CHUNK}"), _openmp_runtime, RESULTS)
 
 
 def _tensor(tensor: torch.Tensor | None) -> ctypes.c_void_p:
