@@ -2,8 +2,8 @@
 
 Each layer is cached by what it depends on: the texts of a file and their tokens (content, treatment of bad rows), the
 words of the tokens (preprocessor), the counted features (their settings), the feature ids of the texts and the weights
-of the features. All are built block by block: memory grows by 20 to 30 bytes for each distinct text, by as many and 8
-for each of the first `MOST_TOKENS` tokens, and by what `token_words` takes for words.
+of the features. All are built block by block: memory grows by 20 to 30 bytes for each distinct text and each of
+`MOST_TOKENS` tokens, by 8 for every further token, 40 where texts are compared, and by what `token_words` takes.
 """
 
 import logging
