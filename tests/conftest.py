@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.warm_python import WarmPython
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a hub that may not be there
 os.environ["ASKAGAIN_HOME"] = os.devnull  # no encoder of this machine is found, and no test can leave one there
+# Compiled code is shared by all tests, and by later runs of them, but is not left in the user's home.
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"askagain-tests-{os.getuid()}")
 # Tests that run side by side share the processor; threads that wait for each other would take most of it.
 workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if workers > 1:
@@ -84,11 +87,11 @@ def command(
 
 
 @pytest.fixture(params=["auto", "plain"])
-def kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kernels(request: pytest.FixtureRequest) -> Iterator[str]:
     """`auto`, with what is compiled in C, or `plain`, without."""
     from askagain.native import library, ranks, store, texts
 
-    library.use(request.param, tmp_path_factory.getbasetemp() / "native")
+    library.use(request.param)
     modules = (ranks, store, texts)
     if request.param == "auto" and any(module._library.loaded(wait=True) is None for module in modules):
         library.use()

@@ -17,7 +17,6 @@ from tests.conftest import ROOT
 from tests.end_to_end.conftest import QUICK, metrics_of, refused
 from tests.end_to_end.slurm_stand_in import options_of, write_commands
 
-KERNELS = "kernels"  # in the cache, but no entry of it
 pytestmark = [pytest.mark.new_process, pytest.mark.slow]
 NOTE = ("+callbacks.note._target_=tests.end_to_end.note_rank.NoteRank", "+callbacks.note.folder=${paths.run_dir}")
 LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm", "ray")
@@ -135,7 +134,7 @@ def test_joblib_divides_threads_builds_each_cache_entry_once_and_a_crash_is_show
     assert len({note["pid"] for note in notes}) == 2  # each run in a process of its own
     assert {note["threads"] for note in notes} == {max(1, joblib.cpu_count() // 2)}
 
-    entries = {str(path) for path in cache.iterdir() if path.is_dir() and path.name != KERNELS}
+    entries = {str(path) for path in cache.iterdir() if path.is_dir()}
     assert Counter(written_to_the_cache(runs)) == Counter(entries)
 
     assert result.returncode == 1 and [(run / "metrics.json").is_file() for run in runs] == [True, False]
@@ -204,7 +203,7 @@ def test_ray_runs_side_by_side_with_their_threads_and_the_same_folders(command, 
     runs = runs_of(tmp_path)
     notes = [rank for run in runs for rank in noted_by(run)]
     assert [note["threads"] for note in notes] == [1, 1]
-    entries = {f"cache/{path.name}" for path in (tmp_path / "cache").iterdir() if path.is_dir()} - {f"cache/{KERNELS}"}
+    entries = {f"cache/{path.name}" for path in (tmp_path / "cache").iterdir() if path.is_dir()}
     assert Counter(written_to_the_cache(runs)) == Counter(entries)
     for run in runs:
         assert f"{metrics_of(run)['val/mrr']:.4f}" in result.stderr

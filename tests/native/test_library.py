@@ -100,6 +100,9 @@ def test_it_is_kept_in_the_cache_unless_another_folder_is_named(monkeypatch, tmp
     monkeypatch.setenv("ASKAGAIN_CACHE", str(tmp_path))
     assert library.folder() == tmp_path / "kernels"
     monkeypatch.delenv("ASKAGAIN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
+    assert library.folder() == tmp_path / "users" / "askagain" / "kernels"
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert library.folder() == tmp_path / "home" / ".cache" / "askagain" / "kernels"
     monkeypatch.setenv("HOME", "nowhere")

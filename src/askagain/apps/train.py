@@ -146,7 +146,7 @@ def train_rank(cfg: DictConfig) -> Metrics:
 
 
 def _choose_kernels(cfg: DictConfig) -> None:
-    library.use(cfg.kernels, Path(cfg.paths.cache_dir).resolve() / "kernels")
+    library.use(cfg.kernels)
     store.start()  # first: files are read before anything is trained
     texts.start()
     if cfg.get("model") is not None:

@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from askagain.errors import InputError
 from askagain.ranking.metrics import Metrics
@@ -64,18 +65,19 @@ def measured(arguments: Sequence[object]) -> Metrics:
     return json.loads(finished.output.splitlines()[-1]) | {"peak": finished.peak_bytes / 2**20}
 
 
-def seconds_until(arguments: Sequence[object], wanted: str | Callable[[str], bool]) -> float:
+def seconds_until(arguments: Sequence[object], wanted: str | Callable[[str], bool], cache: Path | None = None) -> float:
     """Seconds from the start of a command to its first line of output that is `wanted`, at which the command is ended.
 
-    `wanted`: text that the line has, or what is true of it. Raises InputError where it ends without such a line.
+    `wanted`: text that the line has, or what is true of it. `cache`: of its data and of compiled code (None: the
+    user's). Raises InputError where it ends without such a line.
     """
+    environment = dict(os.environ) if cache is None else os.environ | {"ASKAGAIN_CACHE": str(cache)}
     is_wanted = wanted if callable(wanted) else lambda line: wanted in line
     last = "no line"
     command = list(map(str, arguments))
     began = time.perf_counter()
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, **streams, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
             last = line.strip() or last

@@ -235,8 +235,7 @@ class Benchmarks:
 
         def ours() -> Metrics:
             shutil.rmtree(cache, ignore_errors=True)
-            batch = seconds_until([*sample, f"paths.cache_dir={cache}"], "first batch")
-            again = seconds_until([*sample, f"paths.cache_dir={cache}"], "first batch")
+            batch, again = (seconds_until(sample, "first batch", cache) for _ in range(2))
             return {"help": run_process([*train, "--help"]).seconds, "batch": batch, "again": again}
 
         return Benchmark(
@@ -267,7 +266,7 @@ class Benchmarks:
 
         def ours() -> Metrics:
             shutil.rmtree(cache, ignore_errors=True)
-            new, again = (seconds_until([*train, f"paths.cache_dir={cache}"], is_good) for _ in range(2))
+            new, again = (seconds_until(train, is_good, cache) for _ in range(2))
             return {"new": new, "again": again}
 
         def distilled() -> Metrics:  # by the teacher's vectors, which are there after the first command

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 AUTO, PLAIN = "auto", "plain"
 CHOICE = "ASKAGAIN_KERNELS"  # environment variables
-CACHE = "ASKAGAIN_CACHE"
+CACHE, USERS_CACHE = "ASKAGAIN_CACHE", "XDG_CACHE_HOME"
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 TIMEOUT = 120.0  # seconds to compile, which takes half of one
@@ -37,7 +37,7 @@ def use(choice: str | None = None, folder: Path | None = None) -> None:
     """Chooses for this process, until the next call.
 
     `choice`: `auto`, or `plain` for nothing in C (None: $ASKAGAIN_KERNELS, or `auto`). `folder`: where compiled code is
-    kept (None: `kernels` in $ASKAGAIN_CACHE, or in ~/.cache/askagain).
+    kept (None: `kernels` in $ASKAGAIN_CACHE, or in `askagain` in the user's cache, $XDG_CACHE_HOME or ~/.cache).
     """
     global _choice, _folder
     _choice, _folder = choice, folder
@@ -53,14 +53,16 @@ def choice() -> str:
 
 def folder() -> Path:
     """Where compiled code is kept."""
-    return _folder or _default_folder(os.environ.get(CACHE), os.environ.get("HOME"))
+    return _folder or _default_folder(*map(os.environ.get, (CACHE, USERS_CACHE, "HOME")))
 
 
 @cache
-def _default_folder(cache_folder: str | None, home: str | None) -> Path:
+def _default_folder(cache_folder: str | None, users_cache: str | None, home: str | None) -> Path:
     """`home`: what `Path.home` depends on; without one it is a folder for temporary files."""
     if cache_folder:
         return Path(cache_folder).resolve() / "kernels"
+    if users_cache and Path(users_cache).is_absolute():  # others are to be ignored, as the XDG base directories say
+        return Path(users_cache) / "askagain" / "kernels"
     try:
         return Path.home() / ".cache" / "askagain" / "kernels"
     except RuntimeError:
