@@ -13,7 +13,7 @@ from tests.warm_python import WarmPython
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a hub that may not be there
 os.environ["ASKAGAIN_HOME"] = os.devnull  # no encoder of this machine is found, and no test can leave one there
-# Compiled code is shared by all tests, and by later runs of them, but is not left in the user's home.
+# Code that is compiled outside of commands is kept for later runs of the tests, but not in the user's home.
 os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"askagain-tests-{os.getuid()}")
 # Tests that run side by side share the processor; threads that wait for each other would take most of it.
 workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -86,15 +86,26 @@ def command(
     return run
 
 
+@pytest.fixture(scope="module")
+def compiled() -> Iterator[Path]:
+    """The folder of what is compiled in C, which is in use; skips where there is no compiler."""
+    from askagain.native import library, ranks, store, texts
+
+    library.use("auto")
+    if any(module._library.loaded(wait=True) is None for module in (ranks, store, texts)):
+        library.use()
+        pytest.skip("this machine has no compiler")
+    yield library.folder()
+    library.use()
+
+
 @pytest.fixture(params=["auto", "plain"])
 def kernels(request: pytest.FixtureRequest) -> Iterator[str]:
     """`auto`, with what is compiled in C, or `plain`, without."""
-    from askagain.native import library, ranks, store, texts
+    from askagain.native import library
 
+    if request.param == "auto":
+        request.getfixturevalue("compiled")
     library.use(request.param)
-    modules = (ranks, store, texts)
-    if request.param == "auto" and any(module._library.loaded(wait=True) is None for module in modules):
-        library.use()
-        pytest.skip("this machine has no compiler")
     yield request.param
     library.use()

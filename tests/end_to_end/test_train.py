@@ -58,6 +58,13 @@ def test_every_experiment_runs_and_leaves_figures_and_an_encoder(command, small,
 
 
 @pytest.mark.slow
+def test_nothing_is_compiled_with_plain_kernels(command, small, tmp_path):
+    words = ("experiment=dssm", "data=tsv", f"data.dir={small}", *QUICK, "kernels=plain")
+    succeeded(command("train.py", *words, ASKAGAIN_CACHE=str(tmp_path / "cache")))
+    assert list((tmp_path / "cache").glob("texts-*/")) and not (tmp_path / "cache" / "kernels").exists()
+
+
+@pytest.mark.slow
 def test_rung_2_tells_what_its_vectors_give_on_raw_and_on_preprocessed_text(command, small, vectors_file):
     words = ("experiment=trigram", "data=tsv", f"data.dir={small}", "vectors=file", f"vectors.path={vectors_file}")
     held_out = ("data.validation_fraction=0.2", "words=all", "trainer.max_epochs=2", "logger=csv")

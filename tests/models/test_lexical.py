@@ -97,12 +97,13 @@ def plain_counts(ranker, texts, letters) -> list[dict[str, int]]:
 
 @pytest.mark.parametrize("letters", [None, [2, 3]])
 @pytest.mark.parametrize("preprocessor", PREPROCESSORS.values(), ids=PREPROCESSORS)
-def test_terms_are_those_of_texts_that_are_cleaned_one_by_one(preprocessor, letters, monkeypatch):
-    monkeypatch.setattr(lexical, "REMEMBERED_TOKENS", 6)
+@pytest.mark.parametrize("remembered", [6, 1 << 20])
+def test_terms_are_those_of_texts_that_are_cleaned_one_by_one(preprocessor, letters, remembered, monkeypatch):
+    monkeypatch.setattr(lexical, "REMEMBERED_TOKENS", remembered)
     monkeypatch.setattr(lexical, "TEXTS_PER_BLOCK", 2)
     ranker = Bm25(preprocessor, k1=1.2, b=0.75, letters=letters)
     ranker.fit(FITTED)
-    for texts in (QUESTIONS, ["boot?  sound", "", "new words here"], FITTED):
+    for texts in (QUESTIONS, ["boot?  sound", "", "new words here"], FITTED, ["words new", "here qqq zzz"]):
         counts = ranker.questions(texts)
         terms = list(ranker._columns)
         rows = [

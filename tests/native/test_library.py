@@ -1,10 +1,13 @@
 """Libraries that are compiled here: when they are, where they are kept, and what is run of what is there."""
 
+import gc
 import shutil
 import tempfile
 import time
+import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from askagain.errors import InputError
@@ -108,6 +111,17 @@ def test_it_is_kept_in_the_cache_unless_another_folder_is_named(monkeypatch, tmp
     monkeypatch.setenv("HOME", "nowhere")
     monkeypatch.setattr("pathlib.Path.home", homeless)
     assert library.folder().parent == Path(tempfile.gettempdir())
+
+
+def test_an_array_lives_as_long_as_its_pointer():
+    array = np.arange(3)
+    alive = weakref.ref(array)
+    address = library.pointer(array)
+    del array
+    gc.collect()
+    assert alive() is not None and alive().ctypes.data == address.value
+    with pytest.raises(ValueError, match="one piece"):
+        library.pointer(np.arange(6)[::2])
 
 
 def homeless() -> None:

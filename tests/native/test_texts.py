@@ -28,15 +28,6 @@ ODD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    library.use("auto", tmp_path_factory.mktemp("native"))
-    if texts._library.loaded(wait=True) is None:
-        pytest.skip("this machine has no compiler")
-    yield library.folder()
-    library.use()
-
-
 def random_texts(rng, count: int) -> list[str]:
     words = ["".join(rng.choice(list("abcdefgh'-."), rng.integers(1, 20))) for _ in range(3000)]
     made = [" ".join(rng.choice(words, rng.integers(0, 60))) for _ in range(count)]
@@ -55,7 +46,7 @@ def features_of(kind: str, preprocessor: TextPreprocessor, known: list[str]) -> 
 
 
 @pytest.mark.parametrize("kind", ["words", "words_trigrams", "words_else_trigrams", "words_trigrams_pairs"])
-def test_the_ids_of_texts_are_those_that_python_finds(kind, folder, monkeypatch):
+def test_the_ids_of_texts_are_those_that_python_finds(kind, compiled, monkeypatch):
     print(f"seed {SEED}")
     asked = random_texts(np.random.default_rng(SEED), 1500)
     preprocessor = TextPreprocessor("?!.,()", 2, "english")
@@ -81,7 +72,7 @@ SIMPLE = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("preprocessor", SIMPLE.values(), ids=SIMPLE)
-def test_simple_tokens_have_the_features_that_python_finds(kind, preprocessor, folder, monkeypatch):
+def test_simple_tokens_have_the_features_that_python_finds(kind, preprocessor, compiled, monkeypatch):
     print(f"seed {SEED}")
     monkeypatch.setattr("askagain.text.text_tokenizer.MANY_NEW", 1)
     rng = np.random.default_rng(SEED)
@@ -100,7 +91,18 @@ def test_simple_tokens_have_the_features_that_python_finds(kind, preprocessor, f
     assert (in_c._word_table is None) == (is_spelled or "a" in preprocessor.characters)
 
 
-def test_words_of_a_table_are_those_of_the_vocabulary(folder):
+def test_no_table_of_a_large_vocabulary_is_made_for_few_tokens(compiled, monkeypatch):
+    monkeypatch.setattr("askagain.text.text_tokenizer.MANY_NEW", 1)
+    words = [f"word{number}" for number in range(8_000)]
+    tokenizer = TextTokenizer(TextPreprocessor(), Features("words", WordVocabulary(words), NgramTokenizer()))
+    for known, asked in ((500, 500), (1_500, 1_000)):
+        bags = tokenizer(words[known - asked : known])
+        assert isinstance(tokenizer._numbers, texts.TokenTable)
+        assert bags.ids.tolist() == list(range(known - asked, known))
+        assert (tokenizer._word_table is None) == (known == 500)
+
+
+def test_words_of_a_table_are_those_of_the_vocabulary(compiled):
     table = texts.token_table(texts.MANY_TEXTS)
     _, _, new = table.number(["how HOW quit vim2 c++ is a ab é " + "x" * 65])
     words = ["quit", "how", "new york", "vim2", "quit", "is", "HOW"]
@@ -112,7 +114,7 @@ def test_words_of_a_table_are_those_of_the_vocabulary(folder):
     assert texts.word_table(["a", "b\0c"], [], False, 1) is None
 
 
-def test_a_tokenizer_goes_on_where_c_is_no_longer_chosen(folder):
+def test_a_tokenizer_goes_on_where_c_is_no_longer_chosen(compiled):
     asked = random_texts(np.random.default_rng(SEED), 500)
     preprocessor = TextPreprocessor()
     tokenizer = TextTokenizer(preprocessor, features_of("words", preprocessor, asked))
@@ -120,12 +122,12 @@ def test_a_tokenizer_goes_on_where_c_is_no_longer_chosen(folder):
     assert isinstance(tokenizer._numbers, texts.TokenTable)
     library.use("plain")
     after = tokenizer(asked)
-    library.use("auto", folder)
+    library.use("auto", compiled)
     assert texts._library.loaded(wait=True) is not None
     assert np.array_equal(before.ids, after.ids) and len(tokenizer([])) == 0
 
 
-def test_tokens_that_were_made_to_collide_are_left_to_python(folder):
+def test_tokens_that_were_made_to_collide_are_left_to_python(compiled):
     """Eight letters change the hash by what the next eight undo: all of these have one hash."""
     table = texts.token_table(texts.MANY_TEXTS)
     assert table.number(["a b"]) is not None
@@ -152,7 +154,7 @@ def colliding_tokens() -> list[str]:
     return [bytes(token).decode() for token in np.hstack([firsts, seconds])[is_text]]
 
 
-def test_texts_are_numbered_in_c_where_they_are_many(folder):
+def test_texts_are_numbered_in_c_where_they_are_many(compiled):
     table = texts.token_table(texts.MANY_TEXTS)
     assert texts.token_table(texts.MANY_TEXTS - 1) is None
     numbers, offsets, new = table.number(["b a", "", "a  c"])
@@ -166,7 +168,7 @@ def test_texts_are_numbered_in_c_where_they_are_many(folder):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_sums_are_scipys_to_the_last_bit(dtype, folder):
+def test_sums_are_scipys_to_the_last_bit(dtype, compiled):
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED)
     table = Table(rng.standard_normal((900, 37)).astype(np.float32)).as_type(dtype)
@@ -176,7 +178,7 @@ def test_sums_are_scipys_to_the_last_bit(dtype, folder):
     assert own is not None and np.array_equal(own, table.sums(bags))
     library.use("plain")
     assert np.array_equal(own, table.sums(bags))
-    library.use("auto", folder)
+    library.use("auto", compiled)
     assert texts._library.loaded(wait=True) is not None
     for wrong in (900, -1):
         ids = bags.ids.copy()

@@ -78,6 +78,13 @@ def test_no_more_words_are_known_at_a_time_than_half_as_many_again(monkeypatch):
     assert len(sizes) > 50 and max(sizes) <= 150 + 10
 
 
+def test_words_that_are_kept_stay_in_the_order_of_their_first_use():
+    tokens = {f"w{number}": 1 + number * 7 % 10 for number in range(100)}
+    found = counted(tokens, most_words=40)
+    assert found.words == [word for word, count in tokens.items() if count > 6]
+    assert found.counts.tolist() == [count for count in tokens.values() if count > 6]
+
+
 def test_nothing_is_said_where_nothing_is_forgotten(caplog):
     with caplog.at_level(logging.WARNING):
         found = counted({"a": 1, "b?": 2, "a?": 3}, most_words=2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from askagain.native import store
+from askagain.text.bags import counted_up
 from askagain.text.lazy_texts import LazyTexts
 
 SPACE, END = b" ", b"\n"  # between tokens, and between texts that are put together
@@ -67,7 +68,7 @@ class Cells(LazyTexts):
             return Cells(self.data, *spans[:3]), spans.lengths
         spaces = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8) == SPACE[0])
         firsts, lasts = np.searchsorted(spaces, self.begins), np.searchsorted(spaces, self.ends)
-        within = spaces[np.repeat(firsts, lasts - firsts) + _counting(lasts - firsts)]
+        within = spaces[np.repeat(firsts, lasts - firsts) + counted_up(lasts - firsts)]
         lengths = lasts - firsts + 1
         # A text begins its first token and ends its last one; spaces end and begin all others.
         starts = np.cumsum(lengths) - lengths
@@ -113,7 +114,8 @@ def span_hashes(data: bytes, begins: np.ndarray, ends: np.ndarray) -> np.ndarray
         mixed[:left] = (mixed[:left] ^ word) * WORD_FACTOR
         mixed[:left] ^= mixed[:left] >> np.uint64(32)
     hashes = np.empty_like(mixed)
-    hashes[order] = mixed ^ mixed >> np.uint64(29)
+    mixed *= LENGTH_FACTOR  # so that the low bits depend on all letters
+    hashes[order] = mixed ^ mixed >> np.uint64(32)
     return hashes
 
 
@@ -124,9 +126,3 @@ def _mixed_with(mixed: int, data: bytes) -> int:
         mixed = (mixed ^ int.from_bytes(data[start : start + WORD_BYTES], "little")) * factor % 2**bits
         mixed ^= mixed >> 32
     return mixed
-
-
-def _counting(lengths: np.ndarray) -> np.ndarray:
-    """0, 1, ... up to each length, one after the other."""
-    ends = np.cumsum(lengths)
-    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)

@@ -19,14 +19,14 @@ def joined_groups(rows: Bags, texts: int) -> np.ndarray:
         groups = np.repeat(np.cumsum(rows.lengths > 0) - 1, rows.lengths)
         return groups.astype(np.int32)
     row_of_mention = np.repeat(np.arange(len(rows), dtype=np.int32), rows.lengths)
-    first_row = np.full(texts, NONE, dtype=np.int32)
-    first_row[rows.ids[::-1]] = row_of_mention[::-1]  # the last that is written is the first mention
-    own_row = first_row[rows.ids]
-    again = own_row != row_of_mention
-    root = _roots(own_row[again], row_of_mention[again], len(rows))
-    in_row = first_row != NONE
+    row_of_text = np.full(texts, NONE, dtype=np.int32)
+    row_of_text[rows.ids] = row_of_mention  # one of those that have it: they become one group
+    own_row = row_of_text[rows.ids]
+    is_shared = own_row != row_of_mention
+    root = _roots(own_row[is_shared], row_of_mention[is_shared], len(rows))
+    in_row = row_of_text != NONE
     keys = np.empty(texts, dtype=np.int64)
-    keys[in_row] = root[first_row[in_row]]
+    keys[in_row] = root[row_of_text[in_row]]
     keys[~in_row] = len(rows) + np.arange(texts - int(in_row.sum()))
     return _numbered_by_first(keys, len(rows) + texts)
 

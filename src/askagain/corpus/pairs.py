@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from askagain.text.bags import Bags, offsets_of
+from askagain.text.bags import Bags, counted_up, offsets_of
 
 GROUPS_PER_BLOCK = 1 << 16
 
@@ -90,8 +90,7 @@ def _distinct_within(groups: Bags) -> Bags:
 
 def _places(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`counts[g]` entries for each group g: the group, and the running number 0, 1, ... within it."""
-    group = np.repeat(np.arange(len(counts)), counts)
-    return group, np.arange(len(group)) - offsets_of(counts)[group]
+    return np.repeat(np.arange(len(counts)), counts), counted_up(counts)
 
 
 def _shuffled_within(groups: Bags, rng: np.random.Generator) -> Bags:

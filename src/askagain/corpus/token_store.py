@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 FORMAT = 5  # increase it when the stored files change, so that older entries are not read
 TEXTS_PER_BLOCK = 1 << 15
 HASHES = "hashes.npy"
-HASHED_BY: dict[str, object] = {"hash": 1}  # increase it when other hashes are computed; all else stays
+HASHED_BY: dict[str, object] = {"hash": 2}  # increase it when other hashes are computed; all else stays
 
 
 class TokenStore(FeatureSource):

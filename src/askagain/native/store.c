@@ -73,7 +73,8 @@ static inline uint64_t hash_of(const uint8_t *bytes, int64_t size, int64_t begin
         hash = (hash ^ word_at(bytes, size, begin, end)) * WORD_FACTOR;
         hash ^= hash >> 32;
     }
-    return hash ^ hash >> 29;
+    hash *= LENGTH_FACTOR; /* so that the low bits, which choose a slot, depend on all letters */
+    return hash ^ hash >> 32;
 }
 
 void hash_spans(const uint8_t *bytes, int64_t size, const int64_t *begins, const int64_t *ends, int64_t count,

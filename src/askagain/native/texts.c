@@ -11,6 +11,8 @@
 #define EACH_BYTE 0x0101010101010101u
 #define HIGH_BITS 0x8080808080808080u
 #define LONGEST_WORD 64 /* that is looked up as it is */
+#define LENGTH_FACTOR 0x9e3779b97f4a7c15u
+#define WORD_FACTOR 0xff51afd7ed558ccdu
 #define UNKNOWN -1
 #define NOT_SIMPLE -2
 #define DROPPED -3
@@ -70,12 +72,13 @@ static inline uint64_t word_at(const uint8_t *bytes, int64_t length) {
 }
 
 static inline uint64_t hash_of(const uint8_t *bytes, int64_t length) {
-    uint64_t hash = (uint64_t)length * 0x9e3779b97f4a7c15u;
+    uint64_t hash = (uint64_t)length * LENGTH_FACTOR;
     for (int64_t at = 0; at < length; at += 8) {
-        hash = (hash ^ word_at(bytes + at, length - at)) * 0xff51afd7ed558ccdu;
+        hash = (hash ^ word_at(bytes + at, length - at)) * WORD_FACTOR;
         hash ^= hash >> 32;
     }
-    return hash ^ hash >> 29;
+    hash *= LENGTH_FACTOR; /* so that the low bits, which choose a slot, depend on all letters */
+    return hash ^ hash >> 32;
 }
 
 static int grow(Tokens *tokens) {

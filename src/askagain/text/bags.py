@@ -113,3 +113,9 @@ def offsets_of(lengths: np.ndarray) -> np.ndarray:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
+
+
+def counted_up(lengths: np.ndarray) -> np.ndarray:
+    """0, 1, ... below each length, [sum of lengths] int64, one after the other: places within consecutive bags."""
+    offsets = offsets_of(lengths)
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)

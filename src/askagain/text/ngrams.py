@@ -11,7 +11,7 @@ import numpy as np
 
 from askagain.errors import InputError
 from askagain.files.json_files import distinct_strings, write_json
-from askagain.text.bags import Bags, offsets_of
+from askagain.text.bags import Bags, counted_up, offsets_of
 
 TRIGRAMS = (3,)
 SHORTEST, LONGEST = 2, 8  # letters; longer n-grams are nearly whole words
@@ -183,8 +183,7 @@ def _counted(strings: Sequence[str], sizes: Sequence[int]) -> dict[str, int]:
 def _ngram_starts(offsets: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """How many n-grams of a size each string has, [strings], and where each begins, [n-grams]; see `_letters`."""
     lengths = np.maximum(np.diff(offsets) - (size - 1), 0)
-    within = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
-    return lengths, np.repeat(offsets[:-1], lengths) + within
+    return lengths, np.repeat(offsets[:-1], lengths) + counted_up(lengths)
 
 
 def _letters(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
