@@ -570,3 +570,4 @@ def test_the_page_works_below_a_path_of_another_server(visit, indexes):
         expect(page.get_by_role("heading", name="POST /search")).to_be_visible()
         page.get_by_role("link", name="Try it").click()
         expect(page.get_by_label("Was it asked already?")).to_be_visible()
+        page.wait_for_load_state("networkidle")  # the server goes on until the page has all that it asks for
