@@ -61,7 +61,8 @@ def test_preparing_and_ranking_are_measured_beside_the_plain_way(benchmark, tmp_
 def test_training_is_that_of_the_real_command(benchmark):
     found, printed = benchmark("benchmarks=[train]")
     (job,) = found["jobs"]
-    assert job["unit"] == "pairs/s" and set(job["values"]) == {"askagain", "askagain, kernels=plain", "the plain way"}
+    contenders = {"askagain", "askagain, kernels=plain", "the plain way", "the floor of this machine"}
+    assert job["unit"] == "pairs/s" and set(job["values"]) == contenders
     assert "times its floor" in found["about"]["a training step"] and "a training step" in printed
 
 
@@ -69,7 +70,8 @@ def test_the_trigram_regressor_encoding_and_starting_are_measured(benchmark):
     found, _ = benchmark("benchmarks=encode,trigram,startup")
     units = [job["unit"] for job in found["jobs"]]
     assert units == ["texts/s", "texts/s", "texts/s", "words/s", "s", "s", "s"]
-    assert set(found["jobs"][3]["medians"]) == {"askagain", "EmbeddingBag, dense Adam, Python collator"}
+    contenders = {"askagain", "EmbeddingBag, dense Adam, Python collator", "the floor of this machine"}
+    assert set(found["jobs"][3]["medians"]) == contenders
     assert "times its floor: " in found["about"]["a step of the trigram regressor"]
 
 

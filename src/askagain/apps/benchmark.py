@@ -1,5 +1,6 @@
 """`scripts/benchmark.py`: runs benchmarks and writes their table."""
 
+import statistics
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from askagain.apps.report import write_table
-from askagain.benchmarks.suite import WORDS_A_BATCH, Benchmarks, Quality, Sizes
+from askagain.benchmarks.suite import FLOOR, WORDS_A_BATCH, Benchmarks, Quality, Sizes
 from askagain.benchmarks.table import COLUMNS, OURS, BenchmarkResult, rows_of
 from askagain.machine import machine
 from askagain.ranking.metrics import Metrics
@@ -46,9 +47,9 @@ def benchmark(cfg: DictConfig, root: Path) -> None:
                 lambda line, name=name: console.print(f"{name}, {line}", highlight=False),  # type: ignore[misc]
             )
         if "train" in chosen:
-            about |= _floor(benchmarks, results)
+            about |= _beside_floor(benchmarks, results)
         if "trigram" in chosen:
-            about |= _word_floor(benchmarks, results)
+            about |= _beside_word_floor(benchmarks, results)
     console.print("")
     jobs = [job.as_dict() for job in results]
     write_table(out / "benchmark", COLUMNS, rows_of(results), about, {"jobs": jobs})
@@ -61,12 +62,11 @@ def _quality(cfg: DictConfig) -> Quality | None:
     return Quality(Path(str(cfg.corpus)).absolute(), cfg.mrr, cfg.distilled, tokenizer)
 
 
-def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
+def _beside_floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
     """Compares our training step with its lower bound, see `askagain.benchmarks.jobs.floor`."""
-    floor = benchmarks.floor()
+    floor = _medians(benchmarks.floors)
     training = next(job for job in results if job.unit == "pairs/s")
-    step = benchmarks.sizes.batch_size / training.median(OURS)
-    least = floor["matmul_seconds"] + floor["bytes_seconds"]
+    step, least = (benchmarks.sizes.batch_size / training.median(one) for one in (OURS, FLOOR))
     return {
         "a training step": f"{1e3 * step:.1f} ms, {step / least:.2f} times its floor of {1e3 * least:.1f} ms",
         "matrix products": f"{1e3 * floor['matmul_seconds']:.1f} ms at {floor['matmul_gflops']:.0f} GFLOP/s",
@@ -74,13 +74,16 @@ def _floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, 
     }
 
 
-def _word_floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
+def _beside_word_floor(benchmarks: Benchmarks, results: list[BenchmarkResult]) -> dict[str, str]:
     """Compares a step of the trigram regressor with its lower bound, see `askagain.benchmarks.jobs.word_floor`."""
-    floor = benchmarks.word_floor()
-    step = WORDS_A_BATCH / next(job for job in results if job.unit == "words/s").median(OURS)
-    least = floor["bytes_seconds"]
-    what = f"{1e3 * step:.2f} ms, {step / least:.2f} times its floor: {_bytes_moved(floor)}"
-    return {"a step of the trigram regressor": what}
+    training = next(job for job in results if job.unit == "words/s")
+    step, ratio = WORDS_A_BATCH / training.median(OURS), training.median(FLOOR) / training.median(OURS)
+    moved = _bytes_moved(_medians(benchmarks.word_floors))
+    return {"a step of the trigram regressor": f"{1e3 * step:.2f} ms, {ratio:.2f} times its floor: {moved}"}
+
+
+def _medians(rounds: list[Metrics]) -> Metrics:
+    return {name: statistics.median(metrics[name] for metrics in rounds) for name in rounds[0]}
 
 
 def _bytes_moved(floor: Metrics) -> str:

@@ -26,6 +26,7 @@ from askagain.apps.run_folder import forget_metrics, take_folder
 from askagain.apps.sweep import NoteSweep, report_sweep
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
 from askagain.errors import InputError, RankError, RunError, shortage
+from askagain.native.idle_threads import let_idle_threads_sleep
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
@@ -87,6 +88,7 @@ def run(main: Callable[[], object]) -> None:
     long as one trial succeeded. Where torchrun or srun has started several ranks, rank 0 does all this for a single
     run, and the others wait for its config.
     """
+    let_idle_threads_sleep()
     _open_closed_streams()
     _answered(_read_surroundings)
     environment = cluster_environment()

@@ -4,6 +4,7 @@
 """
 
 import json
+import statistics
 import sys
 import time
 import timeit
@@ -120,14 +121,15 @@ def floor(corpus: Corpus, dim: int, batch: int) -> Metrics:
     The matrix products, three of [batch, dim] and [batch, batch], are measured in the precision that is fastest here.
     The bytes are divided by the measured bandwidth of copies that do not fit into a cache: a step reads the row and the
     gradient of every token and the table rows of the distinct tokens, and writes those rows, the bags and their
-    gradients. A row that is read twice counts twice, cached or not.
+    gradients. A row that is read twice counts twice, cached or not. Both rates are medians, as those of training are: a
+    shared machine is faster for moments than it can be for long.
     """
     device = "cuda" if has_gpu() else "cpu"
     features = corpus.groups.count_features(corpus.preprocessor, FEATURES)
     texts = np.random.default_rng(0).integers(0, len(corpus.groups.texts), 2 * batch)
     ids = corpus.groups.features(corpus.preprocessor, features).take(texts).ids
     dims = (dim, padded(dim))  # which of them is faster differs by machine
-    matmul = min(seconds for each in dims for seconds in _seconds(_products(batch, batch, each, device)))
+    matmul = min(statistics.median(_seconds(_products(batch, batch, each, device))) for each in dims)
     return {
         **_moved(ids, dim, 4 * batch, device),
         "matmul_seconds": matmul,
@@ -153,7 +155,7 @@ def _moved(ids: np.ndarray, dim: int, others: int, device: str) -> Metrics:
     """
     source = torch.ones(64 << 20, device=device)
     target = torch.empty_like(source)
-    bandwidth = 2 * source.numel() * 4 / min(_seconds(lambda: target.copy_(source)))
+    bandwidth = 2 * source.numel() * 4 / statistics.median(_seconds(lambda: target.copy_(source)))
     tokens, distinct = len(ids), len(np.unique(ids))
     moved = 4 * dim * (2 * tokens + 2 * distinct + others)
     return {

@@ -31,6 +31,7 @@ PLAIN = "the plain way"
 ON_PROCESSOR = ", on the processor"  # where others are on a GPU
 DIM = 384  # numbers of a vector of rung 3 and of a distilled encoder, which the peer gets as well
 VECTORS = "vectors.bin"
+FLOOR = "the floor of this machine"
 WORDS_A_BATCH = 4_096  # of the trigram regressor, as in its experiment
 SHORT_TO_LONG = 20  # short texts to encode for each long one
 PLAIN_WORDS = {"lowercase": True}  # lower-case words between spaces, as the other contenders have them
@@ -71,6 +72,9 @@ class Quality:
 class Benchmarks:
     """All benchmarks, on one synthetic corpus, but for those that have a corpus of the user's.
 
+    `floors`, `word_floors`: what was measured of a step's lower bound in each round, of the DSSM and of the trigram
+    regressor; see `askagain.benchmarks.jobs`.
+
     Args:
         sizes: of the corpus and of the runs.
         root: the folder of train.py.
@@ -99,6 +103,8 @@ class Benchmarks:
         self.searched_corpus = searched_corpus
         self.quality = quality
         self.cache_dir = cache_dir.resolve()
+        self.floors: list[Metrics] = []  # of each round
+        self.word_floors: list[Metrics] = []
         names = ("rows", "validation_rows", "candidates", "pool", "vocabulary")
         self.corpus = cached_scaled(Cache(self.cache_dir), **{name: getattr(sizes, name) for name in names})
 
@@ -121,6 +127,7 @@ class Benchmarks:
             contenders[OURS + ON_PROCESSOR] = lambda: self._our_training("trainer.accelerator=cpu")
         plain = PLAIN + ON_PROCESSOR if has_gpu() else PLAIN
         contenders[plain] = lambda: self._plain("train", "train.tsv", **training)
+        contenders[FLOOR] = self._floor
         return Benchmark({"rate": Measure(name, "pairs/s", True)}, contenders)
 
     def _our_training(self, *others: str, corpus: Path | None = None) -> Metrics:
@@ -219,6 +226,7 @@ class Benchmarks:
             {
                 OURS: lambda: self._trained(*ours),
                 "EmbeddingBag, dense Adam, Python collator": lambda: _job("plain_trigram", plain),
+                FLOOR: self._word_floor,
             },
         )
 
@@ -314,13 +322,16 @@ class Benchmarks:
             {OURS: ours, PLAIN: plain},
         )
 
-    def floor(self) -> Metrics:
+    def _floor(self) -> Metrics:
         sizes = self.sizes
-        return self._ours("floor", preprocessor=PLAIN_WORDS, dim=sizes.dim, batch=sizes.batch_size)
+        floor = self._ours("floor", preprocessor=PLAIN_WORDS, dim=sizes.dim, batch=sizes.batch_size)
+        self.floors.append(floor)
+        return {"rate": sizes.batch_size / (floor["matmul_seconds"] + floor["bytes_seconds"])}
 
-    def word_floor(self) -> Metrics:
-        """Of a step of the trigram regressor, whose benchmark has run."""
-        return _job("word_floor", {"vectors": str(self.scratch / VECTORS), "batch": WORDS_A_BATCH})
+    def _word_floor(self) -> Metrics:
+        floor = _job("word_floor", {"vectors": str(self.scratch / VECTORS), "batch": WORDS_A_BATCH})
+        self.word_floors.append(floor)
+        return {"rate": WORDS_A_BATCH / floor["bytes_seconds"]}
 
     def _search(self) -> Benchmark:
         return self._finding.search()

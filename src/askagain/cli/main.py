@@ -23,6 +23,7 @@ from askagain.cli.serve import serve
 from askagain.cli.threshold import threshold
 from askagain.errors import InputError, missing_package, shortage
 from askagain.files.writing import TEMPORARY
+from askagain.native.idle_threads import let_idle_threads_sleep
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143  # exit status
 # Packages that the light core does without, and the extra that installs each.
@@ -60,6 +61,7 @@ for verb in (convert, fetch, describe, report, index, add, remove, info, search,
 
 def main() -> None:
     """Runs a verb, and exits."""
+    let_idle_threads_sleep()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # blocks that clean up do so
     try:
         status = askagain.main(prog_name="askagain", standalone_mode=False)

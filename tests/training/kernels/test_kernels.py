@@ -130,6 +130,41 @@ def test_unit_rows_and_the_gradient_of_what_they_were_made_of(device, kind):
     torch.testing.assert_close(gradients, ((gradient.float() - along * units) / divisors[:, None])[:, :dim])
 
 
+@pytest.mark.parametrize("count", [1, 5, 300])
+def test_the_rows_that_the_processor_takes(count, folder):
+    library.use("auto", folder)
+    kernels, table = choice.native_kernels(), torch.randn(40, 19)
+    if kernels is None:
+        pytest.skip("this machine has no compiler for them")
+    rows = torch.randint(0, 40, (count,), generator=torch.manual_seed(count))
+    assert torch.equal(kernels.take_rows(table, rows), table.index_select(0, rows))
+    assert kernels.take_rows(table, rows[:0]).shape == (0, 19)
+    for missing in (-1, 40):
+        with pytest.raises(IndexError):
+            kernels.take_rows(table, torch.cat([rows, torch.tensor([missing])]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (300, 41), (64, 128)])
+def test_the_processors_squared_error_and_its_gradient(shape, folder):
+    library.use("auto", folder)
+    kernels, threads = choice.native_kernels(), torch.get_num_threads()
+    if kernels is None:
+        pytest.skip("this machine has no compiler for them")
+    numbers, targets = torch.randn(2, *shape, generator=torch.manual_seed(0))
+    expected = torch.nn.functional.mse_loss(numbers.double(), targets.double())
+    found = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            gradient = numbers.clone()
+            found.append(kernels.squared_error(gradient, targets))
+            torch.testing.assert_close(gradient, 2 * (numbers - targets) / numbers.numel())
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+    torch.testing.assert_close(found[0].double(), expected, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("texts", [1, 40, 3000])
 def test_the_bags_that_the_processor_cuts(texts, folder):
     library.use("auto", folder)

@@ -285,7 +285,10 @@ def test_smoothed_labels_reach_the_loss(corpus):
     assert module.batch_loss(batch).item() != pytest.approx(dssm(data).batch_loss(batch).item(), rel=1e-2)
 
 
-def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(corpus, vectors):
+@pytest.mark.parametrize("share", [1.0, 0.25])  # of a step with accumulated gradients
+def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(
+    corpus, vectors, kernels, share
+):
     data = known_words(corpus, vectors)
     learning = {"optimizer": partial(torch.optim.Adam, lr=0.03), "scheduler": SCHEDULE}
     module = TrigramRegressor(**data.model_inputs(), **learning, init_std=0.1)
@@ -297,7 +300,7 @@ def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared
     expected = functional.mse_loss(predicted, batch.vectors)
     loss = module.batch_loss(batch)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    found, wanted = (torch.autograd.grad(value, weight)[0] for value in (loss, expected))
+    found, wanted = (torch.autograd.grad(share * value, weight)[0] for value in (loss, expected))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-7)
 
 

@@ -11,6 +11,7 @@ from askagain.corpus.token_store import TokenStore
 from askagain.files.arrays import read_ahead, read_at_random
 from askagain.files.memory import free_memory
 from askagain.text.bags import Bags
+from askagain.training.kernels.choice import native_kernels
 from askagain.training.optim.embedding_bag import TensorBags
 
 FITTING = 0.75  # of the free memory: larger features are not held in it, so that each batch waits for the disk
@@ -126,8 +127,9 @@ class WordVectorCollator:
 
     def __call__(self, words: np.ndarray) -> WordVectorBatch:
         """`words`: [b] indices into both arrays."""
-        # PyTorch gathers rows with all threads, numpy with one.
-        vectors = self.vectors.index_select(0, torch.from_numpy(words))
+        kernels = native_kernels() if self.vectors.dtype == torch.float32 else None
+        rows = torch.from_numpy(np.asarray(words, dtype=np.int64))
+        vectors = self.vectors.index_select(0, rows) if kernels is None else kernels.take_rows(self.vectors, rows)
         return WordVectorBatch(TensorBags.taken(self.ngrams, words), vectors)
 
 

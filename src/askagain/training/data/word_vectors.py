@@ -117,4 +117,9 @@ class WordVectorsDataModule(BagDataModule):
         return (sources,)
 
     def collator(self, training: bool) -> WordVectorCollator:
-        return WordVectorCollator(self.ngrams, torch.from_numpy(np.ascontiguousarray(self.vectors.table[self.rows])))
+        return WordVectorCollator(self.ngrams, self._targets)
+
+    @cached_property
+    def _targets(self) -> torch.Tensor:
+        """The vectors of the words, in the order of `rows`, [words, dim]."""
+        return torch.from_numpy(np.ascontiguousarray(self.vectors.table[self.rows]))

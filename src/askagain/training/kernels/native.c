@@ -4,8 +4,11 @@
 #include <math.h>
 #include <stdint.h>
 
-/* CHUNK: rows of logits that one thread takes at a time, given by the caller, who makes room by it. */
+/* CHUNK: rows of logits, and PIECE: numbers in a row, that one thread takes at a time; given by the caller, who makes
+   room by it. */
 #define STRIP 256 /* columns likewise */
+#define AHEAD 16  /* so many numbers, read here and there in memory, are asked for before their turn */
+#define ROWS_AHEAD 4 /* likewise whole rows */
 
 typedef union {
     float number;
@@ -229,6 +232,46 @@ void update_rows(float *restrict table, float *moments, const int64_t *rows, con
     }
 }
 
+/* The rows of `table`, [count, dim], that `rows` names; returns 0, or -1 where one of them is not there. */
+int64_t take_rows(const float *table, int64_t table_rows, int64_t dim, const int64_t *rows, int64_t count,
+                  float *restrict taken, int threads) {
+    for (int64_t i = 0; i < count; i++)
+        if (rows[i] < 0 || rows[i] >= table_rows) return -1;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < count; i++) {
+        if (i + ROWS_AHEAD < count) {
+            const float *later = table + rows[i + ROWS_AHEAD] * dim;
+            for (int64_t j = 0; j < dim; j += 16) __builtin_prefetch(later + j);
+        }
+        const float *row = table + rows[i] * dim;
+        for (int64_t j = 0; j < dim; j++) taken[i * dim + j] = row[j];
+    }
+    return 0;
+}
+
+/* The mean of the squared differences of `count` numbers from their targets; its gradient takes the numbers' place.
+   `parts`: scratch, [pieces of PIECE numbers], their sums. */
+double squared_error(float *restrict numbers, const float *restrict targets, int64_t count, double *parts,
+                     int threads) {
+    int64_t pieces = (count + PIECE - 1) / PIECE;
+    float factor = 2.0f / (float)count;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        int64_t end = (piece + 1) * PIECE < count ? (piece + 1) * PIECE : count;
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = piece * PIECE; i < end; i++) {
+            float difference = numbers[i] - targets[i];
+            sum += difference * difference;
+            numbers[i] = difference * factor;
+        }
+        parts[piece] = sum;
+    }
+    double total = 0;
+    for (int64_t piece = 0; piece < pieces; piece++) total += parts[piece];
+    return total / (double)count;
+}
+
 /* Which of `count` groups occur more than once. `slots`: scratch, 2^bits numbers, more than 2 * count, all -1. */
 void mark_shared(const int64_t *groups, int64_t count, int32_t *slots, int bits, uint8_t *shared) {
     uint64_t mask = ((uint64_t)1 << bits) - 1;
@@ -248,6 +291,8 @@ int64_t place_bags(const int64_t *offsets, int64_t bags, int64_t all_tokens, con
     int64_t total = 0;
     for (int64_t i = 0; i < count; i++) {
         placed[i] = (int32_t)total;
+        if (i + AHEAD < count && chosen[i + AHEAD] >= 0 && chosen[i + AHEAD] < bags)
+            __builtin_prefetch(offsets + chosen[i + AHEAD]);
         if (chosen[i] < 0 || chosen[i] >= bags) return -1;
         int64_t begin = offsets[chosen[i]], end = offsets[chosen[i] + 1];
         if (begin < 0 || begin > end || end > all_tokens) return -1;
@@ -269,7 +314,7 @@ int64_t cut_bags(const int32_t *all_ids, const int64_t *offsets, const int64_t *
     uint32_t largest = 0;
     for (int64_t i = 0; i < count; i++) {
         const int32_t *bag = all_ids + offsets[chosen[i]];
-        if (i + 8 < count) __builtin_prefetch(all_ids + offsets[chosen[i + 8]]);
+        if (i + AHEAD < count) __builtin_prefetch(all_ids + offsets[chosen[i + AHEAD]]);
         for (int32_t k = placed[i]; k < placed[i + 1]; k++) {
             uint32_t id = (uint32_t)*bag++;
             ids[k] = (int32_t)id;

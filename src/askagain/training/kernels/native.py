@@ -10,13 +10,14 @@ import torch
 from askagain.native.library import Library
 
 CHUNK = 32  # rows of logits that one thread takes at a time
+PIECE = 4096  # numbers in a row, likewise
 SUFFIXES = {torch.bfloat16: "bfloat16", torch.float32: "float32"}
 
 Integer, Real = ctypes.c_int64, ctypes.c_float
 
 
 class NativeKernels:
-    """See `askagain.training.kernels.choice.Kernels`; `cut_bags` is for processors alone."""
+    """See `askagain.training.kernels.choice.Kernels`; what is not there is for processors alone."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -40,6 +41,26 @@ class NativeKernels:
         outputs = map(_tensor, (placed, taken, rows, users, user_offsets, keys))
         distinct = self._library.cut_bags(_array(ids), own, *which, *outputs)
         return taken, placed, rows[:distinct], users, user_offsets[: distinct + 1]
+
+    def take_rows(self, table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """`table.index_select(0, rows)` of a [n, dim] float32 table and [k] int64 rows.
+
+        Raises IndexError for a row that is not there.
+        """
+        taken = table.new_empty(len(rows), table.shape[1])
+        sizes = map(Integer, table.shape)
+        wanted = (_tensor(rows), Integer(len(rows)))
+        if self._library.take_rows(_tensor(table), *sizes, *wanted, _tensor(taken), torch.get_num_threads()) < 0:
+            raise IndexError("a row that is not in the table")
+        return taken
+
+    def squared_error(self, numbers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The mean squared error, a scalar, of float32 numbers, whose place its gradient takes."""
+        count = numbers.numel()
+        parts = torch.empty(-(-count // PIECE), dtype=torch.float64)
+        tensors = map(_tensor, (numbers, targets))
+        settings = (Integer(count), _tensor(parts), torch.get_num_threads())
+        return numbers.new_tensor(self._library.squared_error(*tensors, *settings))
 
     def update_rows(
         self,
@@ -164,8 +185,9 @@ def _openmp_runtime() -> str | None:
     return next(iter(own or runtimes), None)
 
 
-RESULTS = dict.fromkeys(("place_bags", "cut_bags"), Integer)
-_library = Library(Path(__file__).with_name("native.c"), ("-fopenmp", f"-DCHUNK={CHUNK}"), _openmp_runtime, RESULTS)
+RESULTS = {**dict.fromkeys(("place_bags", "cut_bags", "take_rows"), Integer), "squared_error": ctypes.c_double}
+FLAGS = ("-fopenmp", f"-DCHUNK={CHUNK}", f"-DPIECE={PIECE}")
+_library = Library(Path(__file__).with_name("native.c"), FLAGS, _openmp_runtime, RESULTS)
 
 
 def _tensor(tensor: torch.Tensor | None) -> ctypes.c_void_p:

@@ -16,6 +16,7 @@ from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.data.batches import RankingBatch, WordVectorBatch
+from askagain.training.kernels.choice import native_kernels
 from askagain.training.modules.base import RetrievalModule
 from askagain.training.optim.embedding_bag import embedding_bag_sum
 from askagain.vectors.word_vectors import WordVectors
@@ -95,16 +96,24 @@ class TrigramRegressor(RetrievalModule):
 
 
 class _MeanSquaredError(torch.autograd.Function):
-    """`mse_loss` in the memory of the predictions: the differences take their place, and the gradient takes theirs."""
+    """`mse_loss` in the memory of the predictions: their gradient takes their place."""
 
     @staticmethod
     def forward(ctx: Any, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        difference = predicted.sub_(target)
-        ctx.save_for_backward(difference)
-        return torch.dot(difference.view(-1), difference.view(-1)) / difference.numel()
+        kernels = native_kernels() if predicted.device.type == "cpu" and predicted.dtype == torch.float32 else None
+        if kernels is not None:
+            loss = kernels.squared_error(predicted, target)
+        else:
+            difference = predicted.sub_(target).view(-1)
+            loss = torch.dot(difference, difference) / difference.numel()
+            difference.mul_(2 / difference.numel())
+        ctx.save_for_backward(predicted)
+        return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (difference,) = ctx.saved_tensors
-        return difference.mul_(grad_output * 2 / difference.numel()), None
+        (gradient,) = ctx.saved_tensors
+        if grad_output.is_cuda or grad_output != 1:  # a GPU would be waited for
+            gradient.mul_(grad_output)
+        return gradient, None
