@@ -286,9 +286,7 @@ def test_smoothed_labels_reach_the_loss(corpus):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25])  # of a step with accumulated gradients
-def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(
-    corpus, vectors, kernels, share
-):
+def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(corpus, vectors, kernels, share):
     data = known_words(corpus, vectors)
     learning = {"optimizer": partial(torch.optim.Adam, lr=0.03), "scheduler": SCHEDULE}
     module = TrigramRegressor(**data.model_inputs(), **learning, init_std=0.1)
