@@ -9,12 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import TypeVar
 
 from filelock import FileLock
 
 from askagain.errors import InputError
+from askagain.files.beside import beside
 from askagain.files.checksums import check_files, write_checksums
 from askagain.files.writing import atomic_write, resumable_write, write_text
 
@@ -147,25 +148,14 @@ def _checked(path: Path, load: Callable[[Path], Loaded]) -> Loaded:
         is_large = sum(status.st_size for _, status in statuses) > LARGE_BYTES
         check_files(path, sampled=is_large)
         if is_large and (path, state) not in _running:
-            _running[path, state] = _check_beside(path)
+            _running[path, state] = beside(lambda: _check_all(path))
         _states[path] = state
     return load(path)
 
 
-def _check_beside(path: Path) -> Future[None]:
-    """Checks an entry in a thread, which the end of the process does not wait for."""
-    checked: Future[None] = Future()
-
-    def check() -> None:
-        try:
-            with _one_check_at_a_time:
-                check_files(path, threads=1)
-            checked.set_result(None)
-        except Exception as error:  # `finish_checks` raises it
-            checked.set_exception(error)
-
-    Thread(target=check, daemon=True).start()
-    return checked
+def _check_all(path: Path) -> None:
+    with _one_check_at_a_time:
+        check_files(path, threads=1)
 
 
 def _digest(key: object) -> str:

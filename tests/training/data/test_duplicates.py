@@ -1,3 +1,5 @@
+from threading import Event
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,8 @@ from sklearn.model_selection import train_test_split
 
 from askagain.corpus.pairs import pairs_of_groups
 from askagain.errors import InputError
+from askagain.training.data import duplicates as duplicates_module
+from askagain.training.data.duplicates import DuplicatesDataModule
 from tests.training.conftest import duplicates
 
 
@@ -51,6 +55,35 @@ def test_a_batch_is_what_its_texts_are(corpus):
         expected = data.features.word_bags(corpus.preprocessor.words(text)).ids
         start, end = batch.bags.offsets[place : place + 2].tolist()
         assert batch.bags.ids[start:end].tolist() == sorted(expected.tolist())
+
+
+@pytest.mark.parametrize("pairs", ["random", "all"])
+def test_the_first_pairs_are_drawn_while_features_are_counted_and_are_the_same_pairs(corpus, monkeypatch, pairs):
+    drawn, draw = Event(), DuplicatesDataModule.draw
+    monkeypatch.setattr(DuplicatesDataModule, "draw", lambda *given: (drawn.set(), draw(*given))[1])
+    data = duplicates(corpus, pairs=pairs)
+    _ = data.features
+    assert drawn.wait(30)
+    examples = data.train_examples
+    monkeypatch.setattr(duplicates_module, "MOST_BESIDE", 0)  # as with a large corpus
+    drawn.clear()
+    later = duplicates(corpus, pairs=pairs)
+    _ = later.features
+    assert later._drawn_beside is None and not drawn.is_set()
+    everything = np.arange(len(examples))
+    for own, other in zip(examples[everything], later.train_examples[everything], strict=True):
+        assert np.array_equal(own, other)
+
+
+def test_an_error_while_pairs_are_drawn_is_raised_where_they_are_asked_for(corpus, monkeypatch):
+    def fails(*given):
+        raise InputError("no pairs")
+
+    monkeypatch.setattr(DuplicatesDataModule, "draw", fails)
+    data = duplicates(corpus)
+    assert data.features.size
+    with pytest.raises(InputError, match="no pairs"):
+        _ = data.train_examples
 
 
 def test_counts_say_what_is_there(corpus):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ from askagain.corpus.text_union import TextUnion
 from askagain.corpus.token_store import TokenStore
 from askagain.errors import InputError
 from askagain.files.arrays import load_array
+from askagain.files.beside import beside
 from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
 from askagain.training.data.datamodule import BagDataModule
 from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags
+from askagain.training.data.sampling import EpochExamples
 from askagain.training.starts import Initializer
 
+MOST_BESIDE = 1 << 24  # texts, whose first pairs are drawn while their features are counted
 ROOM = 4  # times the memory that resident features take has to be free on a GPU when training begins
 
 
@@ -61,6 +65,7 @@ class DuplicatesDataModule(BagDataModule):
         self.start = start
         self.resident = resident
         self._on_device: ResidentBags | None = None
+        self._drawn_beside: Future[EpochExamples] | None = None
         self.count_unlabelled = count_unlabelled
         self.pairs = pairs
         self.max_pairs_per_group = max_pairs_per_group
@@ -69,6 +74,7 @@ class DuplicatesDataModule(BagDataModule):
 
     @cached_property
     def features(self) -> Features:
+        self._draw_beside()
         counted = self._counted.count_features(self.corpus.preprocessor, self.feature_settings)
         return counted if self.start is None else self.start.extended(counted, self.feature_settings)
 
@@ -143,6 +149,18 @@ class DuplicatesDataModule(BagDataModule):
         if not len(loader):
             raise InputError(f"{self.corpus.groups.path}: no group with two different questions to train on")
         return loader
+
+    def _draw_beside(self) -> None:
+        """Begins to draw the pairs of the first epoch, beside what features take.
+
+        Of a large corpus they are drawn when they are asked for, since either takes memory.
+        """
+        if self._drawn_beside is None and len(self.corpus.groups.texts) <= MOST_BESIDE:
+            self._drawn_beside = beside(lambda: super(DuplicatesDataModule, self).train_examples)
+
+    @cached_property
+    def train_examples(self) -> EpochExamples:
+        return super().train_examples if self._drawn_beside is None else self._drawn_beside.result()
 
     def draw(self, sources: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The pairs that the given groups form in an epoch, and the group of each pair; see `pairs_of_groups`.
