@@ -17,10 +17,26 @@ parameter.grad = torch.ones(2)
 optimizer.step()
 optimizer.load_state_dict(optimizer.state_dict())
 trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-assert not {{"torchmetrics.functional", "scipy.signal", "torch._dynamo"}} & set(sys.modules)
+assert not {{"torchmetrics.functional", "scipy.signal", "torch._dynamo", "matplotlib"}} & set(sys.modules)
 {use}
 import torchmetrics.metric
 assert torchmetrics.Metric is Metric is torchmetrics.metric.Metric
+"""
+PLOTTED = """
+import importlib.util
+from torchmetrics import MeanMetric
+metric = MeanMetric()
+metric.update(2.0)
+if importlib.util.find_spec("matplotlib"):
+    import matplotlib
+    matplotlib.use("agg")
+    figure, axes = metric.plot()
+    assert axes.lines[0].get_ydata() == [2] and metric.plot()[1] is not axes
+else:
+    try:
+        metric.plot()
+    except ModuleNotFoundError as error:
+        assert "matplotlib" in str(error)
 """
 COMPILED = """
 linear = torch.nn.Linear(1, 1)
@@ -50,9 +66,11 @@ def test_a_lightning_that_asks_more_of_the_compiler_gets_it():
         "import torchmetrics; torchmetrics.MeanMetric().update(1.0); assert 'Lazy' not in str(type(torchmetrics))",
         "from torchmetrics.classification import BinaryAccuracy; assert issubclass(BinaryAccuracy, Metric)",
         "from torchmetrics import functional; functional.accuracy",
+        "import torchmetrics.utilities.plot as plot; plot.plot_curve; assert sys.modules[plot.__name__] is plot",
+        PLOTTED,
         COMPILED,
     ],
-    ids=["a metric", "a module of metrics", "functions", "a compiled module"],
+    ids=["a metric", "a module of metrics", "functions", "plots", "a plotted metric", "a compiled module"],
 )
 def test_a_training_imports_little_and_whoever_asks_gets_all(use):
     result = subprocess.run([sys.executable, "-c", SCRIPT.format(use=use)], capture_output=True, text=True)

@@ -1,8 +1,8 @@
 """Imports Lightning without what a training does not need of the packages that Lightning imports.
 
-Of torchmetrics it needs two classes, and importing it imports every metric, with them scipy.signal and, where it is
-installed, transformers. Of torch's compiler, `torch._dynamo`, it needs a class to compare with, and tells it of two
-methods that are not to be compiled. Both together took 2 of the 4.7 seconds to a first batch.
+Of torchmetrics it needs two classes, and importing it imports every metric, with them scipy.signal and, where they are
+installed, transformers and matplotlib. Of torch's compiler, `torch._dynamo`, it needs a class to compare with, and
+tells it of two methods that are not to be compiled. All this took 2.3 of the 4.7 seconds to a first batch.
 """
 
 import importlib.util
@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-TORCHMETRICS = "torchmetrics"
+TORCHMETRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
 COMPILER = "torch._dynamo"
 LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 
@@ -29,6 +30,10 @@ def import_lightning() -> None:
     spec = None if TORCHMETRICS in sys.modules else importlib.util.find_spec(TORCHMETRICS)
     if spec is not None:
         sys.modules[TORCHMETRICS] = LazyMetrics(spec)
+        plots = Path(str(spec.origin)).with_name("utilities") / "plot.py"
+        plots_spec = importlib.util.spec_from_file_location(PLOTS, plots)
+        if plots_spec is not None and plots.is_file():
+            sys.modules[PLOTS] = LazyPlots(plots_spec)
     importlib.import_module("torch")  # with its compiler, as far as torch itself wants it
     compiler = ModuleType(COMPILER)
     compiler.__dict__.update(OF_COMPILER)
@@ -46,25 +51,57 @@ def import_lightning() -> None:
     importlib.import_module("pytorch_lightning")  # with the compiler, where this Lightning asks more of it
 
 
-class LazyMetrics(ModuleType):
+class LazyModule(ModuleType):
+    """A module whose own code runs when it is asked for something that is not there."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec.name)
+        self.__dict__.update(vars(importlib.util.module_from_spec(spec)))
+
+    def __getattr__(self, name: str) -> Any:
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        spec: Any = self.__spec__
+        spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
+class LazyPlots(LazyModule):
+    """The module that metrics draw themselves with, and that imports matplotlib to name a type."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec)
+        self._AX_TYPE = self._PLOT_OUT_TYPE = object
+
+        def draw(*args: Any, **settings: Any) -> Any:
+            if self.plot_single_or_multi_val is draw:
+                del self.plot_single_or_multi_val
+            return self.plot_single_or_multi_val(*args, **settings)
+
+        self.plot_single_or_multi_val: Any = draw
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__path__":  # Python's import asks whether it is a package
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
+class LazyMetrics(LazyModule):
     """The package torchmetrics, whose own code runs when more is asked of it than what Lightning needs."""
 
     def __init__(self, spec: ModuleSpec) -> None:
-        super().__init__(TORCHMETRICS)
-        self.__dict__.update(vars(importlib.util.module_from_spec(spec)))
+        super().__init__(spec)
         self.__version__ = version(TORCHMETRICS)
         self._logger = logging.getLogger(TORCHMETRICS)
 
     def __getattr__(self, name: str) -> Any:
         if name == "Metric":
-            importlib.import_module("torchmetrics.utilities")  # which torchmetrics.metric cannot be imported before
+            utilities = importlib.import_module("torchmetrics.utilities")  # before torchmetrics.metric
+            if PLOTS in sys.modules:
+                utilities.__dict__.setdefault("plot", sys.modules[PLOTS])
             return importlib.import_module("torchmetrics.metric").Metric
         if name == "MetricCollection":
             return importlib.import_module("torchmetrics.collections").MetricCollection
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        spec: Any = self.__spec__
-        spec.loader.exec_module(self)
-        return getattr(self, name)
+        return super().__getattr__(name)
 
 
 class _LikeCompiled(type):

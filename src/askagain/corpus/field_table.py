@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from askagain.corpus.cache import Cache
 from askagain.corpus.cells import Cells
 from askagain.corpus.tsv import Rows
@@ -75,6 +73,8 @@ def _title(value: Any) -> str:
 
 
 def _records(path: Path, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    import polars as pl  # takes long to import, and most corpora have titles alone
+
     is_parquet = path.suffix == ".parquet"
     try:
         table = pl.read_parquet(path) if is_parquet else pl.read_ndjson(path)

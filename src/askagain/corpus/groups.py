@@ -1,8 +1,6 @@
 """Groups of duplicates that share a text are one group."""
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from askagain.text.bags import Bags, offsets_of
 
@@ -35,6 +33,9 @@ def _roots(first_rows: np.ndarray, second_rows: np.ndarray, rows: int) -> np.nda
     """The first row of the component of each row, [rows]; each of `first_rows` shares a text with its second row."""
     root = np.arange(rows, dtype=np.int32)
     if len(first_rows):
+        from scipy.sparse import coo_array  # takes long to import, and in many files no rows share a text
+        from scipy.sparse.csgraph import connected_components
+
         joined, ends = np.unique(np.concatenate([first_rows, second_rows]), return_inverse=True)
         ends = ends.reshape(2, -1)
         edges = coo_array(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from askagain.corpus.cells import END, Cells
 from askagain.errors import InputError
@@ -175,6 +174,8 @@ def _split_rows(text: str, min_columns: int, separator: str | None) -> Rows | No
         text = text.removesuffix("\r").replace("\r\n", "\n")
         if "\r" in text:
             return None
+    import polars as pl  # takes long to import, and C splits most files
+
     cells = pl.Series([text]).str.split("\n").explode()
     lengths = np.ones(len(cells), dtype=np.int64)
     if separator is not None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from askagain.corpus.groups import joined_groups
 from askagain.corpus.token_store import TokenStore
@@ -40,7 +39,7 @@ def full_ranking(candidates: Sequence[TokenStore], labelled: TokenStore, pairs: 
     starts = offsets_of(lengths)[:-1]
     members = rows.ids[np.arange(lengths.sum()) + np.repeat(rows.offsets[:-1] - starts, lengths)]
     group = joined_groups(Bags(members, offsets_of(lengths)), len(labelled.texts))
-    asked = pl.Series(members[starts] if pairs else members).unique(maintain_order=True).to_numpy()
+    asked = np.array(list(dict.fromkeys((members[starts] if pairs else members).tolist())))
     asked = asked[np.bincount(group)[group[asked]] > 1]
     return FullRanking(list(numbers), asked, _other_members(group, asked))
 

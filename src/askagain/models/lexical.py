@@ -9,10 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from askagain.errors import InputError
 from askagain.text.bags import Bags, offsets_of
@@ -20,6 +19,9 @@ from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.remembered_bags import RememberedBags
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 TEXTS_PER_BLOCK = 1 << 13  # cleaned together
 REMEMBERED_TOKENS = 1 << 20  # whose terms are remembered
@@ -90,11 +92,11 @@ class LexicalRanker(ABC):
                 self._columns.popitem()
 
     @abstractmethod
-    def questions(self, texts: Iterable[str]) -> csr_array:
+    def questions(self, texts: Iterable[str]) -> "csr_array":
         """The rows of texts as questions: [texts, terms] float64, with sorted indices."""
 
     @abstractmethod
-    def candidates(self, texts: Iterable[str]) -> csr_array:
+    def candidates(self, texts: Iterable[str]) -> "csr_array":
         """The rows of texts as candidates, like `questions`; there may be more terms by then."""
 
     def shared_terms(self, question: str, candidate: str) -> list[tuple[str, float]]:
@@ -105,8 +107,10 @@ class LexicalRanker(ABC):
         scores = (asked.data[asked_places] * wanted.data[wanted_places]).tolist()
         return [(names[term], score) for term, score in zip(terms, scores, strict=True)]
 
-    def _counts(self, texts: Iterable[str]) -> csr_array:
+    def _counts(self, texts: Iterable[str]) -> "csr_array":
         """How often each term occurs in each text, [texts, terms] float64."""
+        from scipy.sparse import csr_array  # takes long to import, and a training begins without
+
         parts = [Bags(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64))]
         texts = iter(texts)
         with self._lock:
@@ -134,7 +138,7 @@ class TfIdf(LexicalRanker):
         super().__init__(preprocessor, letters)
         self.sublinear = sublinear
 
-    def questions(self, texts: Iterable[str]) -> csr_array:
+    def questions(self, texts: Iterable[str]) -> "csr_array":
         rows = self._counts(texts)
         if self.sublinear:
             rows.data = 1 + np.log(rows.data)
@@ -158,10 +162,10 @@ class Bm25(LexicalRanker):
         self.k1 = k1
         self.b = b
 
-    def questions(self, texts: Iterable[str]) -> csr_array:
+    def questions(self, texts: Iterable[str]) -> "csr_array":
         return self._counts(texts)
 
-    def candidates(self, texts: Iterable[str]) -> csr_array:
+    def candidates(self, texts: Iterable[str]) -> "csr_array":
         """What each term adds to the score of a question that has it once."""
         rows = self._counts(texts)
         frequencies = self._frequencies(rows.indices)

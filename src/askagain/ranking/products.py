@@ -1,12 +1,14 @@
 """Scores as products of vectors, dense or sparse, so that equal candidates get equal scores."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:  # it takes long to import, and a training begins without
+    from scipy.sparse import csr_array
 
 # [n, dim] float32 of length 1 or 0, or [n, terms] float64 with indices in rising order.
-Vectors: TypeAlias = np.ndarray | csr_array
+Vectors: TypeAlias = "np.ndarray | csr_array"
 
 
 def products(questions: Vectors, candidates: Vectors) -> np.ndarray:
@@ -21,5 +23,5 @@ def products(questions: Vectors, candidates: Vectors) -> np.ndarray:
     return (_widen(questions, width) @ _widen(candidates, width).T).toarray()
 
 
-def _widen(rows: csr_array, width: int) -> csr_array:
-    return csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], width))
+def _widen(rows: "csr_array", width: int) -> "csr_array":
+    return type(rows)((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], width))

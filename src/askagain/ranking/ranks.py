@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from askagain.files.in_order import in_order
 from askagain.files.progress import counted_progress, with_progress
 from askagain.models.bag_encoder import unit_vectors
 from askagain.native import ranks as native
 from askagain.ranking.products import products
+
+if TYPE_CHECKING:  # it takes long to import, and a training begins without
+    from scipy.sparse import csr_array
 
 ROWS_PER_BLOCK = 256
 PAIRS_COMPARED = 1 << 14  # pairs of vectors compared value by value at a time: bounds the memory
@@ -71,7 +74,7 @@ def rank_duplicates(
     return Ranks(above, tied)
 
 
-def rank_sparse(questions: csr_array, candidates: csr_array, ids: np.ndarray, offsets: np.ndarray) -> Ranks:
+def rank_sparse(questions: "csr_array", candidates: "csr_array", ids: np.ndarray, offsets: np.ndarray) -> Ranks:
     """Like `rank_duplicates` for rankers that count terms: scores are products of sparse rows.
 
     `questions`, `candidates`: [texts, terms], each distinct text weighted as a question and as a candidate.
