@@ -60,7 +60,7 @@ def serve() -> None:
     """Forks for each line of standard input, and answers by the exit status; in a fork, runs the command and exits."""
     answers = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no answer
-    for module in ("askagain.apps.evaluate", "askagain.apps.train", "scipy.stats"):
+    for module in ("askagain.apps.evaluate", "askagain.apps.train", "polars", "scipy.stats"):
         importlib.import_module(module)
 
     gc.freeze()  # forks need not look for garbage among what was imported, and so share its memory

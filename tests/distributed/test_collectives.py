@@ -30,17 +30,17 @@ def corpus_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(corpus_folder) -> list[dict]:
+def two(corpus_folder, forked_ranks) -> list[dict]:
     return worked(corpus_folder, 2)
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory) -> list[dict]:
+def three(tmp_path_factory, forked_ranks) -> list[dict]:
     return worked(tmp_path_factory.mktemp("three ranks"), 3)
 
 
 @pytest.fixture(scope="module")
-def seven(tmp_path_factory) -> list[dict]:
+def seven(tmp_path_factory, forked_ranks) -> list[dict]:
     return worked(tmp_path_factory.mktemp("seven ranks"), 7)
 
 

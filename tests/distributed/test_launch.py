@@ -76,7 +76,7 @@ def test_the_result_is_rank_0s_and_signals_and_environment_are_then_as_before():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 1])
-def test_the_rank_that_fails_is_named_and_its_traceback_logged_once(caplog, failing):
+def test_the_rank_that_fails_is_named_and_its_traceback_logged_once(caplog, forked_ranks, failing):
     with pytest.raises(RankError, match=f"^rank {failing} of 2 failed: MemoryError: no memory left$"):
         run_ranks(2, fail, MemoryError("no memory left"), failing)
     assert caplog.text.count("Traceback") == 1 and "raise error" in caplog.text
@@ -84,7 +84,7 @@ def test_the_rank_that_fails_is_named_and_its_traceback_logged_once(caplog, fail
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 1])
-def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, failing):
+def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, forked_ranks, failing):
     with pytest.raises(InputError, match=r"^data\.dir=nowhere: no such folder$"):
         run_ranks(2, fail, InputError("data.dir=nowhere: no such folder"), failing)
     assert not caplog.text
@@ -92,7 +92,9 @@ def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, fai
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40")])
-def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_waits_for_it(number, name):
+def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_waits_for_it(
+    forked_ranks, number, name
+):
     began = time.monotonic()
     with pytest.raises(RankError, match=f"^rank 1 of 2 was ended by {name}: no memory left$"):
         run_ranks(2, end_by, number, "no memory left", 1)
