@@ -43,11 +43,12 @@ def test_duplicate_batches_hold_both_sides_and_groups_and_empty_questions_keep_t
     assert asked == ([(BAGS.offsets, texts), (BAGS.ids, starts)] if free == 0 else [])
 
 
-def test_word_vector_batches_hold_ngrams_and_targets():
-    vectors = torch.arange(10.0).reshape(5, 2)
+@pytest.mark.parametrize("change", [lambda v: v, lambda v: v.half(), lambda v: v.T.contiguous().T])
+def test_word_vector_batches_hold_ngrams_and_targets(kernels, change):
+    vectors = change(torch.arange(10.0).reshape(5, 2))
     batch = WordVectorCollator(BAGS, vectors)(np.array([4, 1, 0]))
     assert as_lists(batch.ngrams) == [[7], [], [1, 2]]
-    assert batch.vectors.tolist() == [[8, 9], [2, 3], [0, 1]]
+    assert batch.vectors.tolist() == [[8, 9], [2, 3], [0, 1]] and batch.vectors.dtype == vectors.dtype
 
 
 def test_a_loader_gives_every_example_once_an_epoch_and_those_of_the_epoch():

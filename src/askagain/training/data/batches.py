@@ -127,7 +127,8 @@ class WordVectorCollator:
 
     def __call__(self, words: np.ndarray) -> WordVectorBatch:
         """`words`: [b] indices into both arrays."""
-        kernels = native_kernels() if self.vectors.dtype == torch.float32 else None
+        fits = self.vectors.dtype == torch.float32 and self.vectors.is_contiguous()
+        kernels = native_kernels() if fits else None
         rows = torch.from_numpy(np.asarray(words, dtype=np.int64))
         vectors = self.vectors.index_select(0, rows) if kernels is None else kernels.take_rows(self.vectors, rows)
         return WordVectorBatch(TensorBags.taken(self.ngrams, words), vectors)
