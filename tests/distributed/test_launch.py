@@ -92,9 +92,7 @@ def test_a_mistake_of_the_users_that_a_rank_meets_is_raised_as_it_is(caplog, for
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40")])
-def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_waits_for_it(
-    forked_ranks, number, name
-):
+def test_a_rank_that_a_signal_ended_is_named_with_its_last_line_though_nobody_waits_for_it(forked_ranks, number, name):
     began = time.monotonic()
     with pytest.raises(RankError, match=f"^rank 1 of 2 was ended by {name}: no memory left$"):
         run_ranks(2, end_by, number, "no memory left", 1)
