@@ -11,6 +11,7 @@ from askagain.native import library
 from askagain.text.bags import Bags
 from askagain.training.data.resident import ResidentBags
 from askagain.training.kernels import choice
+from askagain.training.losses import nt_xent_fused
 from askagain.training.losses.nt_xent import NTXentLoss, ReferenceNTXentLoss
 from askagain.training.losses.nt_xent_fused import fused_nt_xent
 from askagain.training.losses.nt_xent_logits import Blocking
@@ -89,6 +90,14 @@ def test_sums_of_exponentials_and_weights(device, kind, smoothed, grouped, rows)
     kernels.put_weights(block, diagonal, groups, rows.start, factors, 0.25, targets)
     tolerance = {"rtol": 4e-3, "atol": 1e-6} if kind == torch.bfloat16 else {"rtol": 2e-6, "atol": 1e-7}
     torch.testing.assert_close(block.double(), weights, **tolerance)
+
+
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_the_sizes_of_groups(device, count):
+    groups = torch.randint(-40, 2**40, (40,), generator=torch.manual_seed(count))[torch.arange(count) ** 2 % 40]
+    expected = [groups.tolist().count(group) for group in groups.tolist()]
+    assert choice.fused(device).group_sizes(groups.to(device)).tolist() == expected
+    assert choice.fused(device).group_sizes((groups % 100).int().to(device)).shape == (count,)
 
 
 def test_the_processors_sums_do_not_depend_on_its_threads(folder):
@@ -294,6 +303,22 @@ def test_a_split_gradient_that_lies_in_one_piece_is_not_copied(order, copied):
     torch.autograd.backward(parts, [*pieces, whole[:0]])
     assert (gradients[0].data_ptr() == whole.data_ptr()) != copied
     assert torch.equal(leaf.grad, torch.cat(pieces))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_gradient_of_a_batch_is_not_copied_on_its_way_to_the_bags(device, smoothing, monkeypatch):
+    if device.type == "cuda":
+        pytest.skip("graphs have memory of their own")
+    rows = torch.randn(8, 5, device=device, requires_grad=True)
+    loss, kept = NTXentLoss(label_smoothing=smoothing), []
+    make = nt_xent_fused._loss_and_gradients
+    monkeypatch.setattr(nt_xent_fused, "_loss_and_gradients", lambda *a, **k: kept.append(make(*a, **k)) or kept[-1])
+    gradients = []
+    pooled = rows * 1
+    pooled.register_hook(lambda gradient: gradients.append(gradient.data_ptr()))
+    queries, positives, _ = split_rows(pooled, [4, 4, 0])
+    loss(queries, positives, groups=torch.arange(4, device=device)).backward()
+    assert gradients == [kept[0][1].data_ptr()] and rows.grad.any()
 
 
 @pytest.mark.cuda

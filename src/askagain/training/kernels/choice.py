@@ -76,6 +76,9 @@ class Kernels(Protocol):
         diagonal. `with_logits`: the sums of the logits themselves follow, [2, rows] and [2, b].
         """
 
+    def group_sizes(self, groups: torch.Tensor) -> torch.Tensor:
+        """How many of `groups`, [b] integers, are the same as each, itself among them, [b] integers."""
+
     def put_weights(
         self,
         logits: torch.Tensor,

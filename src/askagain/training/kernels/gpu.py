@@ -218,6 +218,12 @@ def sum_exponentials(
     return row_parts.sum(dim=0), column_parts.sum(dim=0)
 
 
+def group_sizes(groups: torch.Tensor) -> torch.Tensor:
+    """See `Kernels.group_sizes`."""
+    ordered = groups.sort().values
+    return torch.searchsorted(ordered, groups, right=True) - torch.searchsorted(ordered, groups)
+
+
 def put_weights(
     logits: torch.Tensor,
     diagonal: torch.Tensor,

@@ -284,6 +284,20 @@ void mark_shared(const int64_t *groups, int64_t count, int32_t *slots, int bits,
     }
 }
 
+/* How many of `count` groups are the same as each, itself among them. `slots`: as above. */
+void group_sizes(const int64_t *groups, int64_t count, int32_t *slots, int bits, int32_t *sizes) {
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t slot = ((uint64_t)groups[i] * 0x9e3779b97f4a7c15u) >> (64 - bits);
+        while (slots[slot] >= 0 && groups[slots[slot]] != groups[i]) slot = (slot + 1) & mask;
+        if (slots[slot] < 0) slots[slot] = (int32_t)i;
+        sizes[i] = 0;
+        if (++sizes[slots[slot]] > 1) sizes[i] = -1 - slots[slot]; /* its size is with the first of its group */
+    }
+    for (int64_t i = 0; i < count; i++)
+        if (sizes[i] < 0) sizes[i] = sizes[-1 - sizes[i]];
+}
+
 /* Where each of the bags `chosen` begins when they are put one after the other, [count + 1]; returns the last, or -1
    where one of them is not there. */
 int64_t place_bags(const int64_t *offsets, int64_t bags, int64_t all_tokens, const int64_t *chosen, int64_t count,

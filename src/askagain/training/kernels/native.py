@@ -144,17 +144,29 @@ class NativeKernels:
         function = getattr(self._library, f"put_weights_{SUFFIXES[logits.dtype]}")
         function(*inputs, *sizes, _tensor(factors), Real(own), _tensor(targets), torch.get_num_threads())
 
+    def group_sizes(self, groups: torch.Tensor) -> torch.Tensor:
+        groups = groups.to(torch.int64)
+        sizes = torch.empty(len(groups), dtype=torch.int32)
+        slots, bits = _empty_slots(len(groups))
+        self._library.group_sizes(_tensor(groups), Integer(len(groups)), _tensor(slots), bits, _tensor(sizes))
+        return sizes
+
     def _with_shared(self, groups: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The groups as int64, and which of them occur more than once."""
         if groups is None:
             return None, None
         groups = groups.to(torch.int64)
         shared = torch.empty(len(groups), dtype=torch.uint8)
-        bits = max(1, (2 * len(groups)).bit_length())
-        slots = torch.full((2**bits,), -1, dtype=torch.int32)
+        slots, bits = _empty_slots(len(groups))
         tensors = (_tensor(groups), Integer(len(groups)), _tensor(slots), bits, _tensor(shared))
         self._library.mark_shared(*tensors)
         return groups, shared
+
+
+def _empty_slots(count: int) -> tuple[torch.Tensor, int]:
+    """A hash table for `count` groups, and the bits of the number of its slots."""
+    bits = max(1, (2 * count).bit_length())
+    return torch.full((2**bits,), -1, dtype=torch.int32), bits
 
 
 def kernels() -> NativeKernels | None:

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.training.kernels.graphs import Graphed
-from askagain.training.losses.nt_xent_fused import fused_nt_xent
+from askagain.training.losses.nt_xent_fused import fused_nt_xent, no_rows
 from askagain.training.losses.nt_xent_logits import LARGEST_FLOAT32_LOGIT
 
 SMALLEST_TEMPERATURE = 0.0015  # the exponential of one over it still fits into float64
@@ -117,7 +117,7 @@ class NTXentLoss(nn.Module):
         """
         world = world or World()
         groups = groups if self.mask_same_group else None
-        negatives = queries[:0] if negatives is None else negatives
+        negatives = no_rows(queries) if negatives is None else negatives
         temperature = self.temperature
         fused = partial(fused_nt_xent, eps=self.eps, label_smoothing=self.label_smoothing)
         if world.size == 1 or self.gather:
@@ -148,14 +148,16 @@ class NTXentLoss(nn.Module):
         if groups is None:
             has_negatives: bool | torch.Tensor = candidates > 1
         else:
-            has_negatives = (groups != groups[0]).any()  # stays on its device: a GPU is not waited for
+            has_negatives = (groups != groups[0]).any()
+            if not groups.is_cuda:  # which would be waited for
+                has_negatives = bool(has_negatives)
         if torch.is_grad_enabled():
             self.batches += 1
             if isinstance(has_negatives, torch.Tensor):
                 self.without_negatives = self.without_negatives + has_negatives.logical_not()
             else:
                 self.without_negatives += not has_negatives
-        return loss * has_negatives + 0.0  # not -0
+        return loss if has_negatives is True else loss * has_negatives + 0.0  # not -0
 
 
 class ReferenceNTXentLoss(NTXentLoss):

@@ -51,12 +51,17 @@ def fused_nt_xent(
         graphed: Launches the same kernels for each batch of the same size at once, on a GPU (None: one by one).
     """
     if negatives is None:
-        negatives = queries[:0]
+        negatives = no_rows(queries)
     inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
     gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     groups = None if groups is None else groups.contiguous()
     settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, graphed)
     return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
+
+
+def no_rows(queries: torch.Tensor) -> torch.Tensor:
+    """Negatives where there are none, [0, dim]; without a gradient, which would be added to that of all queries."""
+    return queries.detach()[:0]
 
 
 class _FusedNTXent(torch.autograd.Function):
@@ -225,12 +230,12 @@ class _Shard:
         for block in self._blocks:
             if self._kernels is not None:
                 kept = self._logits.products(block)
-                sums = self._kernels.sum_exponentials(
+                row_sums, column_sums = self._kernels.sum_exponentials(
                     kept, *self._logits.diagonal_and_groups, block.start, bool(self._smoothing)
                 )
-                for statistic, row_sums, column_sums in zip(self._statistics, *sums, strict=False):
-                    statistic[0, block] += row_sums
-                    statistic[1] += column_sums
+                statistics = self._statistics[: len(row_sums)]
+                statistics[:, 0, block].add_(row_sums)
+                statistics[:, 1].add_(column_sums)
             else:
                 kept = self._logits.empty(block)
                 for rows, logits in self._logits.fill(block, kept):
@@ -244,7 +249,7 @@ class _Shard:
                 self._kept[side, block.start] = logits
         self._world.all_reduce(self._statistics if self._smoothing else self.sums)
         if self._smoothing and self._kernels is not None:
-            self.logit_counts += self._logits.unmasked()
+            self.logit_counts += self._logits.unmasked(self._kernels)
         # What exponentials are multiplied by, and the smoothed part of their target, by row and by column, [2, b].
         self._softmax_factors = (2 * self._logits.pairs * self.sums).reciprocal()
         if self._smoothing:

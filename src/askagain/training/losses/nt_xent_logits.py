@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from askagain.training.kernels.choice import Kernels
+
 LARGEST_FLOAT32_LOGIT = 40.0  # sums of exponentials of this and of minus this are far inside float32
 LN_2 = math.log(2)  # exponentials are powers of 2, which PyTorch computes three times as fast on some processors
 
@@ -102,13 +104,9 @@ class Logits:
         """What fused kernels change in `products`: the diagonal, [b], and the groups to mask, [b]."""
         return self.diagonal, self._groups
 
-    def unmasked(self) -> torch.Tensor | int:
+    def unmasked(self, kernels: Kernels) -> torch.Tensor | int:
         """How many logits of each row, or column, are not masked, [b]."""
-        if self._groups is None:
-            return self.pairs
-        ordered = self._groups.sort().values
-        ends = torch.searchsorted(ordered, self._groups, right=True)
-        return self.pairs + 1 - (ends - torch.searchsorted(ordered, self._groups))
+        return self.pairs if self._groups is None else self.pairs + 1 - kernels.group_sizes(self._groups)
 
     def products(self, block: slice) -> torch.Tensor:
         """The logits of some rows, [rows, b], in the type of the products, none of them masked."""
