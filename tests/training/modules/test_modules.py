@@ -285,17 +285,21 @@ def test_smoothed_labels_reach_the_loss(corpus):
     assert module.batch_loss(batch).item() != pytest.approx(dssm(data).batch_loss(batch).item(), rel=1e-2)
 
 
+@pytest.mark.parametrize("change", [lambda v: v, lambda v: v.half(), lambda v: v.T.contiguous().T])
 @pytest.mark.parametrize("share", [1.0, 0.25])  # of a step with accumulated gradients
-def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(corpus, vectors, kernels, share):
+def test_the_trigram_regressor_has_the_loss_and_the_gradient_of_the_mean_squared_error(
+    corpus, vectors, kernels, share, change
+):
     data = known_words(corpus, vectors)
     learning = {"optimizer": partial(torch.optim.Adam, lr=0.03), "scheduler": SCHEDULE}
     module = TrigramRegressor(**data.model_inputs(), **learning, init_std=0.1)
     batch = next(iter(data.train_dataloader()))
+    batch = batch._replace(vectors=change(batch.vectors))
     weight = module.bag.weight
     predicted = functional.embedding_bag(
         batch.ngrams.ids, weight, batch.ngrams.offsets, mode="sum", include_last_offset=True
     )
-    expected = functional.mse_loss(predicted, batch.vectors)
+    expected = functional.mse_loss(predicted, batch.vectors.float())
     loss = module.batch_loss(batch)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     found, wanted = (torch.autograd.grad(share * value, weight)[0] for value in (loss, expected))

@@ -42,7 +42,7 @@ static inline float power_of_two(float x) {
     return series * scale.number;
 }
 
-/* Both types of logits share their code: LOAD and STORE convert. `shared`: whether another pair has a row's group, all
+/* Both types of logits share their code: LOAD and STORE convert. `sizes`: of each pair's group; of one with others, all
    of whose logits but the pair's own are left out. */
 #define LOGIT_KERNELS(SUFFIX, TYPE, LOAD, STORE)                                                                       \
     static void add_range_##SUFFIX(const TYPE *logits, int64_t begin, int64_t end, float *columns, float *totals) {    \
@@ -72,7 +72,7 @@ static inline float power_of_two(float x) {
     /* `row_sums`: [kinds, rows] and `column_sums`: [kinds, pairs], of the exponentials and, if there are two kinds, of \
        the logits; `parts`: scratch, [chunks of rows, kinds, pairs], the column sums of each chunk. */                 \
     void sum_exponentials_##SUFFIX(const TYPE *logits, const float *diagonal, const int64_t *groups,                   \
-                                   const uint8_t *shared, int64_t start, int64_t rows, int64_t pairs, int64_t kinds,   \
+                                   const int32_t *sizes, int64_t start, int64_t rows, int64_t pairs, int64_t kinds,    \
                                    float *row_sums, float *column_sums, float *parts, int threads) {                   \
         int64_t chunks = (rows + CHUNK - 1) / CHUNK;                                                                   \
         _Pragma("omp parallel for num_threads(threads) schedule(dynamic, 1)") for (int64_t c = 0; c < chunks; c++) {   \
@@ -84,7 +84,7 @@ static inline float power_of_two(float x) {
                 float totals[2] = {power_of_two(diagonal[own]), diagonal[own]};                                        \
                 columns[own] += totals[0];                                                                             \
                 if (kinds == 2) logit_columns[own] += totals[1];                                                       \
-                if (shared && shared[own]) {                                                                           \
+                if (sizes && sizes[own] > 1) {                                                                         \
                     for (int64_t j = 0; j < pairs; j++) {                                                              \
                         if (groups[j] == groups[own]) continue;                                                        \
                         float logit = LOAD(row[j]), exponential = power_of_two(logit);                                 \
@@ -124,7 +124,7 @@ static inline float power_of_two(float x) {
     }                                                                                                                  \
                                                                                                                        \
     /* `targets`: [2, pairs], or NULL. */                                                                              \
-    void put_weights_##SUFFIX(TYPE *logits, const float *diagonal, const int64_t *groups, const uint8_t *shared,       \
+    void put_weights_##SUFFIX(TYPE *logits, const float *diagonal, const int64_t *groups, const int32_t *sizes,        \
                               int64_t start, int64_t rows, int64_t pairs, const float *factors, float own_weight,      \
                               const float *targets, int threads) {                                                     \
         const float *column_factors = factors + pairs, *column_targets = targets ? targets + pairs : 0;                \
@@ -132,7 +132,7 @@ static inline float power_of_two(float x) {
             TYPE *row = logits + i * pairs;                                                                            \
             int64_t own = start + i;                                                                                   \
             float factor = factors[own], target = targets ? targets[own] : 0;                                          \
-            if (shared && shared[own]) {                                                                               \
+            if (sizes && sizes[own] > 1) {                                                                             \
                 for (int64_t j = 0; j < pairs; j++) {                                                                  \
                     float weight = power_of_two(LOAD(row[j])) * (factor + column_factors[j]);                          \
                     if (targets) weight -= target + column_targets[j];                                                 \
@@ -272,19 +272,8 @@ double squared_error(float *restrict numbers, const float *restrict targets, int
     return total / (double)count;
 }
 
-/* Which of `count` groups occur more than once. `slots`: scratch, 2^bits numbers, more than 2 * count, all -1. */
-void mark_shared(const int64_t *groups, int64_t count, int32_t *slots, int bits, uint8_t *shared) {
-    uint64_t mask = ((uint64_t)1 << bits) - 1;
-    for (int64_t i = 0; i < count; i++) {
-        uint64_t slot = ((uint64_t)groups[i] * 0x9e3779b97f4a7c15u) >> (64 - bits);
-        while (slots[slot] >= 0 && groups[slots[slot]] != groups[i]) slot = (slot + 1) & mask;
-        if (slots[slot] < 0) slots[slot] = (int32_t)i;
-        shared[i] = slots[slot] != i;
-        shared[slots[slot]] |= shared[i];
-    }
-}
-
-/* How many of `count` groups are the same as each, itself among them. `slots`: as above. */
+/* How many of `count` groups are the same as each, itself among them. `slots`: scratch, 2^bits numbers, more
+   than 2 * count, all -1. */
 void group_sizes(const int64_t *groups, int64_t count, int32_t *slots, int bits, int32_t *sizes) {
     uint64_t mask = ((uint64_t)1 << bits) - 1;
     for (int64_t i = 0; i < count; i++) {

@@ -120,8 +120,8 @@ class NativeKernels:
         kinds = 2 if with_logits else 1
         row_sums, column_sums = diagonal.new_empty(kinds, rows), diagonal.new_empty(kinds, pairs)
         parts = diagonal.new_empty(-(-rows // CHUNK), kinds, pairs)
-        groups, shared = self._with_shared(groups)
-        inputs = map(_tensor, (logits, diagonal, groups, shared))
+        groups, sizes_of_groups = self._with_sizes(groups)
+        inputs = map(_tensor, (logits, diagonal, groups, sizes_of_groups))
         sizes = map(Integer, (start, rows, pairs, kinds))
         function = getattr(self._library, f"sum_exponentials_{SUFFIXES[logits.dtype]}")
         function(*inputs, *sizes, *map(_tensor, (row_sums, column_sums, parts)), torch.get_num_threads())
@@ -138,8 +138,8 @@ class NativeKernels:
         targets: torch.Tensor | None,
     ) -> None:
         rows, pairs = logits.shape
-        groups, shared = self._with_shared(groups)
-        inputs = map(_tensor, (logits, diagonal, groups, shared))
+        groups, sizes_of_groups = self._with_sizes(groups)
+        inputs = map(_tensor, (logits, diagonal, groups, sizes_of_groups))
         sizes = map(Integer, (start, rows, pairs))
         function = getattr(self._library, f"put_weights_{SUFFIXES[logits.dtype]}")
         function(*inputs, *sizes, _tensor(factors), Real(own), _tensor(targets), torch.get_num_threads())
@@ -147,26 +147,14 @@ class NativeKernels:
     def group_sizes(self, groups: torch.Tensor) -> torch.Tensor:
         groups = groups.to(torch.int64)
         sizes = torch.empty(len(groups), dtype=torch.int32)
-        slots, bits = _empty_slots(len(groups))
+        bits = max(1, (2 * len(groups)).bit_length())
+        slots = torch.full((2**bits,), -1, dtype=torch.int32)
         self._library.group_sizes(_tensor(groups), Integer(len(groups)), _tensor(slots), bits, _tensor(sizes))
         return sizes
 
-    def _with_shared(self, groups: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The groups as int64, and which of them occur more than once."""
-        if groups is None:
-            return None, None
-        groups = groups.to(torch.int64)
-        shared = torch.empty(len(groups), dtype=torch.uint8)
-        slots, bits = _empty_slots(len(groups))
-        tensors = (_tensor(groups), Integer(len(groups)), _tensor(slots), bits, _tensor(shared))
-        self._library.mark_shared(*tensors)
-        return groups, shared
-
-
-def _empty_slots(count: int) -> tuple[torch.Tensor, int]:
-    """A hash table for `count` groups, and the bits of the number of its slots."""
-    bits = max(1, (2 * count).bit_length())
-    return torch.full((2**bits,), -1, dtype=torch.int32), bits
+    def _with_sizes(self, groups: torch.Tensor | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The groups as int64, and the size of each."""
+        return (None, None) if groups is None else (groups.to(torch.int64), self.group_sizes(groups))
 
 
 def kernels() -> NativeKernels | None:

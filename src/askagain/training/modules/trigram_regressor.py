@@ -102,7 +102,7 @@ class _MeanSquaredError(torch.autograd.Function):
     def forward(ctx: Any, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         kernels = native_kernels() if predicted.device.type == "cpu" and predicted.dtype == torch.float32 else None
         if kernels is not None:
-            loss = kernels.squared_error(predicted, target.contiguous())
+            loss = kernels.squared_error(predicted, target.to(torch.float32).contiguous())
         else:
             difference = predicted.sub_(target).view(-1)
             loss = torch.dot(difference, difference) / difference.numel()
