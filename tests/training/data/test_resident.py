@@ -9,7 +9,7 @@ import torch
 
 from askagain.text.bags import Bags
 from askagain.training.data.batches import DuplicateBatch, DuplicateCollator, HardNegatives
-from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags
+from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags, ResidentPairs
 from askagain.training.lightning_overhead import mark_coalesced
 from askagain.training.optim.embedding_bag import TensorBags, embedding_bag_sum
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
@@ -25,13 +25,11 @@ def random_bags(rng, texts: int) -> Bags:
     return Bags.from_lists([(rng.zipf(1.5, size) % ROWS).tolist() for size in rng.integers(0, 7, texts)])
 
 
-def on(device: str, numbers: PairNumbers) -> PairNumbers:
-    return numbers._replace(texts=numbers.texts.to(device), groups=numbers.groups.to(device))
-
-
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("further", [0, 1, 50])
 @pytest.mark.parametrize("texts", [1, 2, 30])
-def test_a_batch_cut_on_a_device_is_that_of_the_collator(device, texts):
+def test_a_batch_cut_on_a_device_is_that_of_the_collator(device, texts, further):
+    """Whatever further room for tokens it has."""
     print(f"seed {SEED}")
     rng = np.random.default_rng(SEED + texts)
     bags = random_bags(rng, texts)
@@ -39,10 +37,16 @@ def test_a_batch_cut_on_a_device_is_that_of_the_collator(device, texts):
     for size in (1, 5, 64):
         examples = rng.integers(0, texts, (size, 2)), rng.integers(0, 9, size)
         expected = DuplicateCollator(bags)(examples)
-        cut = resident.batch(on(device, PairNumbersCollator(bags)(examples)))
+        numbers = PairNumbersCollator(bags)(examples)
+        on_device = (numbers.texts.to(device), numbers.groups.to(device))
+        pairs = ResidentPairs(numbers, resident)
+        cut = pairs.cut_into(numbers.tokens + further, *on_device) if further else pairs.cut()
         assert cut.size == expected.size and cut.groups.tolist() == expected.groups.tolist()
+        assert len(cut.bags.ids) == len(cut.bags.users) == len(cut.bags.rows) == len(expected.bags.ids) + further
         for name in ("ids", "offsets", "users"):
-            assert torch.equal(getattr(cut.bags, name).cpu(), getattr(expected.bags, name)), name
+            own, other = getattr(cut.bags, name).cpu(), getattr(expected.bags, name)
+            assert torch.equal(own[: len(other)], other), name
+        assert set(cut.bags.rows.tolist()) <= set(bags.ids.tolist()) | {0}
         used = cut.bags.user_offsets.diff() > 0
         assert torch.equal(cut.bags.rows[used].cpu(), expected.bags.rows)
         starts = torch.cat([cut.bags.user_offsets[:-1][used], cut.bags.user_offsets[-1:]])
@@ -79,7 +83,7 @@ def test_repeated_rows_without_users_change_nothing(device, sparse, second_momen
 def test_a_batch_of_empty_texts_has_no_rows(device):
     bags = Bags.from_lists([[], [3], []])
     examples = np.array([[0, 2], [2, 0]]), np.array([0, 1])
-    cut = ResidentBags(bags, torch.device(device)).batch(on(device, PairNumbersCollator(bags)(examples)))
+    cut = ResidentPairs(PairNumbersCollator(bags)(examples), ResidentBags(bags, torch.device(device))).cut()
     assert cut.bags.offsets.tolist() == [0] * 5 and cut.bags.user_offsets.tolist() == [0]
     assert not len(cut.bags.rows) and not len(cut.bags.ids)
 

@@ -22,7 +22,7 @@ from askagain.text.bags import Bags
 from askagain.text.features import Features, FeatureSettings
 from askagain.training.data.batches import DuplicateCollator, HardNegatives
 from askagain.training.data.datamodule import BagDataModule
-from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags
+from askagain.training.data.resident import PairNumbers, PairNumbersCollator, ResidentBags, ResidentPairs
 from askagain.training.data.sampling import EpochExamples
 from askagain.training.starts import Initializer
 
@@ -204,14 +204,12 @@ class DuplicatesDataModule(BagDataModule):
         return ROOM * ResidentBags.nbytes(bags) < free
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Cuts there what was not cut here."""
+        """Adds to pairs that were not cut here what they are cut out of there."""
         if not isinstance(batch, PairNumbers):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        texts, groups = (numbers.to(device, non_blocking=True) for numbers in (batch.texts, batch.groups))
-        batch = batch._replace(texts=texts, groups=groups)
-        if self._on_device is None or self._on_device.ids.device != batch.texts.device:
-            self._on_device = ResidentBags(self._feature_ids(self.corpus.groups), batch.texts.device)
-        return self._on_device.batch(batch)
+        if self._on_device is None or self._on_device.ids.device != device:
+            self._on_device = ResidentBags(self._feature_ids(self.corpus.groups), device)
+        return ResidentPairs(batch, self._on_device)
 
     def teardown(self, stage: str) -> None:
         """Frees the memory of the device."""

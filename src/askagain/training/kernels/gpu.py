@@ -4,20 +4,22 @@ import torch
 import triton
 import triton.language as tl
 
-TOKENS = 32  # that one program adds up
+TOKENS = 32  # of a row that one program adds up
+ROWS = 8  # of a bag that a program reads at a time
 TILE = {"tile_rows": 64, "tile_columns": 128}  # of the logits that one program has in its registers
 
 
 def take_tokens(
-    ids: torch.Tensor, starts: torch.Tensor, offsets: torch.Tensor, tokens: int
+    ids: torch.Tensor, starts: torch.Tensor, offsets: torch.Tensor, room: int, rest: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ids of some bags, [tokens] int32, and the bag of each, [tokens] int32.
+    """The ids of some bags, [room] int32, and the bag of each, [room] int32; `rest` and bag 0 where they have no more.
 
     `ids`: of all bags, int32. `starts`: [n] int64, where each bag begins in them. `offsets`: [n + 1] int64, where it
     begins and ends in the result.
     """
-    taken, bags = (torch.empty(tokens, dtype=torch.int32, device=ids.device) for _ in range(2))
-    if tokens:
+    taken = torch.full((room,), rest, dtype=torch.int32, device=ids.device)
+    bags = torch.zeros_like(taken)
+    if room:
         _take_bag[(len(starts),)](ids, starts, offsets, taken, bags, width=TOKENS)
     return taken, bags
 
@@ -34,11 +36,48 @@ def _take_bag(ids, starts, offsets, taken, bags, width: tl.constexpr):
         tl.store(bags + begin + tokens, tl.zeros([width], dtype=tl.int32) + bag, mask=mask)
 
 
+def bag_sums(
+    table: torch.Tensor, ids: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """The sum of the table rows of each bag, [bags, dim], each times its weight; see `embedding_bag_sum`.
+
+    `ids`: [room] int32, `offsets`: [bags + 1] int32; ids beyond the last bag are left out. `weights`: of the rows.
+    """
+    dim = table.shape[1]
+    sums = table.new_empty(len(offsets) - 1, dim)
+    if len(sums):
+        weighted = weights is not None
+        inputs = (table, ids, offsets, weights if weighted else table, sums)
+        sizes = {"dim": dim, "width": triton.next_power_of_2(dim), "chunk": ROWS}
+        _add_up_bag[(len(sums),)](*inputs, weighted=weighted, **sizes)
+    return sums
+
+
+@triton.jit
+def _add_up_bag(
+    table, ids, offsets, weights, sums, dim, weighted: tl.constexpr, width: tl.constexpr, chunk: tl.constexpr
+):  # fmt: skip
+    bag = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, width)
+    inside = columns < dim
+    begin, end = tl.load(offsets + bag), tl.load(offsets + bag + 1)
+    total = tl.zeros([width], dtype=tl.float32)
+    for first in range(begin, end, chunk):
+        positions = first + tl.arange(0, chunk)
+        rows = tl.load(ids + positions, mask=positions < end, other=0).to(tl.int64)
+        mask = (positions < end)[:, None] & inside[None, :]
+        values = tl.load(table + rows[:, None] * dim + columns[None, :], mask=mask, other=0.0)
+        if weighted:
+            values *= tl.load(weights + rows, mask=positions < end, other=0.0)[:, None]
+        total += tl.sum(values, axis=0)
+    tl.store(sums + bag * dim + columns, total, mask=inside)
+
+
 def row_sums(gradients: torch.Tensor, users: torch.Tensor, user_offsets: torch.Tensor) -> torch.Tensor:
     """The sum of the gradients of the bags that use each row, [rows, dim]; see `TensorBags`.
 
     `gradients`: [bags, dim]. A frequent row is shared by many programs: each adds up some of its tokens, and one of
-    them all that they found. So a sum is always made in the same order.
+    them all that they found. So a sum is always made in the same order. Users beyond the last offset are left out.
     """
     tokens, dim = len(users), gradients.shape[1]
     sums = gradients.new_zeros(len(user_offsets) - 1, dim)
@@ -49,26 +88,29 @@ def row_sums(gradients: torch.Tensor, users: torch.Tensor, user_offsets: torch.T
     programs = triton.cdiv(tokens, TOKENS)
     heads = gradients.new_empty(programs, dim)
     sizes = {"dim": dim, "width": triton.next_power_of_2(dim), "chunk": TOKENS}
-    _add_up_tokens[(programs,)](gradients, users, row_of, sums, heads, tokens, **sizes)
+    _add_up_tokens[(programs,)](gradients, users, row_of, sums, heads, user_offsets, len(sums), **sizes)
     if programs > 1:
-        _add_up_heads[(programs - 1,)](user_offsets, row_of, sums, heads, **sizes)
+        _add_up_heads[(programs - 1,)](user_offsets, row_of, sums, heads, len(sums), **sizes)
     return sums
 
 
 @triton.jit
-def _add_up_tokens(gradients, users, row_of, sums, heads, tokens, dim, width: tl.constexpr, chunk: tl.constexpr):
+def _add_up_tokens(
+    gradients, users, row_of, sums, heads, user_offsets, rows, dim, width: tl.constexpr, chunk: tl.constexpr
+):  # fmt: skip
     """Adds up `chunk` tokens, row by row. What belongs to a row that began in an earlier program becomes a head."""
     program = tl.program_id(0)
     columns = tl.arange(0, width)
     mask = columns < dim
     first = program * chunk
+    stop = tl.minimum(first + chunk, tl.load(user_offsets + rows))
     row = tl.load(row_of + first)
     began_before = tl.load(row_of + first - 1, mask=first > 0, other=-1) == row
     total = tl.zeros([width], dtype=tl.float32)
-    for position in range(first, tl.minimum(first + chunk, tokens)):
+    for position in range(first, stop):
         user = tl.load(users + position).to(tl.int64)
         total += tl.load(gradients + user * dim + columns, mask=mask, other=0.0)
-        following = tl.load(row_of + position + 1, mask=position + 1 < tl.minimum(first + chunk, tokens), other=-1)
+        following = tl.load(row_of + position + 1, mask=position + 1 < stop, other=-1)
         if following != row:
             if began_before:
                 tl.store(heads + program * dim + columns, total, mask=mask)
@@ -80,12 +122,13 @@ def _add_up_tokens(gradients, users, row_of, sums, heads, tokens, dim, width: tl
 
 
 @triton.jit
-def _add_up_heads(user_offsets, row_of, sums, heads, dim, width: tl.constexpr, chunk: tl.constexpr):
+def _add_up_heads(user_offsets, row_of, sums, heads, rows, dim, width: tl.constexpr, chunk: tl.constexpr):
     """Adds all heads of a row to its sum, where its first head is that of this program."""
     program = tl.program_id(0) + 1
-    row = tl.load(row_of + program * chunk)
+    exists = program * chunk < tl.load(user_offsets + rows)
+    row = tl.load(row_of + program * chunk, mask=exists, other=0)
     begin = tl.load(user_offsets + row)
-    if (begin < program * chunk) & (begin >= (program - 1) * chunk):
+    if exists & (begin < program * chunk) & (begin >= (program - 1) * chunk):
         columns = tl.arange(0, width)
         mask = columns < dim
         total = tl.load(sums + row.to(tl.int64) * dim + columns, mask=mask)

@@ -1,54 +1,121 @@
-"""CUDA graphs: what a function once launched on a GPU is launched again in one call.
+"""CUDA graphs: what a step once launched on a GPU is launched again in one call.
 
 To start a kernel takes the processor some ten microseconds, which is longer than many of them run.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
-EAGER_CALLS = 2  # before a graph is recorded: they compile kernels, and a shape that comes once needs no graph
-MOST_GRAPHS = 2  # each holds the memory of its tensors
+EAGER_CALLS = 2  # before a graph is recorded: they compile kernels, and a size that comes once needs no graph
+MARGIN = 8  # a graph has room for a share of 1 / MARGIN more tokens than the batch that it was recorded with
+OWN_ERRORS = "thread_local"  # what other threads do meanwhile, such as pinning memory, is no error
 
 
-class Graphed:
-    """Calls functions of tensors on a GPU, from the third call with like arguments on as a graph.
+class RecordedSteps:
+    """Losses of batches and their gradients, which are launched as graphs from the third batch of a size on.
 
-    A function must do the same for like arguments: launch the same kernels, wait for nothing, and return tensors.
+    Only the first size that comes so often is recorded. A batch with more tokens than the graph has room for is
+    computed as the first ones were.
     """
 
     def __init__(self) -> None:
-        self._calls: Counter[tuple] = Counter()
-        self._graphs: dict[tuple, _Graph] = {}
+        self._calls: Counter[int] = Counter()  # by size
+        self._rooms: dict[int, int] = {}
+        self._graph: _StepGraph | None = None
+        self._recorded_size = 0
 
-    def __call__(self, function: Callable, *tensors: torch.Tensor, **settings: Any) -> tuple[torch.Tensor, ...]:
-        """`function(*tensors, **settings)`; the settings are hashable. What is returned belongs to the caller."""
-        shapes = tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
-        key = (function, shapes, tuple(sorted(settings.items())))
-        if key not in self._graphs:
-            self._calls[key] += 1
-            if self._calls[key] <= EAGER_CALLS or len(self._graphs) == MOST_GRAPHS:
-                return function(*tensors, **settings)
-            self._graphs[key] = _Graph(partial(function, **settings), tensors)
-        return self._graphs[key](*tensors)
+    def loss(
+        self,
+        function: Callable[..., torch.Tensor],
+        parameters: Sequence[nn.Parameter],
+        size: int,
+        tokens: int,
+        *inputs: torch.Tensor,
+    ) -> tuple[torch.Tensor, int]:
+        """`function(room, *inputs)`, a scalar with a gradient for `parameters`, and that room.
+
+        The function must do the same for all inputs of these shapes, launch the same kernels and wait for nothing.
+        Gradients are those of this batch until the next is given.
+
+        Args:
+            function: Takes the number of tokens that there must be room for, and tensors on the parameters' device.
+            parameters: All that get a gradient; they are changed in place only.
+            size: Examples of the batch.
+            tokens: Tokens of the batch.
+            inputs: Tensors, on any device.
+        """
+        device = parameters[0].device
+        room = self._rooms.setdefault(size, tokens + tokens // MARGIN + 1)
+        self._calls[size] += 1
+        if self._graph is None and self._calls[size] > EAGER_CALLS and tokens <= room:
+            self._graph = _StepGraph(partial(function, room), parameters, inputs, device)
+            self._recorded_size = size
+        if self._graph is not None and size == self._recorded_size and tokens <= room:
+            return self._graph(*inputs), room
+        room = max(room, tokens)
+        return function(room, *(tensor.to(device, non_blocking=True) for tensor in inputs)), room
 
     def __reduce__(self) -> tuple:
-        return Graphed, ()  # graphs can be neither saved nor copied
+        return RecordedSteps, ()  # graphs can be neither saved nor copied
 
 
-class _Graph:
-    def __init__(self, function: Callable, tensors: tuple[torch.Tensor, ...]) -> None:
-        self._inputs = tuple(tensor.clone() for tensor in tensors)
-        function(*self._inputs)  # compiles kernels for how these lie in memory, which must not happen in a recording
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._outputs = function(*self._inputs)
+class _StepGraph:
+    """A loss and, in a second graph, its gradients, as `torch.cuda.make_graphed_callables` records them; those may be
+    sparse here.
+    """
 
-    def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        for own, given in zip(self._inputs, tensors, strict=True):
-            own.copy_(given)
-        self._graph.replay()
-        return tuple(output.clone() for output in self._outputs)
+    def __init__(
+        self,
+        function: Callable[..., torch.Tensor],
+        parameters: Sequence[nn.Parameter],
+        inputs: Sequence[torch.Tensor],
+        device: torch.device,
+    ) -> None:
+        self._inputs = [tensor.to(device, copy=True) for tensor in inputs]
+        self._parameters = parameters
+        self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with torch.autograd.set_multithreading_enabled(False):  # recorded is what this thread does
+            with torch.cuda.graph(self._forward, capture_error_mode=OWN_ERRORS):
+                loss = function(*self._inputs)
+            self._loss, self._loss_gradient = loss.detach(), torch.ones_like(loss)
+            with torch.cuda.graph(self._backward, pool=self._forward.pool(), capture_error_mode=OWN_ERRORS):
+                self._gradients = torch.autograd.grad(loss, parameters, self._loss_gradient)
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given, non_blocking=True)
+        return _Launch.apply(self, *self._parameters)
+
+    def loss(self) -> torch.Tensor:
+        self._forward.replay()
+        return self._loss.clone()
+
+    def gradients(self, loss_gradient: torch.Tensor) -> list[torch.Tensor]:
+        self._loss_gradient.copy_(loss_gradient)
+        self._backward.replay()
+        return [_same_memory(gradient) for gradient in self._gradients]
+
+
+class _Launch(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, graph: _StepGraph, *parameters: torch.Tensor) -> torch.Tensor:
+        ctx.graph = graph
+        return graph.loss()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, loss_gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return None, *ctx.graph.gradients(loss_gradient)
+
+
+def _same_memory(gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient as a tensor that autograd may keep instead of copying it."""
+    if not gradient.is_sparse:
+        return gradient.view_as(gradient)
+    numbers = (gradient._indices(), gradient._values(), gradient.shape)
+    return torch.sparse_coo_tensor(*numbers, is_coalesced=True, check_invariants=False)

@@ -10,7 +10,6 @@ from torch.nn.functional import normalize
 
 from askagain.distributed.collectives import World
 from askagain.errors import InputError
-from askagain.training.kernels.graphs import Graphed
 from askagain.training.losses.nt_xent_fused import fused_nt_xent, no_rows
 from askagain.training.losses.nt_xent_logits import LARGEST_FLOAT32_LOGIT
 
@@ -82,8 +81,7 @@ class NTXentLoss(nn.Module):
         self.mask_same_group = mask_same_group
         self.gather = gather
         self._temperature = temperature
-        self._graphed = Graphed()
-        self.batches = 0
+        self.batches: int | torch.Tensor = 0
         self.without_negatives: int | torch.Tensor = 0
 
     @property
@@ -121,7 +119,7 @@ class NTXentLoss(nn.Module):
         temperature = self.temperature
         fused = partial(fused_nt_xent, eps=self.eps, label_smoothing=self.label_smoothing)
         if world.size == 1 or self.gather:
-            others: Any = {"negatives": negatives, "groups": groups, "world": world, "graphed": self._graphed}
+            others: Any = {"negatives": negatives, "groups": groups, "world": world}
             loss = fused(queries, positives, temperature, **others)
             return self._zero_without_negatives(loss, len(queries) + len(negatives), groups)
         # The mean over all pairs of the loss that each has among those of its rank's shard, and all hard negatives.
@@ -139,6 +137,23 @@ class NTXentLoss(nn.Module):
         part = loss * ((shard.stop - shard.start) / pairs)
         return part + (world.all_reduce(part.detach().clone()) - part.detach())
 
+    def forget_batches(self) -> None:
+        """Counts `batches` and those `without_negatives` from 0 again."""
+        self.batches *= 0
+        self.without_negatives *= 0
+
+    def _count(self, has_negatives: bool | torch.Tensor) -> None:
+        """Counts a batch; on a GPU in place, so that a CUDA graph that was recorded once goes on counting."""
+        if isinstance(has_negatives, torch.Tensor) and not isinstance(self.batches, torch.Tensor):
+            self.batches, self.without_negatives = (
+                torch.full((), float(count), device=has_negatives.device)
+                for count in (self.batches, self.without_negatives)
+            )
+        self.batches += 1
+        self.without_negatives += (
+            has_negatives.logical_not() if isinstance(has_negatives, torch.Tensor) else not has_negatives
+        )
+
     def _zero_without_negatives(self, loss: torch.Tensor, candidates: int, groups: torch.Tensor | None) -> torch.Tensor:
         """The loss; 0, with a gradient of 0, where all candidates of a direction are of one group.
 
@@ -152,11 +167,7 @@ class NTXentLoss(nn.Module):
             if not groups.is_cuda:  # which would be waited for
                 has_negatives = bool(has_negatives)
         if torch.is_grad_enabled():
-            self.batches += 1
-            if isinstance(has_negatives, torch.Tensor):
-                self.without_negatives = self.without_negatives + has_negatives.logical_not()
-            else:
-                self.without_negatives += not has_negatives
+            self._count(has_negatives)
         return loss if has_negatives is True else loss * has_negatives + 0.0  # not -0
 
 

@@ -7,10 +7,8 @@ import torch
 
 from askagain.distributed.collectives import World
 from askagain.training.kernels.choice import Kernels, fused
-from askagain.training.kernels.graphs import Graphed
 from askagain.training.losses.nt_xent_logits import LN_2, Blocking, Logits, fits_float32
 
-GRAPHED_LOGITS = 2**28  # a batch with more keeps a GPU busy while its kernels are started one by one
 FUSED_TYPES = (torch.float32, torch.bfloat16)  # of products
 WIDTH = 16  # float32 numbers in a vector register: matrices of such widths are multiplied faster
 
@@ -26,7 +24,6 @@ def fused_nt_xent(
     label_smoothing: float = 0.0,
     world: World | None = None,
     blocking: Blocking | None = None,
-    graphed: Graphed | None = None,
 ) -> torch.Tensor:
     """What `ReferenceNTXentLoss` computes, a scalar, in blocks and with a gradient of its own.
 
@@ -48,14 +45,13 @@ def fused_nt_xent(
         world: The ranks that share the work, all of which give the same arguments and get the same loss and gradient.
             Each computes some rows of the matrix; 2b sums and the gradient are reduced.
         blocking: How the matrix is cut up (None: as suits the device).
-        graphed: Launches the same kernels for each batch of the same size at once, on a GPU (None: one by one).
     """
     if negatives is None:
         negatives = no_rows(queries)
     inputs = [queries, positives, negatives, *([temperature] if isinstance(temperature, torch.Tensor) else [])]
     gradient_wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
     groups = None if groups is None else groups.contiguous()
-    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking, graphed)
+    settings = (groups, temperature, eps, label_smoothing, world or World(), blocking)
     return _FusedNTXent.apply(queries, positives, negatives, *settings, gradient_wanted)
 
 
@@ -90,7 +86,6 @@ class _FusedNTXent(torch.autograd.Function):
         label_smoothing: float,
         world: World,
         blocking: Blocking | None,
-        graphed: Graphed | None,
         gradient_wanted: bool,
     ) -> torch.Tensor:
         device = queries.device.type
@@ -101,22 +96,21 @@ class _FusedNTXent(torch.autograd.Function):
         kernels = fused(queries.device) if can_be_fused else None
         if blocking is None:
             blocking = Blocking.on(queries.device, None if kernels is None or hard else product_type.itemsize)
-        pair_sides: Any = (queries.detach(), positives.detach(), groups)
-        settings: dict[str, Any] = {
-            "eps": eps,
-            "label_smoothing": label_smoothing,
-            "blocking": blocking,
-            "product_type": product_type,
-            "kernels": kernels,
-        }
-        can_be_graphed = queries.is_cuda and kernels is not None and gradient_wanted and pairs**2 <= GRAPHED_LOGITS
-        is_simple = groups is not None and not (hard or world.size > 1 or isinstance(temperature, torch.Tensor))
         with torch.autocast(device, enabled=False):
-            if graphed is not None and can_be_graphed and is_simple:
-                loss, *kept = graphed(_loss_and_gradients, *pair_sides, temperature=temperature, **settings)
-            else:
-                settings |= {"negatives": negatives.detach(), "world": world, "gradient_wanted": gradient_wanted}
-                loss, *kept = _loss_and_gradients(*pair_sides, temperature=temperature, **settings)
+            loss, *kept = _loss_and_gradients(
+                queries.detach(),
+                positives.detach(),
+                negatives.detach(),
+                groups,
+                temperature=temperature,
+                eps=eps,
+                label_smoothing=label_smoothing,
+                world=world,
+                blocking=blocking,
+                product_type=product_type,
+                kernels=kernels,
+                gradient_wanted=gradient_wanted,
+            )
         if gradient_wanted:
             ctx.save_for_backward(*kept)
             ctx.sizes = (pairs, pairs, hard)
@@ -129,34 +123,34 @@ class _FusedNTXent(torch.autograd.Function):
         temperature_grad = learned[0] * grad_output if learned else None
         if grad_output.is_cuda or grad_output != 1:  # a GPU would be waited for
             row_grads = row_grads * grad_output
-        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 6
+        return *row_grads.split(ctx.sizes), None, temperature_grad, *[None] * 5
 
 
 def _loss_and_gradients(
     queries: torch.Tensor,
     positives: torch.Tensor,
+    negatives: torch.Tensor,
     groups: torch.Tensor | None,
     *,
     temperature: float | torch.Tensor,
     eps: float,
     label_smoothing: float,
+    world: World,
     blocking: Blocking,
     product_type: torch.dtype,
     kernels: Kernels | None,
-    negatives: torch.Tensor | None = None,
-    world: World | None = None,
-    gradient_wanted: bool = True,
+    gradient_wanted: bool,
 ) -> tuple[torch.Tensor, ...]:
     """The loss; if wanted, its gradient for all rows, [2b + m, dim], and for a temperature that is a tensor."""
     pairs, dim = queries.shape
     prepared = None
-    if kernels is not None and not isinstance(temperature, torch.Tensor) and (negatives is None or not len(negatives)):
+    if kernels is not None and not isinstance(temperature, torch.Tensor) and not len(negatives):
         sides = (queries.contiguous(), positives.contiguous())
         units, lengths, *prepared = kernels.unit_pairs(*sides, eps, temperature * LN_2, product_type, WIDTH)
     else:
-        units, lengths = _unit_rows([queries, positives, queries[:0] if negatives is None else negatives], eps)
+        units, lengths = _unit_rows([queries, positives, negatives], eps)
     logits = Logits(units, groups, temperature, product_type, pairs, blocking, prepared, masks=kernels is None)
-    shard = _Shard(logits, world or World(), label_smoothing, blocking, kernels, gradient_wanted)
+    shard = _Shard(logits, world, label_smoothing, blocking, kernels, gradient_wanted)
     shard.sum_exponentials()
     gradients: list[torch.Tensor] = []
     if gradient_wanted:

@@ -129,7 +129,7 @@ class BagEncoderModule(RetrievalModule):
             if loss.log_temperature is not None:
                 self.log("train/temperature", loss.temperature)
             share = float(loss.without_negatives) / max(1, loss.batches)
-            loss.batches = loss.without_negatives = 0
+            loss.forget_batches()
             if share:
                 self.log("train/share_without_negatives", share)
                 if not self._has_warned:

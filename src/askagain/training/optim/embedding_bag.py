@@ -16,7 +16,7 @@ class TensorBags(NamedTuple):
     `ids`: [tokens] int32, rows of a table; `offsets`: [bags + 1] int32. `rows`: [distinct] int64, the rows that are
     used, rising; `users`: [tokens] int32, the bags that use the first of these rows, then those that use the second,
     and so on, a bag as often as it has the row; `user_offsets`: [distinct + 1] int32. A row may be repeated,
-    without users after the first time.
+    without users after the first time. On a GPU there may be more ids and users than the last offset says.
     """
 
     ids: torch.Tensor
@@ -94,6 +94,9 @@ class _EmbeddingBagSum(torch.autograd.Function):
         learned = weights is not None and weights.requires_grad
         ctx.save_for_backward(rows, users, user_offsets, weights, table if learned else None)
         ctx.shape, ctx.sparse = table.shape, sparse
+        kernels = gpu_kernels() if table.is_cuda and table.dtype == torch.float32 else None
+        if kernels is not None:
+            return kernels.bag_sums(table.contiguous(), ids, offsets, weights)
         return _sums(table, ids, offsets, None if weights is None else weights.index_select(0, ids))
 
     @staticmethod
