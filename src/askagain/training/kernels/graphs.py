@@ -3,6 +3,7 @@
 To start a kernel takes the processor some ten microseconds, which is longer than many of them run.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+log = logging.getLogger(__name__)
 
 EAGER_CALLS = 2  # before a graph is recorded: they compile kernels, and a size that comes once needs no graph
 MARGIN = 8  # a graph has room for a share of 1 / MARGIN more tokens than the batch that it was recorded with
@@ -28,6 +31,7 @@ class RecordedSteps:
         self._rooms: dict[int, int] = {}
         self._graph: _StepGraph | None = None
         self._recorded_size = 0
+        self._has_failed = False
 
     def loss(
         self,
@@ -52,8 +56,13 @@ class RecordedSteps:
         device = parameters[0].device
         room = self._rooms.setdefault(size, tokens + tokens // MARGIN + 1)
         self._calls[size] += 1
-        if self._graph is None and self._calls[size] > EAGER_CALLS and tokens <= room:
-            self._graph = _StepGraph(partial(function, room), parameters, inputs, device)
+        may_record = self._graph is None and not self._has_failed
+        if may_record and self._calls[size] > EAGER_CALLS and tokens <= room:
+            try:
+                self._graph = _StepGraph(partial(function, room), parameters, inputs, device)
+            except RuntimeError as error:  # of a driver that cannot record what is asked for
+                self._has_failed = True
+                log.warning("CUDA graphs do not work here (%s): steps are slower without", str(error).splitlines()[0])
             self._recorded_size = size
         if self._graph is not None and size == self._recorded_size and tokens <= room:
             return self._graph(*inputs), room

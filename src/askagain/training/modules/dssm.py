@@ -39,6 +39,10 @@ class DSSM(BagEncoderModule):
         loss, self._gradient_rows = self._recorded.loss(loss_of, parameters, size, tokens, texts, groups)
         return loss
 
+    def on_train_start(self) -> None:
+        """Forgets graphs of a training that was broken off."""
+        self._recorded = RecordedSteps()
+
     def on_train_end(self) -> None:
         """Frees the memory of graphs."""
         self._recorded = RecordedSteps()
