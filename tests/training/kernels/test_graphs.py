@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import LambdaCallback
 
 from askagain.native import library
 from askagain.training.kernels import graphs
@@ -158,7 +159,8 @@ def test_a_processor_records_nothing(corpus, monkeypatch):
 def test_memory_of_graphs_is_freed_after_training(corpus, device):
     pairs = duplicates(corpus, batch_size=32, resident=True)
     module = dssm_module(pairs, ADAGRAD)
-    steps = module._recorded
-    trainer(device, max_epochs=1, limit_val_batches=0).fit(module, pairs)
-    assert steps._graph is not None and module._recorded._graph is None
-    assert isinstance(copy.deepcopy(steps), graphs.RecordedSteps)
+    steps = []
+    note = LambdaCallback(on_train_batch_end=lambda trainer, module, *_: steps.append(module._recorded))
+    trainer(device, max_epochs=1, limit_val_batches=0, callbacks=[note]).fit(module, pairs)
+    assert steps[-1]._graph is not None and module._recorded._graph is None
+    assert isinstance(copy.deepcopy(steps[-1]), graphs.RecordedSteps)
