@@ -142,3 +142,25 @@ def test_threads_may_ask_at_once():
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(ask, texts))
     assert found == [sorted(plain_counts(ranker, [text], [2, 4])[0]) for text in texts]
+
+
+@pytest.mark.parametrize("letters", [None, [3, 5]])
+def test_terms_are_those_that_python_finds_where_tokens_are_numbered_in_c(compiled, letters, monkeypatch):
+    rng = np.random.default_rng(4)
+    words = ["Boot", "boot,", "ünder", "a", "the", "disk", "c++", *(f"word{number}" for number in range(200))]
+    texts = [" ".join(rng.choice(words, rng.integers(0, 9))) for _ in range(900)] + ["", " two  spaces "]
+    rankers = [Bm25(TextPreprocessor("?!.,", 2, "english"), 1.2, 0.7, letters) for _ in range(2)]
+    rows = []
+    for ranker, in_c in zip(rankers, (True, False), strict=True):
+        with monkeypatch.context() as patch:
+            if not in_c:
+                patch.setattr("askagain.text.token_numbers.token_table", lambda texts: None)
+            ranker.fit(texts[:700])
+            rows.append((ranker.candidates(texts), ranker.candidates(texts[:3]), ranker.state()))
+            assert (ranker._terms._numbers.table is not None) == in_c
+    for own, other in zip(rows[0][:2], rows[1][:2], strict=True):
+        assert own.shape == other.shape
+        for name in ("indptr", "indices", "data"):
+            assert np.array_equal(getattr(own, name), getattr(other, name)), name
+    assert rows[0][2].terms == rows[1][2].terms
+    assert np.array_equal(rows[0][2].texts_with, rows[1][2].texts_with)

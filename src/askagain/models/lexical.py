@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from askagain.errors import InputError
+from askagain.native.texts import NewTokens
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.fields import Fields
 from askagain.text.ngrams import letter_ngrams
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.remembered_bags import RememberedBags
+from askagain.text.token_numbers import TokenNumbers
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -186,29 +188,30 @@ class _TermColumns:
         self._preprocessor = preprocessor
         self._letters = letters
         self._columns = columns
+        self._numbers = TokenNumbers(preprocessor, preprocessor.words_of_all)
         self.clear()
 
     def clear(self) -> None:
         """Forgets all tokens."""
-        self._numbers: dict[str, int] = {}
+        self._numbers.clear()
         self._bags = RememberedBags()
 
     def look_up(self, texts: Sequence[str]) -> Bags:
-        """The columns of the terms of each text, in their order."""
+        """The columns of the terms of each text, in their order or sorted."""
         if len(self._numbers) > REMEMBERED_TOKENS:
             self.clear()
-        by_token, numbers = self._preprocessor.by_token, self._numbers
-        tokens, lengths = (self._preprocessor.tokens if by_token else self._preprocessor.words_of_all)(texts)
-        known = len(numbers)
         try:
-            chosen = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
-            self._learn(list(islice(reversed(numbers), len(numbers) - known))[::-1], known)
+            tokens, offsets, new = self._numbers.number(texts)
+            self._learn(new.strings() if isinstance(new, NewTokens) else new)
         except BaseException:
             self.clear()  # new tokens may have no columns yet
             raise
-        return self._bags.concatenate(chosen, offsets_of(lengths))
+        if self._numbers.table is None:
+            return self._bags.concatenate(tokens, offsets)
+        return Bags(*self._numbers.table.collected(*self._bags.arrays, tokens, offsets))
 
-    def _learn(self, tokens: list[str], known: int) -> None:
+    def _learn(self, tokens: list[str]) -> None:
+        known = len(self._numbers) - len(tokens)
         columns, letters = self._columns, self._letters
         words, lengths = tokens, np.ones(len(tokens), dtype=np.int64)
         if self._preprocessor.by_token:

@@ -2,16 +2,16 @@
 
 import threading
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from askagain.native.texts import NOT_SIMPLE, UNKNOWN, NewTokens, TokenTable, WordTable, token_table, word_table
+from askagain.native.texts import NOT_SIMPLE, UNKNOWN, NewTokens, WordTable, word_table
 from askagain.text.bags import Bags, offsets_of
 from askagain.text.features import Features
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.text.remembered_bags import RememberedBags
+from askagain.text.token_numbers import TokenNumbers
 
 REMEMBERED_TOKENS = 1 << 20
 MANY_NEW = 1 << 11  # tokens to learn at a time, for which a table of all words is used
@@ -22,8 +22,7 @@ class TextTokenizer:
     """Cleans texts and looks up their features; each distinct token, a piece between spaces, is cleaned once.
 
     The memory of tokens is emptied after a call that fills it with `remembered` tokens or more. Several threads may
-    call a tokenizer. A copy starts with an empty memory. Tokens are numbered in C from the first call with many texts
-    on for which there is a library, see `askagain.native.texts`.
+    call a tokenizer. A copy starts with an empty memory.
     """
 
     def __init__(self, preprocessor: TextPreprocessor, features: Features, remembered: int = REMEMBERED_TOKENS) -> None:
@@ -31,7 +30,7 @@ class TextTokenizer:
         self.features = features
         self._remembered = remembered
         self._lock = threading.Lock()
-        self._numbers: _Numbers | TokenTable = _Numbers()
+        self._numbers = TokenNumbers(preprocessor)
         # The features of the tokens in `_numbers` and, where there are pairs, the indices of their words.
         self._features = RememberedBags()
         self._words = RememberedBags() if len(features.pairs) else None
@@ -41,9 +40,6 @@ class TextTokenizer:
         """One bag of feature ids for each text, sorted so that equal bags are summed in the same order."""
         with self._lock:
             try:
-                if isinstance(self._numbers, _Numbers) and self.preprocessor.by_token:
-                    table = token_table(len(texts))
-                    self._numbers = self._numbers if table is None else table
                 return self._bags(texts)
             except BaseException:
                 self._numbers.clear()  # new tokens may have no bag yet
@@ -54,27 +50,12 @@ class TextTokenizer:
                     self._numbers.clear()
 
     def _bags(self, texts: Sequence[str]) -> Bags:
-        numbered = None
-        table = self._numbers if isinstance(self._numbers, TokenTable) else None
-        if table is not None:
-            numbered = table.number(texts)
-            if numbered is None:
-                table, self._numbers = None, _Numbers()
-        tokens, offsets, new = numbered or self._numbered(texts)
+        tokens, offsets, new = self._numbers.number(texts)
         self._learn(new)
-        if table is not None and self._words is None:
-            return Bags(*table.collected(*self._features.arrays, tokens, offsets))
+        if self._numbers.table is not None and self._words is None:
+            return Bags(*self._numbers.table.collected(*self._features.arrays, tokens, offsets))
         words = None if self._words is None else self._words.concatenate(tokens, offsets)
         return self.features.with_pairs(self._features.concatenate(tokens, offsets), words)
-
-    def _numbered(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """What `TokenTable.number` returns, with the new tokens as strings."""
-        assert isinstance(self._numbers, _Numbers)
-        parts, lengths = self.preprocessor.tokens(texts)
-        met = len(self._numbers)
-        tokens = np.fromiter(map(self._numbers.__getitem__, parts), dtype=np.int64, count=len(parts))
-        new = list(islice(reversed(self._numbers), len(self._numbers) - met))[::-1]
-        return tokens, offsets_of(lengths), new
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextTokenizer, (self.preprocessor, self.features, self._remembered)
@@ -112,14 +93,6 @@ class TextTokenizer:
         if is_spelled:
             indices[indices == UNKNOWN] = NOT_SIMPLE
         return indices
-
-
-class _Numbers(dict[str, int]):
-    """Numbers tokens in the order of their first lookup."""
-
-    def __missing__(self, token: str) -> int:
-        number = self[token] = len(self)
-        return number
 
 
 def _with_words(indices: np.ndarray, others: Bags, lowest: int) -> Bags:
