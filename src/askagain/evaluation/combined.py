@@ -11,7 +11,7 @@ from askagain.models.encoder import Encoder
 from askagain.models.lexical import LexicalRanker
 from askagain.models.reranker import Reranker
 from askagain.ranking.fusion import ROUNDED, fused, reranked
-from askagain.ranking.products import products
+from askagain.ranking.products import SparseScores
 from askagain.text.bags import Bags
 
 FUSED_SCALE = 10.0  # z-scores of the best candidates are about ten times as large as cosines
@@ -63,11 +63,10 @@ class Hybrid(RowRanker):
 
     def row_scores(self, texts: Sequence[str], rows: Bags) -> list[np.ndarray]:
         asked, candidates = self.lexical.questions(texts), self.lexical.candidates(texts)
-        scores = []
+        of_terms, scores = SparseScores(asked, candidates), []
         for row, cosines in enumerate(self._cosines(texts, rows)):
             bag = rows.bag(row)
-            (terms,) = products(asked[bag[:1]], candidates[bag[1:]])
-            scores.append(fused(cosines, terms, self.weight))
+            scores.append(fused(cosines, of_terms(bag[0], bag[1:]), self.weight))
         return scores
 
 

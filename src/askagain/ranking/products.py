@@ -23,5 +23,31 @@ def products(questions: Vectors, candidates: Vectors) -> np.ndarray:
     return (_widen(questions, width) @ _widen(candidates, width).T).toarray()
 
 
+class SparseScores:
+    """The scores of one question at a time with some candidates: those of `products`, to the last bit.
+
+    Args:
+        questions: Sparse rows.
+        candidates: Sparse rows, likewise; they may differ in width.
+    """
+
+    def __init__(self, questions: "csr_array", candidates: "csr_array") -> None:
+        self._questions, self._candidates = questions, candidates
+        self._weights = np.zeros(max(questions.shape[1], candidates.shape[1]))  # of the terms of one question
+
+    def __call__(self, question: int, chosen: np.ndarray) -> np.ndarray:
+        """The scores, [chosen], of a question with the candidates at `chosen`, both by their rows."""
+        begins, ends = self._candidates.indptr[chosen], self._candidates.indptr[chosen + 1]
+        lengths = ends - begins
+        places = np.arange(lengths.sum()) + np.repeat(ends - lengths.cumsum(), lengths)
+        asked = slice(*self._questions.indptr[question : question + 2].tolist())
+        terms = self._questions.indices[asked]
+        self._weights[terms] = self._questions.data[asked]
+        added = self._weights[self._candidates.indices[places]] * self._candidates.data[places]
+        self._weights[terms] = 0
+        # It adds one after the other, in the order of columns; terms that the question lacks add nothing.
+        return np.bincount(np.repeat(np.arange(len(chosen)), lengths), weights=added, minlength=len(chosen))
+
+
 def _widen(rows: "csr_array", width: int) -> "csr_array":
     return type(rows)((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], width))

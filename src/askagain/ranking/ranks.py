@@ -10,7 +10,7 @@ from askagain.files.in_order import in_order
 from askagain.files.progress import counted_progress, with_progress
 from askagain.models.bag_encoder import unit_vectors
 from askagain.native import ranks as native
-from askagain.ranking.products import products
+from askagain.ranking.products import SparseScores
 
 if TYPE_CHECKING:  # it takes long to import, and a training begins without
     from scipy.sparse import csr_array
@@ -81,9 +81,10 @@ def rank_sparse(questions: "csr_array", candidates: "csr_array", ids: np.ndarray
     """
     above = np.zeros(len(offsets) - 1, dtype=np.int64)
     tied = np.zeros(len(offsets) - 1, dtype=np.int64)
+    scored = SparseScores(questions, candidates)
     for row in with_progress(range(len(above)), len(above), "ranking"):
         texts = ids[offsets[row] : offsets[row + 1]]
-        (scores,) = products(questions[texts[:1]], candidates[texts[1:]])
+        scores = scored(texts[0], texts[1:])
         above[row], tied[row] = (scores[1:] > scores[0]).sum(), (scores[1:] == scores[0]).sum()
     return Ranks(above, tied)
 
