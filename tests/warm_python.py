@@ -19,6 +19,9 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 READY = "ready"
+COMMANDS = ("askagain.apps.evaluate", "askagain.apps.train")
+# What most of them import when they need it.
+OTHERS = ("altair", "polars", "scipy.stats", "sklearn.isotonic", "sklearn.manifold", "torch.utils.tensorboard", "wandb")
 
 
 class WarmPython:
@@ -60,7 +63,7 @@ def serve() -> None:
     """Forks for each line of standard input, and answers by the exit status; in a fork, runs the command and exits."""
     answers = os.dup(1)
     os.dup2(2, 1)  # what an import prints is no answer
-    for module in ("askagain.apps.evaluate", "askagain.apps.train", "polars", "scipy.stats"):
+    for module in (*COMMANDS, *OTHERS):
         importlib.import_module(module)
 
     gc.freeze()  # forks need not look for garbage among what was imported, and so share its memory

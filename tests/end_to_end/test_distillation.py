@@ -107,14 +107,15 @@ def tiny(small, tmp_path):
 
 
 def test_what_is_auto_is_chosen_said_and_counted(command, tiny, small):
-    result = command("train.py", "experiment=distill", *tiny)
+    words = ("experiment=distill", *tiny, "trainer.max_epochs=1")
+    result = command("train.py", *words)
     found = metrics_of(succeeded(result))
     texts = int(found["data/texts"])
     chosen = f"data.made_texts={25 * texts} data.teacher_words=true features.min_pair_count=2"
     assert f"chosen for {texts:,} texts" in result.stderr and chosen in result.stderr
     assert 0 < found["data/made_texts"] <= 25 * texts
     assert found["data/started_rows"] == found["data/known_words"] > 0
-    typed = command("train.py", "experiment=distill", *tiny, "data.made_texts=10", "data.teacher_words=false", "name=t")
+    typed = command("train.py", *words, "data.made_texts=10", "data.teacher_words=false", "name=t")
     found = metrics_of(succeeded(typed))
     assert found["data/made_texts"] <= 10 and found["data/started_rows"] == 0 and "made_texts=" not in typed.stderr
 
