@@ -4,6 +4,8 @@ Without a GPU, what is recorded are PyTorch's own operations, in a stand-in for 
 """
 
 import copy
+import gc
+import weakref
 from functools import partial
 
 import pytest
@@ -11,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
 
+from askagain.errors import InputError
 from askagain.native import library
 from askagain.training.kernels import graphs
 from askagain.training.losses.nt_xent import NTXentLoss
@@ -35,6 +38,7 @@ def device(request, monkeypatch):
         library.use("plain")
         monkeypatch.setattr(torch.cuda, "CUDAGraph", RecordedOperations)
         monkeypatch.setattr(torch.cuda, "graph", recording)
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
         monkeypatch.setattr(DSSM, "_can_be_recorded", lambda module: module.training and torch.is_grad_enabled())
         monkeypatch.setattr(Blocking, "on", classmethod(lambda cls, *_: cls(mask_by_rows=False)))
         monkeypatch.setattr(embedding_bag, "_sums", sums_of_the_first)
@@ -128,25 +132,47 @@ def test_gradients_are_those_of_a_loss_that_is_scaled(device):
         table.grad = None
 
 
-def test_where_nothing_can_be_recorded_steps_go_on_without(corpus, device, monkeypatch, caplog):
+def test_a_step_that_cannot_be_recorded_is_a_line_with_a_remedy(corpus, device, monkeypatch):
     def fails(*args, **settings):
         raise RuntimeError("no such thing\nsome frames")
 
     monkeypatch.setattr(torch.cuda, "graph", fails)
-    failed = run(corpus, device, monkeypatch)
-    monkeypatch.setattr(graphs, "EAGER_CALLS", 10**9)
-    torch.testing.assert_close(failed.losses, run(corpus, device, monkeypatch).losses, rtol=1e-5, atol=1e-6)
-    assert failed.recorded == 0
-    warnings = [record.getMessage() for record in caplog.records if "CUDA graphs" in record.getMessage()]
-    assert warnings == ["CUDA graphs do not work here (no such thing): steps are slower without"]
+    with pytest.raises(InputError) as refusal:
+        run(corpus, device, monkeypatch)
+    message = (
+        "a step cannot be recorded as a CUDA graph (no such thing); set datamodule.resident=false to train without"
+    )
+    assert str(refusal.value) == message
+
+
+def test_memory_that_ends_while_a_step_is_recorded_is_said_as_elsewhere(corpus, device, monkeypatch):
+    def fails(*args, **settings):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "graph", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(corpus, device, monkeypatch)
+
+
+def test_what_kernels_read_lives_as_long_as_the_graph(device):
+    numbers = torch.ones(3, device=device)
+    read = weakref.ref(numbers)
+    table, steps = torch.nn.Parameter(torch.ones(3, device=device)), graphs.RecordedSteps()
+    for _ in range(graphs.EAGER_CALLS + 1):
+        steps.loss(lambda room, factor, numbers=numbers: (factor * numbers * table).sum(), [table], 3, 1, torch.ones(1))
+    del numbers
+    gc.collect()
+    assert read() is not None
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("reason", ["accumulated", "plain"])
-def test_steps_that_cannot_be_recorded_are_not(corpus, monkeypatch, reason):
-    library.use("plain" if reason == "plain" else "auto")
+@pytest.mark.parametrize(
+    ("kernels", "training"),
+    [("auto", {"accumulate_grad_batches": 2}), ("plain", {}), ("auto", {"detect_anomaly": True})],
+)
+def test_steps_that_cannot_be_recorded_are_not(corpus, monkeypatch, kernels, training):
+    library.use(kernels)
     try:
-        training = {"accumulate_grad_batches": 2} if reason == "accumulated" else {}
         assert run(corpus, "cuda", monkeypatch, training=training).recorded == 0
     finally:
         library.use()

@@ -166,7 +166,8 @@ def _update_row(table, moments, rows, gradients, lr, eps, dim, width: tl.constex
         tl.store(moments + row, moment)
         places = table + row * dim + columns
         weights = tl.load(places, mask=mask)
-        tl.store(places, weights - lr / (tl.sqrt_rn(moment) + eps) * gradient, mask=mask)
+        rate = tl.where(moment > 0, lr / (tl.sqrt_rn(moment) + eps), 0.0)  # a row without any gradient stays
+        tl.store(places, weights - rate * gradient, mask=mask)
 
 
 def unit_pairs(

@@ -3,7 +3,6 @@
 To start a kernel takes the processor some ten microseconds, which is longer than many of them run.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-log = logging.getLogger(__name__)
+from askagain.errors import InputError
 
 EAGER_CALLS = 2  # before a graph is recorded: they compile kernels, and a size that comes once needs no graph
 MARGIN = 8  # a graph has room for a share of 1 / MARGIN more tokens than the batch that it was recorded with
@@ -31,7 +30,6 @@ class RecordedSteps:
         self._rooms: dict[int, int] = {}
         self._graph: _StepGraph | None = None
         self._recorded_size = 0
-        self._has_failed = False
 
     def loss(
         self,
@@ -44,7 +42,8 @@ class RecordedSteps:
         """`function(room, *inputs)`, a scalar with a gradient for `parameters`, and that room.
 
         The function must do the same for all inputs of these shapes, launch the same kernels and wait for nothing.
-        Gradients are those of this batch until the next is given.
+        Gradients are those of this batch until the next one's loss is asked for, which takes their memory. Raises
+        InputError where a step cannot be recorded; a process that failed to is not fit to go on.
 
         Args:
             function: Takes the number of tokens that there must be room for, and tensors on the parameters' device.
@@ -56,13 +55,8 @@ class RecordedSteps:
         device = parameters[0].device
         room = self._rooms.setdefault(size, tokens + tokens // MARGIN + 1)
         self._calls[size] += 1
-        may_record = self._graph is None and not self._has_failed
-        if may_record and self._calls[size] > EAGER_CALLS and tokens <= room:
-            try:
-                self._graph = _StepGraph(partial(function, room), parameters, inputs, device)
-            except RuntimeError as error:  # of a driver that cannot record what is asked for
-                self._has_failed = True
-                log.warning("CUDA graphs do not work here (%s): steps are slower without", str(error).splitlines()[0])
+        if self._graph is None and self._calls[size] > EAGER_CALLS and tokens <= room:
+            self._graph = _StepGraph(partial(function, room), parameters, inputs, device)
             self._recorded_size = size
         if self._graph is not None and size == self._recorded_size and tokens <= room:
             return self._graph(*inputs), room
@@ -87,13 +81,29 @@ class _StepGraph:
     ) -> None:
         self._inputs = [tensor.to(device, copy=True) for tensor in inputs]
         self._parameters = parameters
+        self._function = function  # and with it whatever its kernels read
         self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        try:
+            self._record(torch.cuda.Stream(device))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise InputError(
+                f"a step cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}); "
+                "set datamodule.resident=false to train without"
+            ) from error
+
+    def _record(self, stream: torch.cuda.Stream) -> None:
+        recording = partial(torch.cuda.graph, stream=stream, capture_error_mode=OWN_ERRORS)
         with torch.autograd.set_multithreading_enabled(False):  # recorded is what this thread does
-            with torch.cuda.graph(self._forward, capture_error_mode=OWN_ERRORS):
-                loss = function(*self._inputs)
+            with recording(self._forward):
+                loss = self._function(*self._inputs)
             self._loss, self._loss_gradient = loss.detach(), torch.ones_like(loss)
-            with torch.cuda.graph(self._backward, pool=self._forward.pool(), capture_error_mode=OWN_ERRORS):
-                self._gradients = torch.autograd.grad(loss, parameters, self._loss_gradient)
+            with (
+                torch.autocast(loss.device.type, enabled=False),  # which a backward pass is not in
+                recording(self._backward, pool=self._forward.pool()),
+            ):
+                self._gradients = torch.autograd.grad(loss, self._parameters, self._loss_gradient)
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         for own, given in zip(self._inputs, inputs, strict=True):

@@ -142,12 +142,12 @@ class NTXentLoss(nn.Module):
         self.batches *= 0
         self.without_negatives *= 0
 
-    def _count(self, has_negatives: bool | torch.Tensor) -> None:
+    def _count(self, has_negatives: bool | torch.Tensor, device: torch.device) -> None:
         """Counts a batch; on a GPU in place, so that a CUDA graph that was recorded once goes on counting."""
-        if isinstance(has_negatives, torch.Tensor) and not isinstance(self.batches, torch.Tensor):
+        counted_on = self.batches.device if isinstance(self.batches, torch.Tensor) else torch.device("cpu")
+        if device.type == "cuda" and counted_on != device:
             self.batches, self.without_negatives = (
-                torch.full((), float(count), device=has_negatives.device)
-                for count in (self.batches, self.without_negatives)
+                torch.full((), float(count), device=device) for count in (self.batches, self.without_negatives)
             )
         self.batches += 1
         self.without_negatives += (
@@ -167,7 +167,7 @@ class NTXentLoss(nn.Module):
             if not groups.is_cuda:  # which would be waited for
                 has_negatives = bool(has_negatives)
         if torch.is_grad_enabled():
-            self._count(has_negatives)
+            self._count(has_negatives, loss.device)
         return loss if has_negatives is True else loss * has_negatives + 0.0  # not -0
 
 

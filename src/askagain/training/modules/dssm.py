@@ -62,4 +62,5 @@ class DSSM(BagEncoderModule):
             and (self.training and torch.is_grad_enabled())
             and (self.world.size == 1 and self.trainer.accumulate_grad_batches == 1)
             and type(self.loss) is NTXentLoss
+            and not (torch.is_anomaly_enabled() or any(each._backward_hooks for each in self.parameters()))
         )
