@@ -352,3 +352,12 @@ def test_a_bag_sum_learns_the_same_with_kernels():
     users = torch.repeat_interleave(torch.arange(300), bags.offsets.diff()).to(device)
     expected.index_add_(0, on_device.ids.long(), weights[users])
     torch.testing.assert_close(gradient.to_dense(), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.cuda
+def test_a_row_that_has_had_no_gradient_stays_though_eps_is_zero():
+    table, rows = torch.randn(5, 19, device="cuda"), torch.tensor([1, 4], device="cuda")
+    before, gradients = table.clone(), torch.zeros(2, 19, device="cuda")
+    gradients[0] = 1
+    choice.gpu_kernels().update_rows(table, torch.zeros(5, device="cuda"), rows, gradients, 0.1, 0.0)
+    assert torch.equal(table[4], before[4]) and table.isfinite().all() and (table[1] != before[1]).all()
