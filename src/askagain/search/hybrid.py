@@ -8,7 +8,7 @@ from askagain.corpus.files import CorpusFiles
 from askagain.corpus.tsv import read_cells
 from askagain.models.bag_encoder import BagEncoder
 from askagain.ranking.fusion import ROUNDED, best_weight
-from askagain.ranking.products import products
+from askagain.ranking.products import SparseScores
 from askagain.search.lexical_terms import make_ranker
 
 DEFAULT_WEIGHT = 0.1  # the best of those tried on AskUbuntu's validation rows, for both rankers
@@ -29,9 +29,9 @@ def tune(name: str, data: Path, encoder: BagEncoder) -> tuple[float, dict[float,
     ranker.fit(dict.fromkeys(text for row in cells for text in row))
     vectors = encoder.encode(texts, normalize=True)
     asked, candidates = ranker.questions(texts), ranker.candidates(texts)
-    cosines, scores = [], []
+    of_terms, cosines, scores = SparseScores(asked, candidates), [], []
     for row in rows:
         question, *others = (places[text] for text in row)
         cosines.append(np.round(vectors[others] @ vectors[question], ROUNDED))
-        scores.append(products(asked[[question]], candidates[others])[0])
+        scores.append(of_terms(question, np.array(others)))
     return best_weight(cosines, scores)

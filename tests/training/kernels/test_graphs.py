@@ -66,6 +66,10 @@ class Record(pl.Callback):
 
         monkeypatch.setattr(graphs._StepGraph, "__call__", counted)
 
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        for parameter in pl_module.parameters():  # else the optimizer would add up rows, which waits for a GPU
+            assert not parameter.grad.is_sparse or parameter.grad.is_coalesced()
+
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.losses.append(outputs["loss"].clone())
         self.counts = (float(pl_module.loss.batches), float(pl_module.loss.without_negatives))
@@ -155,14 +159,33 @@ def test_memory_that_ends_while_a_step_is_recorded_is_said_as_elsewhere(corpus, 
 
 
 def test_what_kernels_read_lives_as_long_as_the_graph(device):
-    numbers = torch.ones(3, device=device)
-    read = weakref.ref(numbers)
+    class Resident:
+        """Tensors that a step reads, which no operation keeps: a graph has only their addresses."""
+
     table, steps = torch.nn.Parameter(torch.ones(3, device=device)), graphs.RecordedSteps()
     for _ in range(graphs.EAGER_CALLS + 1):
-        steps.loss(lambda room, factor, numbers=numbers: (factor * numbers * table).sum(), [table], 3, 1, torch.ones(1))
-    del numbers
+        resident = Resident()
+        read = weakref.ref(resident)
+        steps.loss(lambda room, factor, read=resident: (factor * table).sum(), [table], 3, 1, torch.ones(1))
+    del resident
     gc.collect()
     assert read() is not None
+
+
+def test_a_graph_of_a_training_that_was_broken_off_is_not_launched_in_the_next(corpus, device):
+    pairs, steps = duplicates(corpus, batch_size=32, resident=True), []
+    module = dssm_module(pairs, ADAGRAD)
+
+    def broken_off(trainer, module, *_):
+        steps.append(module._recorded)
+        if module._recorded._graph is not None:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        trainer(device, max_epochs=1, callbacks=[LambdaCallback(on_train_batch_end=broken_off)]).fit(module, pairs)
+    with pytest.raises(RuntimeError, match="enough"):
+        trainer(device, max_epochs=1, callbacks=[LambdaCallback(on_train_batch_end=broken_off)]).fit(module, pairs)
+    assert len({id(each) for each in steps}) == 2 and len(steps) == 2 * (graphs.EAGER_CALLS + 1)
 
 
 @pytest.mark.cuda
