@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import platform
 import warnings
 
@@ -15,14 +16,17 @@ ONE_BY_ONE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 # Arguments of glibc's mallopt: the largest block taken from the heap, and how much may lie free at its end.
 MMAP_THRESHOLD, LARGEST_HEAP_BLOCK = -3, 32 << 20
 TRIM_THRESHOLD, KEPT_FREE = -1, 512 << 20
+HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # read by PyTorch before its first large tensor
 
 
 def set_up_process() -> None:
-    """Silences notes of Lightning's that do not hold here, and makes glibc keep freed memory.
+    """Silences notes of Lightning's that do not hold here, and sets up the memory of tensors.
 
-    Every step needs tensors of the same sizes, and a page that was returned to the system costs more to get back than
-    the computation on it.
+    glibc keeps what is freed: every step needs tensors of the same sizes, and a page that was returned to the system
+    costs more to get back than the computation on it. PyTorch asks Linux for huge pages: rows of a large table are read
+    here and there, each time by way of the table of pages.
     """
+    os.environ.setdefault(HUGE_PAGES, "1")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",

@@ -17,7 +17,8 @@ CHECKSUMS = "checksums.json"
 BLOCK_BYTES = 1 << 20
 DIGITS = 32  # of a block's digest: 128 bits
 SAMPLED_BLOCKS = 8  # of each file
-BLOCKS_TOGETHER = 64  # that a thread checks in a file that it opens once
+BLOCKS_TOGETHER = 8  # that a thread reads of a file that it opens once
+PART_BYTES = BLOCKS_TOGETHER * BLOCK_BYTES
 THREADS = 2
 
 
@@ -28,11 +29,14 @@ class DamagedError(ValueError):
 def write_checksums(folder: Path, contents: dict[str, bytes] | None = None) -> None:
     """Writes `checksums.json`: the size and the digests of all files in a folder, or of `contents` by file name."""
     if contents is None:
+        sizes = {path: path.stat().st_size for path in _files(folder)}
+        parts = [(path, start) for path, size in sizes.items() for start in range(0, size, PART_BYTES)]
+        sums: dict[str, dict[str, Any]] = {path.name: {"size": size, "blocks": []} for path, size in sizes.items()}
         with ThreadPoolExecutor(THREADS) as pool:  # hashing releases the interpreter lock
-            paths = sorted(_files(folder), key=lambda path: -path.stat().st_size)  # the longest work first
-            sums = dict(sorted(pool.map(lambda path: (path.name, _sums(_blocks(path))), paths)))
+            for (path, _), digests in zip(parts, pool.map(_digests_from, parts), strict=True):
+                sums[path.name]["blocks"] += digests
     else:
-        sums = {name: _sums(_cut(content)) for name, content in contents.items()}
+        sums = {name: {"size": len(content), "blocks": _digests(content)} for name, content in contents.items()}
     write_json(folder / CHECKSUMS, sums)
 
 
@@ -112,25 +116,20 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name != CHECKSUMS and not path.name.startswith("."))
 
 
-def _blocks(path: Path) -> Iterable[bytes]:
+def _digests_from(part: tuple[Path, int]) -> list[str]:
+    """The digests of the blocks of a part of a file, which begins at the given byte."""
+    path, start = part
     with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
+        file.seek(start)
+        return _digests(file.read(PART_BYTES))
 
 
-def _cut(content: bytes) -> Iterable[bytes]:
-    return (content[start : start + BLOCK_BYTES] for start in range(0, len(content), BLOCK_BYTES))
+def _digests(content: bytes) -> list[str]:
+    view = memoryview(content)
+    return [_digest(view[start : start + BLOCK_BYTES]) for start in range(0, len(content), BLOCK_BYTES)]
 
 
-def _sums(blocks: Iterable[bytes]) -> dict[str, Any]:
-    size, digests = 0, []
-    for block in blocks:
-        size += len(block)
-        digests.append(_digest(block))
-    return {"size": size, "blocks": digests}
-
-
-def _digest(block: bytes) -> str:
+def _digest(block: bytes | memoryview) -> str:
     return hashlib.sha256(block).hexdigest()[:DIGITS]
 
 

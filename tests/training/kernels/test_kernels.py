@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from askagain.native import library
-from askagain.text.bags import Bags
+from askagain.text.bags import Bags, offsets_of
 from askagain.training.data.resident import ResidentBags
 from askagain.training.kernels import choice
 from askagain.training.losses import nt_xent_fused
@@ -192,6 +192,34 @@ def test_the_bags_that_the_processor_cuts(texts, folder):
             TensorBags.taken(bags, np.array([missing]))
     with pytest.raises(IndexError):
         TensorBags.taken(Bags(bags.ids, bags.offsets + 10**9), chosen)
+
+
+@pytest.mark.parametrize("largest", [3, 2**11, 2**22, 2**31 - 1])
+def test_the_bags_that_several_threads_cut(largest, folder):
+    library.use("auto", folder)
+    if choice.native_kernels() is None:
+        pytest.skip("this machine has no compiler for them")
+    rng, threads = np.random.default_rng(largest), torch.get_num_threads()
+    lengths = rng.integers(0, 12, 3000)
+    ids = rng.integers(0, largest, lengths.sum(), dtype=np.int32, endpoint=True)
+    ids[rng.random(len(ids)) < 0.4] = 2  # so that the users of one row are those of several threads
+    bags, chosen = Bags(ids, offsets_of(lengths)), rng.integers(0, 3000, 4000)
+    expected = TensorBags.of(bags.take(chosen))
+    try:
+        for count in (1, 2, 3, 20):
+            torch.set_num_threads(count)
+            assert all(torch.equal(*parts) for parts in zip(TensorBags.taken(bags, chosen), expected, strict=True))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_logit_that_is_no_number_makes_sums_that_are_none(bad, device):
+    logits, diagonal, _ = made_logits(device)
+    logits[3, 5] = bad
+    for with_logits in (False, True):
+        rows, columns = choice.fused(device).sum_exponentials(logits, diagonal, None, 0, with_logits)
+        assert not rows[0, 3].isfinite() and not columns[0, 5].isfinite()
 
 
 @pytest.mark.cuda

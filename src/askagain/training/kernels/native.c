@@ -25,19 +25,18 @@ static inline uint16_t rounded(float number) { /* to the nearest bfloat16, ties 
     return (uint16_t)((word.bits + 0x7fffu + ((word.bits >> 16) & 1u)) >> 16);
 }
 
-/* 2 to the power of x: x = n + f with a whole n and |f| <= 1/2, and the Taylor series of exp(f ln 2), to 1e-7. */
+/* 2 to the power of x, where |x| < 127: x = n + f with a whole n and |f| <= 1/2, and of f the polynomial of degree 5 with
+   the smallest relative error, 2e-7. */
 static inline float power_of_two(float x) {
-    x = x < -126.0f ? -126.0f : x > 126.0f ? 126.0f : x;
     float shifted = x + 12582912.0f; /* 1.5 * 2^23: the whole number is in the low bits of what this rounds to */
     Word whole = {.number = shifted};
     float f = x - (shifted - 12582912.0f);
-    float series = 1.5403530e-4f;
-    series = series * f + 1.3333558e-3f;
-    series = series * f + 9.6181291e-3f;
-    series = series * f + 5.5504109e-2f;
-    series = series * f + 2.4022651e-1f;
-    series = series * f + 6.9314718e-1f;
-    series = series * f + 1.0f;
+    float series = 1.3276472e-3f;
+    series = series * f + 9.6755413e-3f;
+    series = series * f + 5.5507133e-2f;
+    series = series * f + 2.4022120e-1f;
+    series = series * f + 6.9314697e-1f;
+    series = series * f + 1.0000001f;
     Word scale = {.bits = (whole.bits - 0x4b400000u + 127u) << 23};
     return series * scale.number;
 }
@@ -307,45 +306,71 @@ int64_t place_bags(const int64_t *offsets, int64_t bags, int64_t all_tokens, con
 }
 
 /* The ids of these bags and their inverse, as TensorBags has them; returns the number of distinct rows. `keys`,
-   [2 * tokens], is scratch space: an id above its bag, sorted by id eleven bits at a time, which keeps the bags' order. */
+   [2 * tokens], is scratch space: an id above its bag, sorted by id eleven bits at a time, which keeps the bags' order.
+   Each thread takes a part of the tokens, of which it finds the place of each digit behind those of earlier parts. */
 int64_t cut_bags(const int32_t *all_ids, const int64_t *offsets, const int64_t *chosen, int64_t count,
                  const int32_t *placed, int32_t *ids, int64_t *rows, int32_t *users, int32_t *user_offsets,
-                 uint64_t *keys) {
-    enum { DIGITS = 2048 };
-    int64_t tokens = placed[count], distinct = 0;
+                 uint64_t *keys, int threads) {
+    enum { DIGITS = 2048, MOST_PARTS = 8, FEW_TOKENS = 4096 };
+    int64_t tokens = placed[count];
+    int parts = tokens < FEW_TOKENS || threads < 1 ? 1 : threads < MOST_PARTS ? threads : MOST_PARTS;
     uint64_t *from = keys, *to = keys + tokens;
-    uint32_t largest = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const int32_t *bag = all_ids + offsets[chosen[i]];
-        if (i + AHEAD < count) __builtin_prefetch(all_ids + offsets[chosen[i + AHEAD]]);
-        for (int32_t k = placed[i]; k < placed[i + 1]; k++) {
-            uint32_t id = (uint32_t)*bag++;
-            ids[k] = (int32_t)id;
-            from[k] = (uint64_t)id << 32 | (uint64_t)i;
-            if (id > largest) largest = id;
+    uint32_t begins[MOST_PARTS][DIGITS], largest = 0;
+    int64_t firsts[MOST_PARTS + 1] = {0};
+#pragma omp parallel for num_threads(parts) schedule(static, 1) reduction(max : largest)
+    for (int part = 0; part < parts; part++) {
+        for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i++) {
+            const int32_t *bag = all_ids + offsets[chosen[i]];
+            if (i + AHEAD < count) __builtin_prefetch(all_ids + offsets[chosen[i + AHEAD]]);
+            for (int32_t k = placed[i]; k < placed[i + 1]; k++) {
+                uint32_t id = (uint32_t)*bag++;
+                ids[k] = (int32_t)id;
+                from[k] = (uint64_t)id << 32 | (uint64_t)i;
+                if (id > largest) largest = id;
+            }
         }
     }
     for (int shift = 32; shift == 32 || (shift < 64 && largest >> (shift - 32)); shift += 11) {
-        uint32_t begins[DIGITS] = {0}, begin = 0;
-        for (int64_t k = 0; k < tokens; k++) begins[from[k] >> shift & (DIGITS - 1)]++;
-        for (int digit = 0; digit < DIGITS; digit++) {
-            uint32_t number = begins[digit];
-            begins[digit] = begin;
-            begin += number;
+#pragma omp parallel for num_threads(parts) schedule(static, 1)
+        for (int part = 0; part < parts; part++) {
+            for (int digit = 0; digit < DIGITS; digit++) begins[part][digit] = 0;
+            for (int64_t k = tokens * part / parts; k < tokens * (part + 1) / parts; k++)
+                begins[part][from[k] >> shift & (DIGITS - 1)]++;
         }
-        for (int64_t k = 0; k < tokens; k++) to[begins[from[k] >> shift & (DIGITS - 1)]++] = from[k];
+        uint32_t begin = 0;
+        for (int digit = 0; digit < DIGITS; digit++)
+            for (int part = 0; part < parts; part++) {
+                uint32_t number = begins[part][digit];
+                begins[part][digit] = begin;
+                begin += number;
+            }
+#pragma omp parallel for num_threads(parts) schedule(static, 1)
+        for (int part = 0; part < parts; part++)
+            for (int64_t k = tokens * part / parts; k < tokens * (part + 1) / parts; k++)
+                to[begins[part][from[k] >> shift & (DIGITS - 1)]++] = from[k];
         uint64_t *other = from;
         from = to;
         to = other;
     }
-    for (int64_t k = 0; k < tokens; k++) {
-        int64_t row = (int64_t)(from[k] >> 32);
-        users[k] = (int32_t)from[k];
-        if (!distinct || rows[distinct - 1] != row) {
-            user_offsets[distinct] = (int32_t)k;
-            rows[distinct++] = row;
+#pragma omp parallel for num_threads(parts) schedule(static, 1)
+    for (int part = 0; part < parts; part++) {
+        int64_t distinct = 0;
+        for (int64_t k = tokens * part / parts; k < tokens * (part + 1) / parts; k++)
+            distinct += !k || from[k] >> 32 != from[k - 1] >> 32;
+        firsts[part + 1] = distinct;
+    }
+    for (int part = 0; part < parts; part++) firsts[part + 1] += firsts[part];
+#pragma omp parallel for num_threads(parts) schedule(static, 1)
+    for (int part = 0; part < parts; part++) {
+        int64_t distinct = firsts[part];
+        for (int64_t k = tokens * part / parts; k < tokens * (part + 1) / parts; k++) {
+            users[k] = (int32_t)from[k];
+            if (!k || from[k] >> 32 != from[k - 1] >> 32) {
+                user_offsets[distinct] = (int32_t)k;
+                rows[distinct++] = (int64_t)(from[k] >> 32);
+            }
         }
     }
-    user_offsets[distinct] = (int32_t)tokens;
-    return distinct;
+    user_offsets[firsts[parts]] = (int32_t)tokens;
+    return firsts[parts];
 }

@@ -39,7 +39,7 @@ class NativeKernels:
         rows, user_offsets = torch.empty(tokens, dtype=torch.int64), torch.empty(tokens + 1, dtype=torch.int32)
         keys = torch.empty(2 * tokens, dtype=torch.int64)
         outputs = map(_tensor, (placed, taken, rows, users, user_offsets, keys))
-        distinct = self._library.cut_bags(_array(ids), own, *which, *outputs)
+        distinct = self._library.cut_bags(_array(ids), own, *which, *outputs, torch.get_num_threads())
         return taken, placed, rows[:distinct], users, user_offsets[: distinct + 1]
 
     def take_rows(self, table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
