@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READY = "ready"
 COMMANDS = ("askagain.apps.evaluate", "askagain.apps.train")
 # What most of them import when they need it; not wandb, which removes the folder of its import where a fork ends.
-OTHERS = ("altair", "polars", "scipy.stats", "sklearn.isotonic", "sklearn.manifold", "torch.utils.tensorboard")
+OTHERS = ("altair", "polars", "sklearn.isotonic", "sklearn.manifold", "torch.utils.tensorboard")
 
 
 class WarmPython:

@@ -72,6 +72,29 @@ def test_wins_and_losses_are_counted_and_a_clear_difference_is_not_chance():
     assert compare(second, second, 999, SEED).p == 1
 
 
+@pytest.mark.parametrize(("queries", "shift", "resamples"), [(7, 0.1, 500), (40, 0.05, 20_000), (300, 0.02, 20_000)])
+def test_p_is_that_of_scipys_permutation_test(queries, shift, resamples, monkeypatch):
+    from scipy.stats import permutation_test
+
+    print(f"seed {SEED}")
+    rng = np.random.default_rng(SEED)
+    first, second = 1 / rng.integers(1, 9, (2, queries))
+    first += shift * (rng.random(queries) < 0.9)
+    expected = permutation_test(
+        (first, second),
+        lambda one, other, axis: (one - other).mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=resamples,
+        rng=np.random.default_rng(SEED),
+    ).pvalue
+    for block in (significance.DRAWS_PER_BLOCK, 3 * queries):
+        monkeypatch.setattr(significance, "DRAWS_PER_BLOCK", block)
+        for one, other in ((first, second), (second, first)):
+            found = compare(one, other, resamples, SEED).p
+            assert found == pytest.approx(expected, abs=1e-9 if queries == 7 else 4 * (expected / resamples) ** 0.5)
+
+
 def test_a_single_query_tells_nothing():
     found = compare(np.array([0.5]), np.array([0.25]), 1000, 0)
     assert (found.wins, found.losses, found.ties, found.difference, found.p) == (1, 0, 0, 0.25, 1.0)
