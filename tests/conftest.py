@@ -89,10 +89,10 @@ def command(
 @pytest.fixture(scope="module")
 def compiled() -> Iterator[Path]:
     """The folder of what is compiled in C, which is in use; skips where there is no compiler."""
-    from askagain.native import library, ranks, store, texts
+    from askagain.native import library, ranks, store, terms, texts
 
     library.use("auto")
-    if any(module._library.loaded(wait=True) is None for module in (ranks, store, texts)):
+    if any(module._library.loaded(wait=True) is None for module in (ranks, store, terms, texts)):
         library.use()
         pytest.skip("this machine has no compiler")
     yield library.folder()
