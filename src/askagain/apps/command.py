@@ -23,6 +23,7 @@ from askagain.apps.command_line import MULTIRUN, check_local_settings, explained
 from askagain.apps.config_groups import list_groups_quickly
 from askagain.apps.lightning import import_lightning
 from askagain.apps.run_folder import forget_metrics, take_folder
+from askagain.apps.run_mode import find_mode_quickly
 from askagain.apps.sweep import NoteSweep, report_sweep
 from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
 from askagain.errors import InputError, RankError, RunError, shortage
@@ -128,6 +129,7 @@ def _compared(main: Callable[[], object], has_followers: bool) -> None:
             )
         sys.argv[1:] = ordered(sys.argv[1:])
         list_groups_quickly(sys.argv[1:])
+        find_mode_quickly(sys.argv[1:])
         if is_sweep:
             end_on_sigterm()
         main()
