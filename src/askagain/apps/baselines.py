@@ -11,6 +11,7 @@ from askagain.apps.verdict import Ranked, deciding_metric
 from askagain.corpus.corpus import Corpus
 from askagain.errors import InputError
 from askagain.evaluation.evaluate import Ranker, evaluate_ranking
+from askagain.native import terms
 from askagain.ranking.ranks import Ranks
 from askagain.text.preprocessor import TextPreprocessor
 
@@ -37,6 +38,7 @@ def ranked_baselines(
         listed = " and ".join(names)
         log.info("not compared with %s: %d texts are more than comparison.max_texts=%d", listed, count, most)
         return []
+    terms.start()  # beside counting
     ranked = []
     for name in names:
         try:

@@ -56,7 +56,7 @@ from askagain.files.memory import free_memory
 from askagain.files.progress import draws_bars
 from askagain.machine import fastest_precision
 from askagain.models.folder import load_encoder, save_encoder, save_named
-from askagain.native import library, store, terms, texts
+from askagain.native import library, store, texts
 from askagain.ranking.metrics import compute_metrics
 from askagain.ranking.ranks import Ranks
 from askagain.training.callbacks.best_checkpoint import START
@@ -149,7 +149,6 @@ def _choose_kernels(cfg: DictConfig) -> None:
     library.use(cfg.kernels)
     store.start()  # first: files are read before anything is trained
     texts.start()
-    terms.start()
     if cfg.get("model") is not None:
         native.start()
 
