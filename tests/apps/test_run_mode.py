@@ -53,3 +53,10 @@ def test_hydra_reads_a_mode_that_configs_could_set(config, tmp_path, monkeypatch
     monkeypatch.setattr(run_mode, "CONFIGS", tmp_path)
     find_mode_quickly([])
     assert Hydra.get_mode is OWN_WAY
+
+
+def test_hydra_reads_the_mode_where_a_config_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_mode, "CONFIGS", tmp_path)
+    (tmp_path / ".#train.yaml").symlink_to(tmp_path / "an editor's lock")
+    find_mode_quickly([])
+    assert Hydra.get_mode is OWN_WAY
