@@ -29,7 +29,10 @@ def test_it_is_what_hydra_finds(config, words):
 
 @pytest.mark.parametrize(
     "word",
-    ["hydra.mode=MULTIRUN", "+hydra={mode: RUN}", "hydra.searchpath=[file:///configs]", "hydra/sweeper=own", "-cd=own"],
+    [
+        *("hydra.mode=MULTIRUN", "+hydra={mode: RUN}", "hydra.searchpath=[file:///configs]", "hydra/sweeper=own"),
+        *("-cd=own", "-cd", "--config-d=own", "--config-path"),
+    ],
 )
 def test_hydra_reads_a_mode_that_words_could_set(word):
     find_mode_quickly(["experiment=dssm", word])

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from hydra._internal.hydra import Hydra
 
 from askagain.apps.command_line import CONFIGS
-from askagain.apps.config_groups import OTHER_CONFIGS
 
+HARMLESS_FLAGS = ("-m", "--multirun")  # others may be abbreviated, and name other configs
 HARMLESS_WORDS = ("hydra.run.", "hydra.sweep.", "hydra.job.")  # of those with `hydra` in them
 # A key that could be `hydra.mode`, unless what follows is a value that `hydra.mode` cannot have, or further configs.
 SETS_MODE = re.compile(r"\bmode\b['\"]?\s*:(?!\s*['\"]?(?:min\b|max\b|null\b|\$\{metric\.mode\}))|\bsearchpath\b")
@@ -23,7 +23,9 @@ def find_mode_quickly(words: Sequence[str]) -> None:
 
 
 def _could_set_mode(word: str) -> bool:
-    return word.partition("=")[0] in OTHER_CONFIGS or ("hydra" in word and not word.startswith(HARMLESS_WORDS))
+    if word.startswith("-"):
+        return word not in HARMLESS_FLAGS
+    return "hydra" in word and not word.startswith(HARMLESS_WORDS)
 
 
 def _configs_could_set_mode() -> bool:

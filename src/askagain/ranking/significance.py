@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -109,32 +110,28 @@ class Comparison:
 def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> Comparison:
     """Compares a metric of two rankers on the same queries, [queries] each, by a paired permutation test.
 
-    The two values of a query are swapped at random: in every possible way where there are at most `resamples` ways,
-    else in `resamples` random ones. `scipy.stats.permutation_test` of the mean difference takes ten times as long.
+    The two values of a query are swapped at random, which changes the sign of their difference: in every possible way
+    where there are at most `resamples` ways, else in `resamples` random ones.
     """
-    differences = first - second
+    from scipy.stats import monte_carlo_test, permutation_test  # takes long to import
+
+    differences, queries = first - second, len(first)
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-    p = _p_of_swaps(differences[differences != 0], resamples, seed)
-    return Comparison(wins, losses, len(first) - wins - losses, float(differences.mean()), p)
-
-
-def _p_of_swaps(differences: np.ndarray, resamples: int, seed: int) -> float:
-    """The chance, in both directions, of a sum as far from 0 where the sign of each difference is another as often."""
-    count = len(differences)
-    own, rounding = differences.sum(), 1e-12 * np.abs(differences).sum()
-    tries_all = 2**count <= resamples
-    tries = 2**count if tries_all else resamples
     rng = np.random.default_rng(seed)
-    below = above = 0
-    block = max(1, DRAWS_PER_BLOCK // max(1, count))
-    for start in range(0, tries, block):
-        size = min(block, tries - start)
-        if tries_all:
-            swapped = np.arange(start, start + size)[:, np.newaxis] >> np.arange(count) & 1
-        else:
-            swapped = rng.integers(0, 2, (size, count), dtype=np.int8)
-        sums = own - 2 * (swapped @ differences)
-        below += int((sums <= own + rounding).sum())
-        above += int((sums >= own - rounding).sum())
-    itself = 0 if tries_all else 1  # what was found is one of the ways, and so no chance is 0
-    return min(1.0, 2 * (min(below, above) + itself) / (tries + itself))
+    settings: dict[str, Any] = {
+        "statistic": lambda signed, axis: signed.mean(axis=axis),
+        "vectorized": True,
+        "n_resamples": resamples,
+        "batch": max(1, DRAWS_PER_BLOCK // queries),
+    }
+    if queries == 1:  # swapping its values tells nothing
+        p = 1.0
+    elif 2**queries <= resamples:
+        p = permutation_test((differences,), permutation_type="samples", **settings).pvalue
+    else:  # with signs drawn as small integers it takes a fifth of the time of `permutation_test`
+
+        def swapped(size: tuple[int, ...]) -> np.ndarray:
+            return np.where(rng.integers(0, 2, size, dtype=np.int8), differences, -differences)
+
+        p = monte_carlo_test(differences, swapped, **settings).pvalue
+    return Comparison(wins, losses, queries - wins - losses, float(differences.mean()), float(p))
