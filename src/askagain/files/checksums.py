@@ -18,7 +18,6 @@ BLOCK_BYTES = 1 << 20
 DIGITS = 32  # of a block's digest: 128 bits
 SAMPLED_BLOCKS = 8  # of each file
 BLOCKS_TOGETHER = 8  # that a thread reads of a file that it opens once
-PART_BYTES = BLOCKS_TOGETHER * BLOCK_BYTES
 THREADS = 2
 
 
@@ -30,7 +29,8 @@ def write_checksums(folder: Path, contents: dict[str, bytes] | None = None) -> N
     """Writes `checksums.json`: the size and the digests of all files in a folder, or of `contents` by file name."""
     if contents is None:
         sizes = {path: path.stat().st_size for path in _files(folder)}
-        parts = [(path, start) for path, size in sizes.items() for start in range(0, size, PART_BYTES)]
+        part_bytes = BLOCKS_TOGETHER * BLOCK_BYTES
+        parts = [(path, start) for path, size in sizes.items() for start in range(0, size, part_bytes)]
         sums: dict[str, dict[str, Any]] = {path.name: {"size": size, "blocks": []} for path, size in sizes.items()}
         with ThreadPoolExecutor(THREADS) as pool:  # hashing releases the interpreter lock
             for (path, _), digests in zip(parts, pool.map(_digests_from, parts), strict=True):
@@ -121,7 +121,7 @@ def _digests_from(part: tuple[Path, int]) -> list[str]:
     path, start = part
     with path.open("rb") as file:
         file.seek(start)
-        return _digests(file.read(PART_BYTES))
+        return _digests(file.read(BLOCKS_TOGETHER * BLOCK_BYTES))
 
 
 def _digests(content: bytes) -> list[str]:
