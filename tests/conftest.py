@@ -21,6 +21,7 @@ if workers > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 ROOT = Path(__file__).resolve().parent.parent
+READ_LATE = {"ASKAGAIN_CACHE", "ASKAGAIN_HOME", "WANDB_MODE"}  # variables that nothing reads while it is imported
 REAL_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -63,17 +64,18 @@ def command(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `python SCRIPT WORDS...` in the project's folder, runs going to tmp_path/runs; returns what it printed.
 
-    With an environment of its own, in another folder, and in files marked with `new_process` it is a process from the
-    start, else a fork of one that has imported much already.
+    With an environment that matters to what Python imports, in another folder, and in files marked with `new_process`
+    it is a process from the start, else a fork of one that has imported much already.
     """
 
     def run(script: str, *words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
         if script in ("train.py", "evaluate.py") and not any(word.startswith("--") for word in words):
             words = (*words, f"paths.runs_dir={tmp_path / 'runs'}")
         path, settings = ROOT / script, {"ASKAGAIN_CACHE": str(cache_folder), "COLUMNS": "140"}
-        if not environment and cwd == ROOT and request.node.get_closest_marker("new_process") is None:
+        can_be_warm = cwd == ROOT and environment.keys() <= READ_LATE
+        if can_be_warm and request.node.get_closest_marker("new_process") is None:
             warm: WarmPython = request.getfixturevalue("warm_python")
-            return warm.run(path, words, cwd, os.environ | settings, timeout=300)
+            return warm.run(path, words, cwd, os.environ | settings | environment, timeout=300)
         return subprocess.run(
             [sys.executable, str(path), *words],
             cwd=cwd,

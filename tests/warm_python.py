@@ -17,11 +17,18 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from hydra.core.plugins import Plugins
+
 ROOT = Path(__file__).resolve().parent.parent
 READY = "ready"
 COMMANDS = ("askagain.apps.evaluate", "askagain.apps.train")
 # What most of them import when they need it; not wandb, which removes the folder of its import where a fork ends.
-OTHERS = ("altair", "polars", "sklearn.isotonic", "sklearn.manifold", "torch.utils.tensorboard")
+OTHERS = (
+    *("altair", "omegaconf._impl", "polars", "sklearn.isotonic", "sklearn.manifold"),
+    *("tensorboard.plugins.hparams.api_pb2", "torch.utils.tensorboard"),
+    *("askagain.apps.settings", "askagain.training.callbacks.progress_bar", "askagain.training.csv_logger"),
+    *("askagain.training.data.duplicates", "askagain.training.modules.dssm", "askagain.training.starts"),
+)
 
 
 class WarmPython:
@@ -65,7 +72,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what an import prints is no answer
     for module in (*COMMANDS, *OTHERS):
         importlib.import_module(module)
-
+    Plugins.instance()  # looks for Hydra's plugins and imports them
     gc.freeze()  # forks need not look for garbage among what was imported, and so share its memory
     os.write(answers, f"{READY}\n".encode())
     for line in sys.stdin:
