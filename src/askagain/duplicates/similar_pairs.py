@@ -25,7 +25,9 @@ WANTED_RECALL = 0.99
 MOST_PROBED = 32  # clusters
 TRAINED_PER_CLUSTER = 64
 ASSIGNED_PER_BLOCK = 1 << 14
+PAIRS_PER_BLOCK = 1 << 14
 ROUNDED = 6  # digits of a cosine that count
+NEARLY = 2e-6  # how far below a floor a product in float32 may be of a cosine that is rounded to it
 
 
 class SimilarPairs(NamedTuple):
@@ -104,15 +106,26 @@ def similar_pairs(
     return _across(pairs, first_equal, split_at, is_filled)
 
 
-def _part(first: np.ndarray, second: np.ndarray, cosines: np.ndarray, floor: float) -> Part:
+def _part(vectors: np.ndarray, first: np.ndarray, second: np.ndarray, cosines: np.ndarray, floor: float) -> Part:
     """The pairs of a block of cosines, [first, second], at the floor or above, the lower row first."""
     # Compared as they are: rounding all of a block would take longer than its product.
-    rows, columns = np.nonzero(cosines >= np.float32(floor - 1e-6))
-    scores = np.round(cosines[rows, columns], ROUNDED)
+    rows, columns = np.nonzero(cosines >= np.float32(floor - NEARLY))
     one, other = first[rows], second[columns]
+    scores = _rounded_cosines(vectors, one, other)
     kept = (scores >= np.float32(round(floor, ROUNDED))) & (one != other)
     one, other = one[kept].astype(np.int32), other[kept].astype(np.int32)
     return Part(np.minimum(one, other), np.maximum(one, other), scores[kept].clip(max=1))
+
+
+def _rounded_cosines(vectors: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The cosines of pairs of rows, [pairs] float32, in `ROUNDED` digits.
+
+    They are computed in float64: the last digit of a product in float32 depends on the processor and its threads.
+    """
+    starts = range(0, len(one), PAIRS_PER_BLOCK)
+    blocks = (slice(start, start + PAIRS_PER_BLOCK) for start in starts)
+    products = [np.einsum("ij,ij->i", vectors[one[b]], vectors[other[b]], dtype=np.float64) for b in blocks]
+    return np.round(np.concatenate([np.zeros(0), *products]), ROUNDED).astype(np.float32)
 
 
 def _collected(parts: Iterable[Sequence[np.ndarray]], floor: float, recall: float) -> SimilarPairs:
@@ -149,7 +162,7 @@ class _AllPairs:
         parts = []
         for first in range(start, len(self.rows), 4 * ROWS_PER_BLOCK):
             others = self.rows[first : first + 4 * ROWS_PER_BLOCK]
-            parts.append(_part(own, others, block @ self.vectors[others].T, self.floor))
+            parts.append(_part(self.vectors, own, others, block @ self.vectors[others].T, self.floor))
         return _joined(parts)
 
 
@@ -176,7 +189,9 @@ class _ClusterPairs:
         at_home = self.vectors[own]
         starts = range(0, len(visitors) if len(own) else 0, 4 * ROWS_PER_BLOCK)
         blocks = (visitors[start : start + 4 * ROWS_PER_BLOCK] for start in starts)
-        return _joined([_part(own, block, at_home @ self.vectors[block].T, self.floor) for block in blocks])
+        return _joined(
+            [_part(self.vectors, own, block, at_home @ self.vectors[block].T, self.floor) for block in blocks]
+        )
 
 
 def _joined(parts: Sequence[Part]) -> Part:
