@@ -77,6 +77,10 @@ def rank_pids(run: Path) -> list[int]:
     return [noted(run, rank)["pid"] for rank in (0, 1)]
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def weights(run: Path) -> torch.Tensor:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["trainable.bag.weight"]
 
@@ -123,6 +127,8 @@ def test_a_rank_that_dies_ends_all_with_a_line_that_names_it(words, tmp_path, ca
     with started(words, cache_folder, log) as process:
         wait_for((run / "checkpoints" / "last.ckpt").is_file, process)
         pids = rank_pids(run)
+        (server,) = set(map(parent, pids))  # which has imported for both
+        assert server != process.pid == parent(server)
         os.kill(pids[rank], signal.SIGKILL)
         assert process.wait(A_MINUTE) == 1
     last = log.read_text().splitlines()[-1]

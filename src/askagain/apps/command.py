@@ -25,12 +25,19 @@ from askagain.apps.lightning import import_lightning
 from askagain.apps.run_folder import forget_metrics, take_folder
 from askagain.apps.run_mode import find_mode_quickly
 from askagain.apps.sweep import NoteSweep, report_sweep
-from askagain.distributed.launch import cluster_environment, end_descendants, end_on_sigterm, send_no_run
+from askagain.distributed.launch import (
+    cluster_environment,
+    end_descendants,
+    end_on_sigterm,
+    send_no_run,
+    start_fork_server,
+)
 from askagain.errors import InputError, RankError, RunError, shortage
 from askagain.native.idle_threads import let_idle_threads_sleep
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 TRACEBACK_WANTED = os.environ.get(FULL_ERROR) == "1"
+RANK_IMPORTS = "askagain.apps.rank_imports"
 USAGE_ERROR = 2  # exit status
 MEMORY_HINT = "lower data.batch_size or model.dim, or close other programs"
 DISK_HINT = "free some space, or set paths.runs_dir and paths.cache_dir to another disk"
@@ -39,6 +46,14 @@ USER_MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+
+def import_for_ranks(cfg: DictConfig) -> None:
+    """Begins to import what ranks need, if the config asks for several of them that this process starts on the CPU."""
+    devices = str(cfg.trainer.devices)
+    several = devices.isdecimal() and int(devices) > 1
+    if several and cfg.trainer.accelerator == "cpu" and cluster_environment() is None:
+        start_fork_server(RANK_IMPORTS)
 
 
 @contextmanager

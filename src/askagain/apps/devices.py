@@ -61,11 +61,15 @@ def train_on_devices(cfg: DictConfig) -> dict[str, float]:
 def _train_as_rank(cfg: DictConfig, hydra: dict[str, Any], threads: int) -> dict[str, float]:
     """Trains in a process of `run_ranks`, set up as Hydra has set up the one that started it."""
     with heavy_imports(for_training=True):
+        from pytorch_lightning.utilities import rank_zero_only
+
         from askagain.apps.train import train_rank
     setup_globals()  # Hydra's resolvers
     whole = OmegaConf.create({**OmegaConf.to_container(cfg), "hydra": hydra})  # type: ignore[dict-item]
     HydraConfig.instance().cfg = whole  # type: ignore[assignment]
     rank = int(os.environ["RANK"])
+    # Lightning read it when it was imported, maybe before this process was forked.
+    rank_zero_only.rank = rank  # type: ignore[attr-defined]
     if rank == 0:
         configure_log(whole.hydra.job_logging, whole.hydra.verbose)
     else:

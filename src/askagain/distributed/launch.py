@@ -9,12 +9,14 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ INPUT_ERROR = f"{InputError.__name__}: "  # how torchelastic reports one
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # They print in many lines what RankError says in one.
 NOISY_LOGGERS = ("torch.distributed.elastic", "torch.multiprocessing", "torchelastic-events-null")
+
+_start_method = "spawn"  # of the processes of `run_ranks`
 
 
 def cluster_environment() -> "ClusterEnvironment | None":
@@ -129,6 +133,18 @@ def is_lost_connection(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(mark in str(error) for mark in marks)
 
 
+def start_fork_server(module: str) -> None:
+    """Starts a process that imports a module beside other work; the ranks of `run_ranks` are then forks of it.
+
+    Only on Linux, and only for ranks without GPUs: CUDA does not work in a fork of a process that has asked for one.
+    """
+    if sys.platform == "linux":
+        multiprocessing.set_forkserver_preload([module])
+        forkserver.ensure_running()
+        global _start_method
+        _start_method = "forkserver"
+
+
 def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
     """Calls a function, with arguments that are pickled, in `count` new processes, and returns what rank 0 returns.
 
@@ -157,6 +173,7 @@ def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
             local_addr="127.0.0.1",
             max_restarts=0,
             monitor_interval=POLL_INTERVAL,
+            start_method=_start_method,
             logs_specs=DefaultLogsSpecs(folder, redirects=dict.fromkeys(range(1, count), Std.ALL)),
             signals_to_handle="",  # `_stop_on_signals` handles them
         )
@@ -202,7 +219,7 @@ def _run_rank(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """The whole work of a rank's process."""
     os.setsid()  # Ctrl-C reaches the launching process only, which ends the ranks in order
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
-    multiprocessing.set_start_method(None, force=True)  # the default, as in other commands; here it was set to spawn
+    multiprocessing.set_start_method(None, force=True)  # the default, as in other commands; here it was set to another
     threading.Thread(target=_end_with_parent, daemon=True).start()
     return function(*args)
 

@@ -153,25 +153,32 @@ def test_the_rows_that_the_processor_takes(count, folder):
             kernels.take_rows(table, torch.cat([rows, torch.tensor([missing])]))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (300, 41), (64, 128)])
-def test_the_processors_squared_error_and_its_gradient(shape, folder):
+@pytest.mark.parametrize(("texts", "dim"), [(1, 1), (300, 41), (64, 128)])
+def test_the_processors_squared_error_of_sums_and_its_gradient(texts, dim, folder):
     library.use("auto", folder)
     kernels, threads = choice.native_kernels(), torch.get_num_threads()
     if kernels is None:
         pytest.skip("this machine has no compiler for them")
-    numbers, targets = torch.randn(2, *shape, generator=torch.manual_seed(0))
-    expected = torch.nn.functional.mse_loss(numbers.double(), targets.double())
+    rng = np.random.default_rng(texts)
+    bags = TensorBags.of(Bags.from_lists([rng.integers(0, 50, size).tolist() for size in rng.integers(0, 9, texts)]))
+    table, targets = (torch.randn(rows, dim, generator=torch.manual_seed(rows)) for rows in (50, texts))
+    sums = embedding_bag_sum(table, bags, sparse=True)
     found = []
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            gradient = numbers.clone()
-            found.append(kernels.squared_error(gradient, targets))
-            torch.testing.assert_close(gradient, 2 * (numbers - targets) / numbers.numel())
+            loss, gradient = kernels.bag_errors(table, bags.ids, bags.offsets, targets)
+            found.append(loss)
+            torch.testing.assert_close(gradient, 2 * (sums - targets) / targets.numel())
     finally:
         torch.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
+    expected = torch.nn.functional.mse_loss(sums.double(), targets.double())
     torch.testing.assert_close(found[0].double(), expected, rtol=1e-6, atol=0)
+    for missing in (-1, 50):
+        ids, offsets = torch.tensor([missing], dtype=torch.int32), torch.tensor([0] * texts + [1], dtype=torch.int32)
+        with pytest.raises(IndexError):
+            kernels.bag_errors(table, ids, offsets, targets)
 
 
 @pytest.mark.parametrize("texts", [1, 40, 3000])

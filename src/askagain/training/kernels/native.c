@@ -4,8 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 
-/* CHUNK: rows of logits, and PIECE: numbers in a row, that one thread takes at a time; given by the caller, who makes
-   room by it. */
+/* CHUNK: rows of logits, and PART: bags, that one thread takes at a time; given by the caller, who makes room by it. */
 #define STRIP 256 /* columns likewise */
 #define AHEAD 16  /* so many numbers, read here and there in memory, are asked for before their turn */
 #define ROWS_AHEAD 4 /* likewise whole rows */
@@ -248,27 +247,41 @@ int64_t take_rows(const float *table, int64_t table_rows, int64_t dim, const int
     return 0;
 }
 
-/* The mean of the squared differences of `count` numbers from their targets; its gradient takes the numbers' place.
-   `parts`: scratch, [pieces of PIECE numbers], their sums. */
-double squared_error(float *restrict numbers, const float *restrict targets, int64_t count, double *parts,
-                     int threads) {
-    int64_t pieces = (count + PIECE - 1) / PIECE;
-    float factor = 2.0f / (float)count;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t piece = 0; piece < pieces; piece++) {
-        int64_t end = (piece + 1) * PIECE < count ? (piece + 1) * PIECE : count;
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = piece * PIECE; i < end; i++) {
-            float difference = numbers[i] - targets[i];
-            sum += difference * difference;
-            numbers[i] = difference * factor;
+/* The mean of the squared differences of each bag's sum of rows of `table`, [table_rows, dim], from its row of `targets`,
+   [bags, dim]; `gradients`, [bags, dim], that of the sums. Returns -1 where a row is not there. `parts`: scratch, [parts
+   of PART bags], their sums. */
+double bag_errors(const float *table, int64_t table_rows, int64_t dim, const int32_t *ids, const int32_t *offsets,
+                  int64_t bags, const float *targets, float *restrict gradients, double *parts, int threads) {
+    int64_t count = (bags + PART - 1) / PART, missing = 0;
+    float factor = 2.0f / ((float)bags * (float)dim);
+#pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : missing)
+    for (int64_t part = 0; part < count; part++) {
+        double total = 0;
+        for (int64_t i = part * PART; i < bags && i < (part + 1) * PART; i++) {
+            float *restrict gradient = gradients + i * dim, squares = 0;
+            const float *target = targets + i * dim;
+            for (int64_t j = 0; j < dim; j++) gradient[j] = 0;
+            for (int32_t k = offsets[i]; k < offsets[i + 1]; k++) {
+                if (ids[k] < 0 || ids[k] >= table_rows) {
+                    missing++;
+                    continue;
+                }
+                const float *row = table + ids[k] * dim;
+                for (int64_t j = 0; j < dim; j++) gradient[j] += row[j];
+            }
+#pragma omp simd reduction(+ : squares)
+            for (int64_t j = 0; j < dim; j++) {
+                float difference = gradient[j] - target[j];
+                squares += difference * difference;
+                gradient[j] = difference * factor;
+            }
+            total += squares;
         }
-        parts[piece] = sum;
+        parts[part] = total;
     }
     double total = 0;
-    for (int64_t piece = 0; piece < pieces; piece++) total += parts[piece];
-    return total / (double)count;
+    for (int64_t part = 0; part < count; part++) total += parts[part];
+    return missing ? -1 : total / ((double)bags * (double)dim);
 }
 
 /* How many of `count` groups are the same as each, itself among them. `slots`: scratch, 2^bits numbers, more

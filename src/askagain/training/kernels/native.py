@@ -10,7 +10,7 @@ import torch
 from askagain.native.library import Library
 
 CHUNK = 32  # rows of logits that one thread takes at a time
-PIECE = 4096  # numbers in a row, likewise
+PART = 64  # bags, likewise
 SUFFIXES = {torch.bfloat16: "bfloat16", torch.float32: "float32"}
 
 Integer, Real = ctypes.c_int64, ctypes.c_float
@@ -54,13 +54,23 @@ class NativeKernels:
             raise IndexError("a row that is not in the table")
         return taken
 
-    def squared_error(self, numbers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The mean squared error, a scalar, of float32 numbers, whose place its gradient takes."""
-        count = numbers.numel()
-        parts = torch.empty(-(-count // PIECE), dtype=torch.float64)
-        tensors = map(_tensor, (numbers, targets))
-        settings = (Integer(count), _tensor(parts), torch.get_num_threads())
-        return numbers.new_tensor(self._library.squared_error(*tensors, *settings))
+    def bag_errors(
+        self, table: torch.Tensor, ids: torch.Tensor, offsets: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean squared error, a scalar, of each bag's sum of rows, and its gradient of these sums, [bags, dim].
+
+        `table`: [n, dim], `targets`: [bags, dim], float32. `ids`: [tokens], `offsets`: [bags + 1], int32. Raises
+        IndexError for a row that is not there.
+        """
+        bags, dim = targets.shape
+        gradients, parts = torch.empty_like(targets), torch.empty(-(-bags // PART), dtype=torch.float64)
+        own = (_tensor(table), Integer(len(table)), Integer(dim))
+        others = map(_tensor, (targets, gradients, parts))
+        which = (_tensor(ids), _tensor(offsets), Integer(bags))
+        error = self._library.bag_errors(*own, *which, *others, torch.get_num_threads())
+        if error < 0:
+            raise IndexError("a row that is not in the table")
+        return table.new_tensor(error), gradients
 
     def update_rows(
         self,
@@ -185,8 +195,8 @@ def _openmp_runtime() -> str | None:
     return next(iter(own or runtimes), None)
 
 
-RESULTS = {**dict.fromkeys(("place_bags", "cut_bags", "take_rows"), Integer), "squared_error": ctypes.c_double}
-FLAGS = ("-fopenmp", f"-DCHUNK={CHUNK}", f"-DPIECE={PIECE}")
+RESULTS = {**dict.fromkeys(("place_bags", "cut_bags", "take_rows"), Integer), "bag_errors": ctypes.c_double}
+FLAGS = ("-fopenmp", f"-DCHUNK={CHUNK}", f"-DPART={PART}")
 _library = Library(Path(__file__).with_name("native.c"), FLAGS, _openmp_runtime, RESULTS)
 
 

@@ -16,7 +16,7 @@ from askagain.text.features import Features
 from askagain.text.ngrams import NgramTokenizer
 from askagain.text.preprocessor import TextPreprocessor
 from askagain.training.data.batches import RankingBatch, WordVectorBatch
-from askagain.training.kernels.choice import native_kernels
+from askagain.training.losses.squared_error import squared_error_of_sums
 from askagain.training.modules.base import RetrievalModule
 from askagain.training.optim.embedding_bag import embedding_bag_sum
 from askagain.vectors.word_vectors import WordVectors
@@ -72,7 +72,8 @@ class TrigramRegressor(RetrievalModule):
 
     def batch_loss(self, batch: WordVectorBatch) -> torch.Tensor:
         """The mean squared error over the batch's vectors, a scalar."""
-        return _MeanSquaredError.apply(self._predictions(batch), batch.vectors)
+        self.note_rows(batch.ngrams)
+        return squared_error_of_sums(self.bag.weight, batch.ngrams, batch.vectors, self.sparse)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Logs the loss, and `val/cosine`: the mean cosine of held-out words' predicted vectors with their true ones.
@@ -91,29 +92,4 @@ class TrigramRegressor(RetrievalModule):
 
     def _predictions(self, batch: WordVectorBatch) -> torch.Tensor:
         """The predicted vectors of a batch's words, [b, dim]."""
-        self.note_rows(batch.ngrams)
         return embedding_bag_sum(self.bag.weight, batch.ngrams, self.sparse)
-
-
-class _MeanSquaredError(torch.autograd.Function):
-    """`mse_loss` in the memory of the predictions: their gradient takes their place."""
-
-    @staticmethod
-    def forward(ctx: Any, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        kernels = native_kernels() if predicted.device.type == "cpu" and predicted.dtype == torch.float32 else None
-        if kernels is not None:
-            loss = kernels.squared_error(predicted, target.to(torch.float32).contiguous())
-        else:
-            difference = predicted.sub_(target).view(-1)
-            loss = torch.dot(difference, difference) / difference.numel()
-            difference.mul_(2 / difference.numel())
-        ctx.save_for_backward(predicted)
-        return loss
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        if grad_output.is_cuda or grad_output != 1:  # a GPU would be waited for
-            gradient.mul_(grad_output)
-        return gradient, None

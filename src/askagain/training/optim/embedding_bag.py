@@ -103,17 +103,14 @@ class _EmbeddingBagSum(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, users, user_offsets, weights, table = ctx.saved_tensors
-        grad_output = grad_output.contiguous()
-        kernels = gpu_kernels() if grad_output.is_cuda and grad_output.dtype == torch.float32 else None
-        sums = _sums if kernels is None else kernels.row_sums
-        row_grads = sums(grad_output, users, user_offsets)  # [distinct, dim]
+        row_grads = row_sums(grad_output, users, user_offsets)
         weight_grads = None
         if table is not None:
             used_weight_grads = (table.index_select(0, rows) * row_grads).sum(dim=1)  # [distinct]
-            weight_grads = _gradient(rows, used_weight_grads, ctx.shape[:1], ctx.sparse)
+            weight_grads = gradient_at(rows, used_weight_grads, ctx.shape[:1], ctx.sparse)
         if weights is not None:
             row_grads = row_grads.mul_(weights.index_select(0, rows).unsqueeze(1))
-        return _gradient(rows, row_grads, ctx.shape, ctx.sparse), weight_grads, None, None, None, None, None, None
+        return gradient_at(rows, row_grads, ctx.shape, ctx.sparse), weight_grads, None, None, None, None, None, None
 
 
 def split_rows(tensor: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
@@ -140,7 +137,14 @@ class _SplitRows(torch.autograd.Function):
         return first.as_strided((sum(ctx.sizes), *first.shape[1:]), first.stride()), None
 
 
-def _gradient(rows: torch.Tensor, values: torch.Tensor, shape: torch.Size, sparse: bool) -> torch.Tensor:
+def row_sums(gradient: torch.Tensor, users: torch.Tensor, user_offsets: torch.Tensor) -> torch.Tensor:
+    """The gradient of each distinct row, [distinct, dim], from that of the bags' sums, [bags, dim]."""
+    gradient = gradient.contiguous()
+    kernels = gpu_kernels() if gradient.is_cuda and gradient.dtype == torch.float32 else None
+    return (_sums if kernels is None else kernels.row_sums)(gradient, users, user_offsets)
+
+
+def gradient_at(rows: torch.Tensor, values: torch.Tensor, shape: torch.Size, sparse: bool) -> torch.Tensor:
     """A gradient that is `values` at `rows`, which are rising and, but for values of zero, distinct; zero elsewhere."""
     if sparse:
         return torch.sparse_coo_tensor(rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False)
