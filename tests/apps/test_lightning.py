@@ -17,7 +17,8 @@ parameter.grad = torch.ones(2)
 optimizer.step()
 optimizer.load_state_dict(optimizer.state_dict())
 trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-assert not {{"torchmetrics.functional", "scipy.signal", "torch._dynamo", "matplotlib"}} & set(sys.modules)
+unneeded = {{"torchmetrics.functional", "scipy.signal", "torch._dynamo", "torch._prims", "matplotlib"}}
+assert not unneeded & set(sys.modules)
 {use}
 import torchmetrics.metric
 assert torchmetrics.Metric is Metric is torchmetrics.metric.Metric
@@ -46,6 +47,27 @@ from lightning_fabric.wrappers import _unwrap_compiled
 assert _unwrap_compiled(compiled)[0] is linear and _unwrap_compiled(linear)[0] is linear
 assert torch.compile(lambda x: x + 1, backend="eager")(torch.zeros(2)).sum() == 2
 """
+OWN_SHAPES = """
+import tempfile
+from pathlib import Path
+folder = Path(tempfile.mkdtemp())
+(folder / "my_own_module.py").write_text("import torch")
+sys.path.append(str(folder))
+import my_own_module
+bag = torch.nn.EmbeddingBag(9, 3, device="meta")
+assert bag(torch.zeros(2, 4, dtype=torch.long, device="meta")).shape == (2, 3)
+"""
+FAKED_SHAPES = """
+from torch._subclasses.fake_tensor import FakeTensorMode
+with FakeTensorMode():
+    assert torch.nn.EmbeddingBag(9, 3)(torch.zeros(2, 4, dtype=torch.long)).shape == (2, 3)
+"""
+PACKAGE_SHAPES = """
+import importlib.util
+if importlib.util.find_spec("transformers"):
+    import transformers
+    assert "torch._prims" in sys.modules and "Lazy" not in str(type(torch._meta_registrations))
+"""
 
 
 @pytest.mark.slow
@@ -69,8 +91,14 @@ def test_a_lightning_that_asks_more_of_the_compiler_gets_it():
         "import torchmetrics.utilities.plot as plot; plot.plot_curve; assert sys.modules[plot.__name__] is plot",
         PLOTTED,
         COMPILED,
+        OWN_SHAPES,
+        FAKED_SHAPES,
+        PACKAGE_SHAPES,
     ],
-    ids=["a metric", "a module of metrics", "functions", "plots", "a plotted metric", "a compiled module"],
+    ids=[
+        *("a metric", "a module of metrics", "functions", "plots", "a plotted metric", "a compiled module"),
+        *("shapes in an own module", "shapes of a mode", "shapes in a package"),
+    ],
 )
 def test_a_training_imports_little_and_whoever_asks_gets_all(use):
     result = subprocess.run([sys.executable, "-c", SCRIPT.format(use=use)], capture_output=True, text=True)

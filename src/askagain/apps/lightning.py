@@ -3,14 +3,16 @@
 Of torchmetrics it needs two classes, and importing it imports every metric, with them scipy.signal and, where they are
 installed, transformers and matplotlib. Of torch's compiler, `torch._dynamo`, it needs a class to compare with, and
 tells it of two methods that are not to be compiled. Both took 2 of the 4.7 seconds to a first batch, and matplotlib by
-itself takes 0.25.
+itself takes 0.25. Of torch itself a training does not need `torch._meta_registrations`, which tells the shapes of
+results to compilers and to tensors without memory, and takes 0.4 of the 1.5 seconds of `import torch`.
 """
 
 import importlib.util
 import logging
 import sys
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,10 @@ from typing import Any
 TORCHMETRICS, PLOTS = "torchmetrics", "torchmetrics.utilities.plot"
 COMPILER = "torch._dynamo"
 LIGHTNING = ("pytorch_lightning", "lightning_fabric")
+SHAPES = "torch._meta_registrations"
+OF_TORCH = ("torch._", "torch.utils._content_store")  # what modules of torch's begin with that may need them
+# Packages that make tensors without memory. A user's own code may do so too.
+MAKERS = {"accelerate", "deepspeed", "diffusers", "functorch", "peft", "sentence_transformers", "timm", "transformers"}
 
 
 def import_lightning() -> None:
@@ -35,7 +41,7 @@ def import_lightning() -> None:
         plots_spec = importlib.util.spec_from_file_location(PLOTS, plots)
         if plots_spec is not None and plots.is_file():
             sys.modules[PLOTS] = LazyPlots(plots_spec)
-    importlib.import_module("torch")  # with its compiler, as far as torch itself wants it
+    _import_torch()  # with its compiler, as far as torch itself wants it
     compiler = ModuleType(COMPILER)
     compiler.__dict__.update(OF_COMPILER)
     stands_in = sys.modules.setdefault(COMPILER, compiler) is compiler
@@ -52,6 +58,20 @@ def import_lightning() -> None:
     importlib.import_module("pytorch_lightning")  # with the compiler, where this Lightning asks more of it
 
 
+def _import_torch() -> None:
+    """Imports torch; the shapes of results follow when they may be asked for, see `ShapesWhenNeeded`."""
+    torch = None if "torch" in sys.modules else importlib.util.find_spec("torch")
+    shapes = None
+    if torch is not None:
+        file = Path(str(torch.origin)).with_name("_meta_registrations.py")
+        spec = importlib.util.spec_from_file_location(SHAPES, file)
+        if spec is not None and file.is_file():
+            sys.modules[SHAPES] = shapes = LazyModule(spec)
+    importlib.import_module("torch")
+    if shapes is not None:
+        sys.meta_path.insert(0, ShapesWhenNeeded(shapes))
+
+
 class LazyModule(ModuleType):
     """A module whose own code runs when it is asked for something that is not there."""
 
@@ -60,10 +80,38 @@ class LazyModule(ModuleType):
         self.__dict__.update(vars(importlib.util.module_from_spec(spec)))
 
     def __getattr__(self, name: str) -> Any:
+        self.load()
+        return getattr(self, name)
+
+    def load(self) -> None:
+        """Runs its code."""
         self.__class__ = ModuleType  # type: ignore[assignment]
         spec: Any = self.__spec__
         spec.loader.exec_module(self)
-        return getattr(self, name)
+
+
+class ShapesWhenNeeded(MetaPathFinder):
+    """Finds nothing, but loads `shapes` before the first import of something that may need it: of torch's compiler, of
+    `MAKERS`, and of modules that are installed neither with Python nor beside torch.
+    """
+
+    def __init__(self, shapes: LazyModule) -> None:
+        self._shapes = shapes
+        self._folders = [Path(file).parents[1] for file in (str(sys.modules["torch"].__file__), __file__)]
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname.startswith(OF_TORCH) or fullname in MAKERS or self._is_own(fullname):
+            sys.meta_path.remove(self)
+            if isinstance(self._shapes, LazyModule):
+                self._shapes.load()
+
+    def _is_own(self, fullname: str) -> bool:
+        """Whether a module is the user's own."""
+        if "." in fullname or fullname in sys.stdlib_module_names or fullname in sys.modules:
+            return False
+        spec = PathFinder.find_spec(fullname)
+        file = None if spec is None else spec.origin
+        return file is not None and not any(Path(file).is_relative_to(folder) for folder in self._folders)
 
 
 class LazyPlots(LazyModule):
