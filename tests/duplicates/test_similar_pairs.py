@@ -124,3 +124,14 @@ def test_equal_texts_go_where_the_first_of_them_goes_and_all_their_pairs_are_cou
     found = {row for group in make_groups(whole) for row in (group.kept, *group.members)}
     for copy, original in zip(range(700, 710), range(30, 40), strict=True):
         assert copy in found and original in found
+
+
+def test_cosines_are_rounded_from_float64_whatever_the_processor():
+    vectors = np.random.default_rng(5).standard_normal((400, 40)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = similar_pairs(vectors, 0.2)
+    exact = np.round((vectors.astype(np.float64) @ vectors.T.astype(np.float64)), 6).astype(np.float32)
+    first, second = np.nonzero(np.triu(exact >= np.float32(0.2), k=1))
+    assert len(first) > 5000
+    assert np.array_equal(found.first, first) and np.array_equal(found.second, second)
+    assert np.array_equal(found.cosines, exact[first, second])
