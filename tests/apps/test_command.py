@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from askagain.apps import command, command_line
 from askagain.apps.command_line import check_local_settings, read_env_file
+from askagain.distributed import launch
 from askagain.errors import InputError
 
 
@@ -69,3 +71,26 @@ def test_a_working_folder_that_was_deleted_is_one_line(tmp_path):
     assert ended.returncode == 2 and ended.stderr.splitlines() == [
         "error: the working folder was deleted; type `cd` and a folder that is there"
     ]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "devices", "started_by_torchrun", "method"),
+    [
+        ("cpu", 2, False, "forkserver"),
+        ("cpu", "3", False, "forkserver"),
+        ("cpu", 1, False, "spawn"),
+        ("cpu", "auto", False, "spawn"),
+        ("gpu", 2, False, "spawn"),  # CUDA does not work in forks
+        ("auto", 2, False, "spawn"),
+        ("cpu", 2, True, "spawn"),
+    ],
+)
+def test_ranks_of_the_processor_are_forks_and_others_new_processes(
+    accelerator, devices, started_by_torchrun, method, monkeypatch
+):
+    started = []
+    monkeypatch.setattr(launch.forkserver, "ensure_running", lambda: started.append(True))
+    monkeypatch.setattr(launch, "_start_method", "forkserver")  # of an earlier run of a sweep
+    monkeypatch.setattr(command, "cluster_environment", lambda: object() if started_by_torchrun else None)
+    command.import_for_ranks(OmegaConf.create({"trainer": {"accelerator": accelerator, "devices": devices}}))
+    assert (launch._start_method, bool(started)) == (method, method == "forkserver")

@@ -29,8 +29,8 @@ from askagain.distributed.launch import (
     cluster_environment,
     end_descendants,
     end_on_sigterm,
+    fork_ranks_from,
     send_no_run,
-    start_fork_server,
 )
 from askagain.errors import InputError, RankError, RunError, shortage
 from askagain.native.idle_threads import let_idle_threads_sleep
@@ -52,8 +52,8 @@ def import_for_ranks(cfg: DictConfig) -> None:
     """Begins to import what ranks need, if the config asks for several of them that this process starts on the CPU."""
     devices = str(cfg.trainer.devices)
     several = devices.isdecimal() and int(devices) > 1
-    if several and cfg.trainer.accelerator == "cpu" and cluster_environment() is None:
-        start_fork_server(RANK_IMPORTS)
+    starts_them = several and cfg.trainer.accelerator == "cpu" and cluster_environment() is None
+    fork_ranks_from(RANK_IMPORTS if starts_them else None)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import version
@@ -101,7 +102,8 @@ class ShapesWhenNeeded(MetaPathFinder):
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         if fullname.startswith(OF_TORCH) or fullname in MAKERS or self._is_own(fullname):
-            sys.meta_path.remove(self)
+            with suppress(ValueError):  # another thread was first
+                sys.meta_path.remove(self)
             if isinstance(self._shapes, LazyModule):
                 self._shapes.load()
 

@@ -1,4 +1,4 @@
-"""Imports what a rank trains with. The process that ranks are forks of imports this module, see `start_fork_server`."""
+"""Imports what a rank trains with. The process that ranks are forks of imports this module, see `fork_ranks_from`."""
 
 from askagain.apps.command import heavy_imports
 

@@ -133,16 +133,17 @@ def is_lost_connection(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(mark in str(error) for mark in marks)
 
 
-def start_fork_server(module: str) -> None:
-    """Starts a process that imports a module beside other work; the ranks of `run_ranks` are then forks of it.
+def fork_ranks_from(module: str | None) -> None:
+    """Makes the ranks of `run_ranks` forks of a process that begins to import a module now; None: new processes.
 
-    Only on Linux, and only for ranks without GPUs: CUDA does not work in a fork of a process that has asked for one.
+    They are forks on Linux only. Not for ranks with GPUs: CUDA does not work in a fork of a process that has asked for
+    one.
     """
-    if sys.platform == "linux":
+    global _start_method
+    _start_method = "spawn" if module is None or sys.platform != "linux" else "forkserver"
+    if module is not None and _start_method == "forkserver":
         multiprocessing.set_forkserver_preload([module])
         forkserver.ensure_running()
-        global _start_method
-        _start_method = "forkserver"
 
 
 def run_ranks(count: int, function: Callable[..., Any], *args: Any) -> Any:
