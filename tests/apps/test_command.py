@@ -94,3 +94,5 @@ def test_ranks_of_the_processor_are_forks_and_others_new_processes(
     monkeypatch.setattr(command, "cluster_environment", lambda: object() if started_by_torchrun else None)
     command.import_for_ranks(OmegaConf.create({"trainer": {"accelerator": accelerator, "devices": devices}}))
     assert (launch._start_method, bool(started)) == (method, method == "forkserver")
+    command.import_for_ranks(OmegaConf.create({"data": {}}))  # nothing is trained
+    assert launch._start_method == "spawn"

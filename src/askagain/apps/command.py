@@ -50,9 +50,10 @@ Result = TypeVar("Result")
 
 def import_for_ranks(cfg: DictConfig) -> None:
     """Begins to import what ranks need, if the config asks for several of them that this process starts on the CPU."""
-    devices = str(cfg.trainer.devices)
+    trainer = cfg.get("trainer") or {}  # none where nothing is trained
+    devices = str(trainer.get("devices"))
     several = devices.isdecimal() and int(devices) > 1
-    starts_them = several and cfg.trainer.accelerator == "cpu" and cluster_environment() is None
+    starts_them = several and trainer.get("accelerator") == "cpu" and cluster_environment() is None
     fork_ranks_from(RANK_IMPORTS if starts_them else None)
 
 
