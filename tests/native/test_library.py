@@ -84,7 +84,7 @@ def test_nothing_is_compiled_where_plain_is_chosen_or_there_is_no_compiler(own, 
 
 def test_another_word_in_the_environment_is_refused(monkeypatch):
     monkeypatch.setenv("ASKAGAIN_KERNELS", "fast")
-    with pytest.raises(InputError, match="ASKAGAIN_KERNELS=fast: must be auto or plain"):
+    with pytest.raises(InputError, match="ASKAGAIN_KERNELS=fast: must be auto, plain or graphs"):
         library.choice()
 
 

@@ -202,7 +202,7 @@ NAMES_BY_KIND: list[tuple[Any, str]] = [
 ]
 FREE_KEYS = ("field_weights", "field_words")  # sections whose keys are the user's own
 KINDS: dict[str, Any] = {name: kind for kind, names in NAMES_BY_KIND for name in names.split()} | {
-    "kernels": Literal["auto", "plain"],
+    "kernels": Literal["auto", "plain", "graphs"],
     "Adam.betas": Annotated[list[Share], Two],
     "Adam.eps": NotNegative,
     "Adam.lr": NotNegative,

@@ -22,7 +22,7 @@ from askagain.errors import InputError
 
 log = logging.getLogger(__name__)
 
-AUTO, PLAIN = "auto", "plain"
+AUTO, PLAIN, GRAPHS = CHOICES = ("auto", "plain", "graphs")
 CHOICE = "ASKAGAIN_KERNELS"  # environment variables
 CACHE, USERS_CACHE = "ASKAGAIN_CACHE", "XDG_CACHE_HOME"
 COMPILERS = ("cc", "gcc", "clang")
@@ -36,18 +36,19 @@ _folder: Path | None = None
 def use(choice: str | None = None, folder: Path | None = None) -> None:
     """Chooses for this process, until the next call.
 
-    `choice`: `auto`, or `plain` for nothing in C (None: $ASKAGAIN_KERNELS, or `auto`). `folder`: where compiled code is
-    kept (None: `kernels` in $ASKAGAIN_CACHE, or in `askagain` in the user's cache, $XDG_CACHE_HOME or ~/.cache).
+    `choice`: `auto`; `plain` for nothing in C; or `graphs`, which is `auto` with CUDA graphs (None: $ASKAGAIN_KERNELS or
+    `auto`). `folder`: where compiled code is kept (None: `kernels` in $ASKAGAIN_CACHE, or in `askagain` in the user's
+    cache, $XDG_CACHE_HOME or ~/.cache).
     """
     global _choice, _folder
     _choice, _folder = choice, folder
 
 
 def choice() -> str:
-    """`auto` or `plain`; raises InputError where the environment says something else."""
+    """`auto`, `plain` or `graphs`; raises InputError where the environment says something else."""
     chosen = _choice or os.environ.get(CHOICE) or AUTO
-    if chosen not in (AUTO, PLAIN):
-        raise InputError(f"{CHOICE}={chosen}: must be {AUTO} or {PLAIN}")
+    if chosen not in CHOICES:
+        raise InputError(f"{CHOICE}={chosen}: must be {AUTO}, {PLAIN} or {GRAPHS}")
     return chosen
 
 

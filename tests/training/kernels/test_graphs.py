@@ -7,17 +7,20 @@ import copy
 import gc
 import weakref
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
 
+from askagain.distributed.collectives import World
 from askagain.errors import InputError
 from askagain.native import library
 from askagain.training.kernels import graphs
 from askagain.training.losses.nt_xent import NTXentLoss
 from askagain.training.losses.nt_xent_logits import Blocking
+from askagain.training.modules import dssm
 from askagain.training.modules.dssm import DSSM
 from askagain.training.optim import embedding_bag
 from askagain.training.optim.rowwise_adagrad import RowwiseAdagrad
@@ -42,6 +45,8 @@ def device(request, monkeypatch):
         monkeypatch.setattr(DSSM, "_can_be_recorded", lambda module: module.training and torch.is_grad_enabled())
         monkeypatch.setattr(Blocking, "on", classmethod(lambda cls, *_: cls(mask_by_rows=False)))
         monkeypatch.setattr(embedding_bag, "_sums", sums_of_the_first)
+    else:
+        library.use("graphs")
     yield request.param
     library.use()
 
@@ -213,3 +218,22 @@ def test_memory_of_graphs_is_freed_after_training(corpus, device):
     trainer(device, max_epochs=1, limit_val_batches=0, callbacks=[note]).fit(module, pairs)
     assert steps[-1]._graph is not None and module._recorded._graph is None
     assert isinstance(copy.deepcopy(steps[-1]), graphs.RecordedSteps)
+
+
+def test_steps_are_recorded_only_where_graphs_are_asked_for(monkeypatch):
+    monkeypatch.setattr(dssm, "gpu_kernels", object)
+    weight = SimpleNamespace(is_cuda=True, dtype=torch.float32, _backward_hooks=None)
+    module = SimpleNamespace(
+        trainable=SimpleNamespace(bag=SimpleNamespace(weight=weight)),
+        trainer=SimpleNamespace(accumulate_grad_batches=1),
+        parameters=lambda: [weight],
+        training=True,
+        world=World(),
+        loss=NTXentLoss(),
+    )
+    recorded = []
+    for chosen in ("auto", "graphs"):
+        library.use(chosen)
+        recorded.append(DSSM._can_be_recorded(module))
+    library.use()
+    assert recorded == [False, True]

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from askagain.native.library import GRAPHS, choice
 from askagain.training.data.batches import DuplicateBatch
 from askagain.training.data.resident import ResidentPairs
 from askagain.training.kernels.choice import gpu_kernels
@@ -16,7 +17,8 @@ from askagain.training.optim.embedding_bag import split_rows
 class DSSM(BagEncoderModule):
     """Trains one encoder for both sides of a pair; the loss is `NTXentLoss` or one that is called like it.
 
-    On one GPU, batches that are cut there are pooled and compared, and their gradients computed, in CUDA graphs.
+    On one GPU, with `kernels=graphs`, batches that are cut there are pooled and compared, and their gradients computed,
+    in CUDA graphs.
 
     Source: Huang et al., "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data", CIKM 2013.
     """
@@ -55,9 +57,11 @@ class DSSM(BagEncoderModule):
         return self.loss(queries, positives, **others)
 
     def _can_be_recorded(self) -> bool:
-        """Whether a step launches the same kernels for each batch, and its gradients are used before the next."""
+        """Whether graphs are asked for, a step launches the same kernels for each batch, and its gradients are used
+        before the next.
+        """
         table = self.trainable.bag.weight
-        return (
+        return choice() == GRAPHS and (
             (table.is_cuda and table.dtype == torch.float32 and gpu_kernels() is not None)
             and (self.training and torch.is_grad_enabled())
             and (self.world.size == 1 and self.trainer.accumulate_grad_batches == 1)
