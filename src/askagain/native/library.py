@@ -36,7 +36,7 @@ _folder: Path | None = None
 def use(choice: str | None = None, folder: Path | None = None) -> None:
     """Chooses for this process, until the next call.
 
-    `choice`: `auto`; `plain` for nothing in C; or `graphs`, which is `auto` with CUDA graphs (None: $ASKAGAIN_KERNELS or
+    `choice`: `auto`; `plain` for nothing in C; `graphs`, which is `auto` with CUDA graphs (None: $ASKAGAIN_KERNELS or
     `auto`). `folder`: where compiled code is kept (None: `kernels` in $ASKAGAIN_CACHE, or in `askagain` in the user's
     cache, $XDG_CACHE_HOME or ~/.cache).
     """
