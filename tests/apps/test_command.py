@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from multiprocessing import forkserver
 
 import pytest
 from omegaconf import OmegaConf
@@ -89,7 +90,7 @@ def test_ranks_of_the_processor_are_forks_and_others_new_processes(
     accelerator, devices, started_by_torchrun, method, monkeypatch
 ):
     started = []
-    monkeypatch.setattr(launch.forkserver, "ensure_running", lambda: started.append(True))
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: started.append(True))
     monkeypatch.setattr(launch, "_start_method", "forkserver")  # of an earlier run of a sweep
     monkeypatch.setattr(command, "cluster_environment", lambda: object() if started_by_torchrun else None)
     command.import_for_ranks(OmegaConf.create({"trainer": {"accelerator": accelerator, "devices": devices}}))

@@ -62,6 +62,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 with FakeTensorMode():
     assert torch.nn.EmbeddingBag(9, 3)(torch.zeros(2, 4, dtype=torch.long)).shape == (2, 3)
 """
+COMPILERS_SHAPES = """
+import torch._decomp
+bag = torch.nn.EmbeddingBag(9, 3, device="meta")
+assert bag(torch.zeros(2, 4, dtype=torch.long, device="meta")).shape == (2, 3)
+"""
 PACKAGE_SHAPES = """
 import importlib.util
 if importlib.util.find_spec("transformers"):
@@ -93,11 +98,12 @@ def test_a_lightning_that_asks_more_of_the_compiler_gets_it():
         COMPILED,
         OWN_SHAPES,
         FAKED_SHAPES,
+        COMPILERS_SHAPES,
         PACKAGE_SHAPES,
     ],
     ids=[
         *("a metric", "a module of metrics", "functions", "plots", "a plotted metric", "a compiled module"),
-        *("shapes in an own module", "shapes of a mode", "shapes in a package"),
+        *("shapes in an own module", "shapes of a mode", "shapes of a compiler", "shapes in a package"),
     ],
 )
 def test_a_training_imports_little_and_whoever_asks_gets_all(use):

@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import version
 from pathlib import Path
@@ -92,20 +92,23 @@ class LazyModule(ModuleType):
 
 
 class ShapesWhenNeeded(MetaPathFinder):
-    """Finds nothing, but loads `shapes` before the first import of something that may need it: of torch's compiler, of
-    `MAKERS`, and of modules that are installed neither with Python nor beside torch.
+    """Loads `shapes` before the first import of something that may need it: of torch's compiler, of `MAKERS`, and of
+    modules that are installed neither with Python nor beside torch. It finds only what that has imported meanwhile.
     """
 
     def __init__(self, shapes: LazyModule) -> None:
         self._shapes = shapes
         self._folders = [Path(file).parents[1] for file in (str(sys.modules["torch"].__file__), __file__)]
 
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        if fullname.startswith(OF_TORCH) or fullname in MAKERS or self._is_own(fullname):
-            with suppress(ValueError):  # another thread was first
-                sys.meta_path.remove(self)
-            if isinstance(self._shapes, LazyModule):
-                self._shapes.load()
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        if not (fullname.startswith(OF_TORCH) or fullname in MAKERS or self._is_own(fullname)):
+            return None
+        with suppress(ValueError):  # another thread was first
+            sys.meta_path.remove(self)
+        if isinstance(self._shapes, LazyModule):
+            self._shapes.load()
+        module = sys.modules.get(fullname)
+        return None if module is None else ModuleSpec(fullname, ImportedAlready(module))
 
     def _is_own(self, fullname: str) -> bool:
         """Whether a module is the user's own."""
@@ -114,6 +117,20 @@ class ShapesWhenNeeded(MetaPathFinder):
         spec = PathFinder.find_spec(fullname)
         file = None if spec is None else spec.origin
         return file is not None and not any(Path(file).is_relative_to(folder) for folder in self._folders)
+
+
+class ImportedAlready(Loader):
+    """Loads a module that is there, so that its code does not run twice."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self._spec = module, module.__spec__
+        module.__spec__ = None  # else Python would take this one, and run the code
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
 
 
 class LazyPlots(LazyModule):

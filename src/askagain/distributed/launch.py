@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +141,8 @@ def fork_ranks_from(module: str | None) -> None:
     global _start_method
     _start_method = "spawn" if module is None or sys.platform != "linux" else "forkserver"
     if module is not None and _start_method == "forkserver":
+        from multiprocessing import forkserver  # which other commands do without
+
         multiprocessing.set_forkserver_preload([module])
         forkserver.ensure_running()
 

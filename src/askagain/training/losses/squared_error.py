@@ -15,36 +15,26 @@ def squared_error_of_sums(table: torch.Tensor, bags: TensorBags, targets: torch.
     """
     fits = table.device.type == "cpu" and table.dtype == torch.float32 and table.is_contiguous()
     if fits and native_kernels() is not None:
-        return _SquaredErrorOfSums.apply(table, targets.to(torch.float32).contiguous(), *bags, sparse)
+        return _SquaredErrorOfSums.apply(table, bags, targets.to(torch.float32).contiguous(), sparse)
     return _MeanSquaredError.apply(embedding_bag_sum(table, bags, sparse), targets)
 
 
 class _SquaredErrorOfSums(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        table: torch.Tensor,
-        targets: torch.Tensor,
-        ids: torch.Tensor,
-        offsets: torch.Tensor,
-        rows: torch.Tensor,
-        users: torch.Tensor,
-        user_offsets: torch.Tensor,
-        sparse: bool,
-    ) -> torch.Tensor:
+    def forward(ctx: Any, table: torch.Tensor, bags: TensorBags, targets: torch.Tensor, sparse: bool) -> torch.Tensor:
         kernels = native_kernels()
         assert kernels is not None
-        loss, gradient = kernels.bag_errors(table, ids, offsets, targets)
-        ctx.save_for_backward(gradient, rows, users, user_offsets)
+        loss, gradient = kernels.bag_errors(table, bags.ids, bags.offsets, targets)
+        ctx.save_for_backward(gradient, bags.rows, bags.users, bags.user_offsets)
         ctx.shape, ctx.sparse = table.shape, sparse
         return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         gradient, rows, users, user_offsets = ctx.saved_tensors
         row_grads = row_sums(_times(gradient, grad_output), users, user_offsets)
-        return gradient_at(rows, row_grads, ctx.shape, ctx.sparse), *[None] * 7
+        return gradient_at(rows, row_grads, ctx.shape, ctx.sparse), None, None, None
 
 
 class _MeanSquaredError(torch.autograd.Function):
